@@ -1,0 +1,76 @@
+import type { Request, RequestHandler } from 'express';
+import { Refusal } from '../errors.ts';
+import { textField } from '../fields.ts';
+import { renderPage, wantsJson } from '../respond.ts';
+import { emptySession, type SessionUser } from '../session/session-data.ts';
+import { endSession, renewSession } from '../session/update-session.ts';
+import { type Accounts, sanitizedUser } from './accounts.ts';
+import { verifyPassword } from './passwords.ts';
+import { returnPath } from './return-path.ts';
+
+type Options = { accounts: Accounts; demoLogins: readonly { email: string; password: string }[] };
+
+export function accountHandlers({ accounts, demoLogins }: Options) {
+  const showLogIn: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
+    const next = returnPath(req.query.next);
+    renderPage(req, res, 'accounts/log-in', { title: 'Log in', demoLogins, next });
+  };
+
+  const logIn: RequestHandler = async (req, res) => {
+    const email = textField(req.body, 'email');
+    const password = textField(req.body, 'password');
+    const next = returnPath(textField(req.body, 'next'));
+
+    const account = await accounts.findByEmail(email);
+    const proved = await verifyPassword(password, account?.passwordHash);
+    if (!account || !proved) {
+      // One answer for every cause: whether an account exists is nobody's business.
+      const errorMessage = 'Permission denied!';
+      res.status(403);
+      if (wantsJson(req)) return res.json({ errorMessage });
+      return renderPage(req, res, 'accounts/log-in', {
+        title: 'Log in',
+        demoLogins,
+        next,
+        email,
+        errorMessage,
+      });
+    }
+
+    const user = sanitizedUser(account);
+    await startUserSession(req, user);
+    if (wantsJson(req)) return res.json({ user });
+    res.redirect(303, next);
+  };
+
+  const showLogOut: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
+    renderPage(req, res, 'accounts/log-out', { title: 'Log out' });
+  };
+
+  const logOut: RequestHandler = async (req, res) => {
+    try {
+      await endSession(req, res);
+    } catch (cause) {
+      res.locals.fault = cause;
+      throw new Refusal(500, 'Could not log out.');
+    }
+    if (wantsJson(req)) return res.json({});
+    res.redirect(303, '/');
+  };
+
+  return { showLogIn, logIn, showLogOut, logOut };
+}
+
+/**
+ * What survives log-in: the cart and the views, under a new id (session fixation). Nothing survives
+ * from another user's session, whose cart is nobody else's.
+ */
+const startUserSession = (req: Request, user: SessionUser) =>
+  renewSession(req, (old) => {
+    const sameVisitor = !old.user || old.user.id === user.id;
+    const { views, cart } = sameVisitor ? old : emptySession();
+    const flash = `Welcome, ${user.name}.`;
+    return { user, authenticatedAt: Date.now(), views, cart, flash };
+  });

@@ -1,0 +1,66 @@
+import { STATUS_CODES } from 'node:http';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { renderPage, wantsJson } from './respond.ts';
+import { CookieUndeliverable, SessionGone, StoreUnavailable } from './session/session-errors.ts';
+
+/** A failure that is expected: a status and words that a visitor may read. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+
+  constructor(status: number, message: string, headers: Record<string, string> = {}) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** A field of a form or of a JSON body that cannot be taken as it is. */
+export const invalidField = (name: string, rule: string) => new Refusal(422, `${name} ${rule}.`);
+
+export const notFound: RequestHandler = () => {
+  throw new Refusal(404, 'There is nothing at this address.');
+};
+
+/** The one place where an error becomes an answer, as a page or as `{"errorMessage"}`. */
+export const errorHandler: ErrorRequestHandler = (error: unknown, req, res, next) => {
+  const { status, message, headers } = refusalFor(error);
+  if (status >= 500) res.locals.fault = error; // for the request's log line
+  if (res.headersSent) return next(error);
+  // A page that was overtaken by a log-in or log-out: the browser holds another cookie by now.
+  if (error instanceof SessionGone && req.method === 'GET') return res.redirect(303, req.path);
+  res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
+  if (wantsJson(req)) return res.json({ errorMessage: message });
+  renderPage(req, res, 'error', { title: STATUS_CODES[status], status, message });
+};
+
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof SessionGone)
+    return new Refusal(409, 'Your session has ended meanwhile. Nothing was changed.');
+  if (error instanceof StoreUnavailable)
+    return new Refusal(
+      503,
+      'The cloakroom cannot be reached right now, so your change could not be confirmed. Please try again in a moment.',
+      { 'Retry-After': '2' },
+    );
+  if (error instanceof CookieUndeliverable)
+    return new Refusal(
+      400,
+      'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
+    );
+  const status = statusOf(error);
+  return new Refusal(status, SAFE_WORDS[status] ?? 'Something went wrong. We have noted it.');
+}
+
+const SAFE_WORDS: Record<number, string> = {
+  400: 'The request could not be read.',
+  413: 'The request is too large.',
+  415: 'Send a form or JSON, encoded as UTF-8.',
+};
+
+/** Express and its body parsers carry the status on the error; everything else is a fault. */
+function statusOf(error: unknown): number {
+  const status = error instanceof Error && 'status' in error ? error.status : 500;
+  return typeof status === 'number' && status in SAFE_WORDS ? status : 500;
+}

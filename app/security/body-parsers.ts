@@ -1,0 +1,18 @@
+import express, { type RequestHandler } from 'express';
+import { Refusal } from '../errors.ts';
+
+const LIMIT = '10kb';
+
+const refuseOtherTypes: RequestHandler = (req, _res, next) => {
+  // null: no body at all, as in a log-out by `curl -X POST`.
+  if (req.is(['urlencoded', 'json']) === false)
+    throw new Refusal(415, 'Send a form or JSON, encoded as UTF-8.');
+  next();
+};
+
+/** Forms without nesting, and JSON. A body of any other type is refused, not ignored. */
+export const bodyParsers = [
+  refuseOtherTypes,
+  express.urlencoded({ extended: false, limit: LIMIT }),
+  express.json({ limit: LIMIT }),
+];

@@ -1,0 +1,102 @@
+import { RedisStore } from 'connect-redis';
+import { MemoryStore } from 'express-session';
+import { parseSession, type SessionRecord } from './session-data.ts';
+
+/**
+ * The store switch: what a place that keeps sessions has to do. The contract, which
+ * `session-contract.test.ts` holds against memory, Redis, Redis Cluster and Sentinel:
+ *
+ * - `get` returns the session kept under the key, or undefined when there is none or it is
+ *   unreadable.
+ * - `compareAndSet` stores `next` under the key for `ttlMs` milliseconds, or deletes the key when
+ *   `next` is null, if and only if the stored version is `version`; version 0 means that the key
+ *   must not exist. It returns whether it did. Nothing can come between comparing and setting.
+ * - `destroy` deletes the key, whatever its version. Deleting what is not there is no error.
+ * - All reject when the store cannot answer; whether a write took place is then unknown.
+ */
+export type SessionBackend = {
+  get(key: string): Promise<SessionRecord | undefined>;
+  compareAndSet(
+    key: string,
+    version: number,
+    next: SessionRecord | null,
+    ttlMs: number,
+  ): Promise<boolean>;
+  destroy(key: string): Promise<void>;
+};
+
+/** The part of node-redis used here: a client, a cluster or a sentinel. */
+export type RedisCommands = {
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+};
+
+/** Sessions in this process's memory: for development and tests, gone with the process. */
+export function memoryBackend(): SessionBackend {
+  const memory = new MemoryStore() as MemoryStore & { sessions: Record<string, string> };
+  const read = (key: string) => {
+    const text = memory.sessions[key];
+    return text === undefined ? undefined : parseSession(text);
+  };
+  // MemoryStore never drops a session whose cookie has no maxAge, so it is dropped here. A touch
+  // pushes the timer back.
+  const timers = new Map<string, NodeJS.Timeout>();
+  const remove = (key: string) => {
+    clearTimeout(timers.get(key));
+    timers.delete(key);
+    memory.destroy(key);
+  };
+
+  return {
+    get: async (key) => read(key),
+    // Atomic because nothing in it waits: MemoryStore reads and writes at once, only its callbacks
+    // come later.
+    compareAndSet: async (key, version, next, ttlMs) => {
+      if ((read(key)?.version ?? 0) !== version) return false;
+      remove(key);
+      if (next === null) return true;
+      memory.sessions[key] = JSON.stringify(next);
+      timers.set(key, setTimeout(remove, ttlMs, key).unref());
+      return true;
+    },
+    destroy: async (key) => remove(key),
+  };
+}
+
+// KEYS[1] the session; ARGV[1] the version that must be there, 0: none; ARGV[2] the new text, empty
+// to delete; ARGV[3] the time to live in milliseconds. One key, so it runs on a cluster unchanged.
+const COMPARE_AND_SET = `
+  local text = redis.call('GET', KEYS[1])
+  local version = 0
+  if text then
+    local ok, session = pcall(cjson.decode, text)
+    version = ok and type(session) == 'table' and session.version or -1
+  end
+  if version ~= tonumber(ARGV[1]) then return 0 end
+  if ARGV[2] == '' then
+    redis.call('DEL', KEYS[1])
+  else
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  end
+  return 1`;
+
+/** Sessions in Redis, under `sess:`, each gone from there by itself when it has expired. */
+export function redisBackend(client: RedisCommands): SessionBackend {
+  const prefix = 'sess:';
+  const redis = new RedisStore({
+    client,
+    prefix,
+    serializer: { parse: (text) => parseSession(text) as never, stringify: JSON.stringify },
+  });
+  return {
+    get: async (key) => ((await redis.get(key)) as SessionRecord | null | undefined) ?? undefined,
+    compareAndSet: async (key, version, next, ttlMs) => {
+      const text = next === null ? '' : JSON.stringify(next);
+      const args = [String(version), text, String(Math.ceil(ttlMs))];
+      const stored = await client.eval(COMPARE_AND_SET, { keys: [prefix + key], arguments: args });
+      return stored === 1;
+    },
+    destroy: async (key) => {
+      await redis.destroy(key);
+    },
+  };
+}

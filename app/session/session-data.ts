@@ -1,0 +1,71 @@
+import { z } from 'zod';
+
+/**
+ * Everything a session may hold. This is the one file to edit when you take `session/` into your
+ * own app. Keep it small: express-session hashes the whole of it several times a request.
+ */
+const sessionData = z.object({
+  /** The sanitized user: these three fields, never more. Absent: a guest. */
+  user: z.object({ id: z.string(), email: z.string(), name: z.string() }).readonly().optional(),
+  /** When the user proved the password, in milliseconds since 1970. */
+  authenticatedAt: z.number().optional(),
+  /** How often the shop was shown in this session. */
+  views: z.int().nonnegative(),
+  /** sku -> quantity. */
+  cart: z.record(z.string(), z.int().positive()).readonly(),
+  /** A sentence for the next page, shown once. */
+  flash: z.string().optional(),
+});
+
+/** What the session module itself keeps beside it. */
+const sessionStamp = z.object({
+  /** How often the session was changed; compare-and-set compares it. 0: not stored yet. */
+  version: z.int().positive(),
+  /** The absolute clock starts here, in milliseconds since 1970. */
+  createdAt: z.number(),
+  /** The idle clock starts here, in milliseconds since 1970. */
+  lastSeenAt: z.number(),
+});
+
+const sessionRecord = z.object({ ...sessionData.shape, ...sessionStamp.shape });
+
+/** What a change may touch: see `updateSession`. */
+export type SessionDraft = z.infer<typeof sessionData>;
+export type SessionStamp = z.infer<typeof sessionStamp>;
+/** A session as the store keeps it and as `req.session` shows it. */
+export type SessionRecord = Readonly<SessionDraft & SessionStamp>;
+export type SessionUser = NonNullable<SessionRecord['user']>;
+
+declare module 'express-session' {
+  // Readonly: `req.session.views = 1` does not compile. Change a session through updateSession.
+  interface SessionData extends SessionRecord {}
+  interface Session extends SessionRecord {}
+}
+
+/** What the session of a new visitor holds. */
+export const emptySession = (): SessionDraft => ({ views: 0, cart: {} });
+
+/** The part of a session that a change may touch, as a copy. */
+export const draftOf = (session: SessionRecord): SessionDraft => sessionData.parse(session);
+
+/**
+ * A draft, checked and stamped.
+ * @throws ZodError when the draft holds what no session may hold: a programming error
+ */
+export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecord => ({
+  ...sessionData.parse(draft),
+  ...stamp,
+});
+
+/**
+ * Reads what the store returned.
+ * @returns undefined for text that is no session (cut off, or written by an incompatible version
+ *   of the app): the visitor then starts afresh instead of meeting an error on every page
+ */
+export function parseSession(text: string): SessionRecord | undefined {
+  try {
+    return sessionRecord.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,14 @@
+/** The session was destroyed, renewed or expired since the request loaded it; nothing was changed. */
+export class SessionGone extends Error {
+  override name = 'SessionGone';
+}
+
+/** The store failed or did not answer in time. Whether the last write took place is unknown. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable';
+}
+
+/** The browser would not get the cookie: it is Secure and the request came as plain HTTP. */
+export class CookieUndeliverable extends Error {
+  override name = 'CookieUndeliverable';
+}

@@ -1,0 +1,40 @@
+import type { RequestHandler } from 'express';
+import expressSession from 'express-session';
+import { newSessionId, SessionStore, type SessionStoreOptions } from './session-store.ts';
+
+export type SessionOptions = SessionStoreOptions & {
+  /** Signs the cookie: the first signs, all verify, so a secret is rotated by `[new, old]`. */
+  secrets: readonly string[];
+};
+
+/**
+ * express-session, held to this module's rules. After it, `req.session` is a frozen picture of the
+ * stored session, or of an empty one; it changes through `updateSession`, `renewSession` and
+ * `endSession`, which store first.
+ */
+export function sessionMiddleware({ secrets, ...options }: SessionOptions): RequestHandler[] {
+  const store = new SessionStore(options);
+  const session = expressSession({
+    store,
+    name: options.cookie.name,
+    cookie: options.cookie.attributes,
+    secret: [...secrets],
+    genid: newSessionId,
+    resave: false,
+    saveUninitialized: false,
+  });
+
+  // A new session holds its first fields from the start: express-session takes what is there after
+  // `generate` as unchanged, so looking alone stores nothing and sets no cookie.
+  const generate = store.generate;
+  store.generate = (req) => {
+    generate(req);
+    Object.assign(req.session, store.fresh());
+  };
+
+  const freeze: RequestHandler = (req, _res, next) => {
+    Object.freeze(req.session);
+    next();
+  };
+  return [session, freeze];
+}

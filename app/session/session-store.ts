@@ -1,0 +1,253 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callbackify } from 'node:util';
+import type { Request } from 'express';
+import { type SessionData, Store } from 'express-session';
+import type { SessionBackend } from './backends.ts';
+import {
+  draftOf,
+  emptySession,
+  recordOf,
+  type SessionDraft,
+  type SessionRecord,
+} from './session-data.ts';
+import { SessionGone, StoreUnavailable } from './session-errors.ts';
+
+export type SessionStoreOptions = {
+  backend: SessionBackend;
+  /** Without `expires` or `maxAge`: the cookie ends with the browser, the clocks below are ours. */
+  cookie: {
+    name: string;
+    attributes: { path: '/'; httpOnly: true; secure: boolean; sameSite: 'lax' | 'strict' };
+  };
+  /** A session unused for this long is over, in milliseconds. */
+  idleMs: number;
+  /** A session this old is over however busy it is, in milliseconds. */
+  absoluteMs: number;
+  /** The clock, in milliseconds since 1970; tests bring their own. */
+  now?: () => number;
+  /** How long the backend may take for one answer, in milliseconds. */
+  answerWithinMs?: number;
+};
+
+type Callback = (error?: unknown) => void;
+const ignore: Callback = () => {};
+
+/** 256 bits from the operating system's generator, as 43 URL-safe characters. */
+export const newSessionId = () => randomBytes(32).toString('base64url');
+
+/**
+ * What the backend knows a session by: the SHA-256 of its id. A stolen dump of the store therefore
+ * holds no usable cookie. No salt: an id is random enough that it cannot be guessed from its hash.
+ */
+export const sessionHandle = (id: string) => createHash('sha256').update(id).digest('base64url');
+
+/**
+ * The store that express-session talks to, and the only file where its callbacks appear. Sessions
+ * are read here; they are changed by `update` and `renew` alone, before the response begins.
+ */
+export class SessionStore extends Store {
+  declare generate: (req: Request) => void;
+  readonly cookie: SessionStoreOptions['cookie'];
+  readonly now: () => number;
+  readonly #backend: SessionBackend;
+  readonly #options: SessionStoreOptions;
+  /** Per session, the change that is under way in this process: the next one waits for it. */
+  readonly #lastInLine = new Map<string, Promise<SessionRecord>>();
+
+  constructor(options: SessionStoreOptions) {
+    super();
+    this.#options = options;
+    this.#backend = withDeadline(options.backend, options.answerWithinMs ?? 1500);
+    this.cookie = options.cookie;
+    this.now = options.now ?? Date.now;
+  }
+
+  // What express-session calls
+
+  override get(id: string, callback: (error: unknown, session?: SessionData) => void): void {
+    callbackify(async () => {
+      const record = await this.read(id);
+      return record && this.#withCookie(record);
+    })(callback);
+  }
+
+  /**
+   * The closing save of a response. `req.session` is a frozen picture of what is stored already, so
+   * there is nothing left to write. Writing would be the classical bug: it overwrites what other
+   * requests stored meanwhile and brings back a session that was destroyed.
+   */
+  override set(_id: string, session: SessionData, callback?: Callback): void {
+    callback?.(
+      Object.isFrozen(session) ? null : new Error('Change a session through updateSession only'),
+    );
+  }
+
+  /** A request that only read: restarts the idle clock, unless someone stored meanwhile. */
+  override touch(id: string, session: SessionData, callback?: Callback): void {
+    const { version, createdAt } = session;
+    const record = recordOf(draftOf(session), { version, createdAt, lastSeenAt: this.now() });
+    // The version stays, so a change under way elsewhere is not made to retry. A touch that loses
+    // is dropped: the winner restarted the clock, or there is no session any more.
+    callbackify(() =>
+      this.#backend.compareAndSet(sessionHandle(id), version, record, this.#msLeft(record)),
+    )(callback ?? ignore);
+  }
+
+  override destroy(id: string, callback?: Callback): void {
+    callbackify(() => this.end(id))(callback ?? ignore);
+  }
+
+  /** Makes `record` what `req.session` shows from now on. */
+  show(req: Request, record: SessionRecord): void {
+    Object.freeze(this.createSession(req, this.#withCookie(record)));
+  }
+
+  // What the rest of session/ calls
+
+  /** A session of someone who has none: stored when it is first changed. */
+  fresh(): SessionRecord {
+    const now = this.now();
+    return recordOf(emptySession(), { version: 0, createdAt: now, lastSeenAt: now });
+  }
+
+  async read(id: string): Promise<SessionRecord | undefined> {
+    const key = sessionHandle(id);
+    const record = await this.#backend.get(key);
+    if (!record || this.#msLeft(record) > 0) return record;
+    await this.#backend.compareAndSet(key, record.version, null, 0);
+    return undefined;
+  }
+
+  async end(id: string): Promise<void> {
+    await this.#backend.destroy(sessionHandle(id));
+  }
+
+  /** @returns when the session will end if it is not used again, in milliseconds since 1970 */
+  expiresAt({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>): number {
+    return Math.min(lastSeenAt + this.#options.idleMs, createdAt + this.#options.absoluteMs);
+  }
+
+  /**
+   * Applies `change` to the session and stores it, by compare-and-set: on a conflict the stored
+   * session is read again and the change applied to that. Never merge two sessions instead:
+   * connect-redis tried (#333) and had to take it back (#347).
+   * @param seen the session as the caller knows it, however stale
+   * @returns the session as stored
+   * @throws SessionGone, StoreUnavailable, and whatever `change` throws: then nothing is stored
+   */
+  update(
+    id: string,
+    seen: SessionRecord,
+    change: (draft: SessionDraft) => void,
+  ): Promise<SessionRecord> {
+    const key = sessionHandle(id);
+    const before = this.#lastInLine.get(key);
+    // One at a time within a process, each starting from what the one before it stored: conflicts
+    // are left to other processes.
+    const turn = (async () => {
+      const latest = (await before?.catch(() => seen)) ?? seen;
+      return this.#commit(key, latest.version > seen.version ? latest : seen, change);
+    })();
+    this.#lastInLine.set(key, turn);
+    const leave = () => {
+      if (this.#lastInLine.get(key) === turn) this.#lastInLine.delete(key);
+    };
+    turn.then(leave, leave);
+    return turn;
+  }
+
+  /**
+   * Moves a session to a new id, so that an id planted before log-in is worth nothing after it
+   * (session fixation). A change that lands on the old session meanwhile is carried over, too.
+   * @param carry what of the old session comes along
+   * @returns the new id and the session stored under it
+   */
+  async renew(
+    oldId: string,
+    seen: SessionRecord,
+    carry: (old: SessionRecord) => SessionDraft,
+  ): Promise<{ id: string; record: SessionRecord }> {
+    const id = newSessionId();
+    const createdAt = this.now();
+    let old: SessionRecord | undefined = seen;
+    for (let version = 1; ; version++) {
+      const record = recordOf(carry(old), { version, createdAt, lastSeenAt: createdAt });
+      await this.#backend.compareAndSet(
+        sessionHandle(id),
+        version - 1,
+        record,
+        this.#msLeft(record),
+      );
+      // The new one is stored first: if the store fails between the two, nobody lost anything.
+      const key = sessionHandle(oldId);
+      if (old.version === 0 || (await this.#backend.compareAndSet(key, old.version, null, 0)))
+        return { id, record };
+      old = await this.#backend.get(key);
+      if (!old) return { id, record };
+    }
+  }
+
+  async #commit(
+    key: string,
+    seen: SessionRecord,
+    change: (draft: SessionDraft) => void,
+  ): Promise<SessionRecord> {
+    let current = seen;
+    for (let attempt = 1; attempt <= 100; attempt++) {
+      const draft = draftOf(current);
+      change(draft);
+      const { version, createdAt } = current;
+      const next = recordOf(draft, { version: version + 1, createdAt, lastSeenAt: this.now() });
+      if (await this.#backend.compareAndSet(key, version, next, this.#msLeft(next))) return next;
+      const stored = await this.#backend.get(key);
+      if (!stored) throw new SessionGone();
+      current = stored;
+      await sleep(randomInt(Math.min(attempt, 20)));
+    }
+    throw new StoreUnavailable('the session is changed too often at once');
+  }
+
+  #msLeft(record: SessionRecord): number {
+    return this.expiresAt(record) - this.now();
+  }
+
+  /** The cookie's attributes are not stored: they are this deployment's, not the session's. */
+  #withCookie(record: SessionRecord): SessionData {
+    return { ...record, cookie: { originalMaxAge: null, ...this.cookie.attributes } };
+  }
+}
+
+/** How long the next question may take while the last one is still unanswered, in milliseconds. */
+const IMPATIENCE_MS = 50;
+
+/**
+ * The backend, with every failure a StoreUnavailable, silence among them. Once it has been silent
+ * for `ms`, nobody else waits that long until it answers again.
+ */
+function withDeadline(backend: SessionBackend, ms: number): SessionBackend {
+  let patience = ms;
+  const ask = async <T>(answer: Promise<T>): Promise<T> => {
+    const { promise: silence, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      patience = IMPATIENCE_MS;
+      reject(new Error('no answer in time'));
+    }, patience);
+    const answered = answer.then((value) => {
+      patience = ms;
+      return value;
+    });
+    try {
+      return await Promise.race([answered, silence]);
+    } catch (cause) {
+      throw new StoreUnavailable('the session store is unavailable', { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return {
+    get: (key) => ask(backend.get(key)),
+    compareAndSet: (...args) => ask(backend.compareAndSet(...args)),
+    destroy: (key) => ask(backend.destroy(key)),
+  };
+}

@@ -1,0 +1,82 @@
+import type { Request, Response } from 'express';
+import type { SessionDraft, SessionRecord } from './session-data.ts';
+import { CookieUndeliverable } from './session-errors.ts';
+import { SessionStore, sessionHandle } from './session-store.ts';
+
+/**
+ * The one way to change a session. When it returns, the change is stored; only then answer.
+ *
+ *     await updateSession(req, (draft) => { draft.views += 1; });
+ *     res.redirect(303, '/');
+ *
+ * @param change edits the draft in place, without waiting for anything; it runs again on a newer
+ *   session when another request was faster, so it must depend on the draft alone
+ * @returns what `change` returned the last time
+ * @throws SessionGone, StoreUnavailable, CookieUndeliverable, or what `change` throws; in each case
+ *   `req.session` is as before
+ */
+export async function updateSession<T>(
+  req: Request,
+  change: (draft: SessionDraft) => T,
+): Promise<T> {
+  const store = storeOf(req);
+  refuseUndeliverable(req);
+  let result: { value: T } | undefined;
+  const record = await store.update(req.sessionID, req.session, (draft) => {
+    result = { value: change(draft) };
+  });
+  store.show(req, record);
+  return (result as { value: T }).value;
+}
+
+/**
+ * Gives the session a new id and a new beginning, at log-in and whenever its rights change. The old
+ * id is worth nothing afterwards.
+ * @param carry what survives: the data of the new session, made from the old
+ */
+export async function renewSession(
+  req: Request,
+  carry: (old: SessionRecord) => SessionDraft,
+): Promise<void> {
+  const store = storeOf(req);
+  refuseUndeliverable(req);
+  const { id, record } = await store.renew(req.sessionID, req.session, carry);
+  req.sessionID = id;
+  store.show(req, record);
+}
+
+/** Destroys the session and takes the cookie back. Requests still under way cannot revive it. */
+export async function endSession(req: Request, res: Response): Promise<void> {
+  const store = storeOf(req);
+  await store.end(req.sessionID);
+  if (req.session.version > 0) store.show(req, store.fresh());
+  res.clearCookie(store.cookie.name, store.cookie.attributes);
+}
+
+/** What a page may say of a session: the ticket. The id itself never leaves the cookie. */
+export function describeSession(req: Request) {
+  const store = storeOf(req);
+  const { version, views, createdAt } = req.session;
+  const now = store.now();
+  const msLeft = store.expiresAt({ lastSeenAt: now, createdAt }) - now;
+  return {
+    stored: version > 0,
+    number: sessionHandle(req.sessionID).slice(0, 4),
+    views,
+    expiresInSeconds: Math.floor(msLeft / 1000),
+  };
+}
+
+/** Whether the browser will get the session cookie with the answer to this request. */
+export const cookieReachesBrowser = (req: Request) =>
+  req.secure || !storeOf(req).cookie.attributes.secure;
+
+/** Without a cookie, whatever is stored now could never be found again. */
+function refuseUndeliverable(req: Request): void {
+  if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();
+}
+
+function storeOf(req: Request): SessionStore {
+  if (req.sessionStore instanceof SessionStore) return req.sessionStore;
+  throw new Error('sessionMiddleware must come before this route');
+}

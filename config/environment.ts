@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+export type Config = ReturnType<typeof readConfig>;
+
+/** The environment is wrong: `message` names every wrong variable, one a line. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+const REDIS_PROTOCOLS = ['redis:', 'rediss:', 'redis+cluster:', 'redis+sentinel:'];
+// What stands in a tutorial or in .env.example is no secret.
+const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be from ${min} to ${max}`);
+
+/** Minutes and hours may be broken, so that a test or a demo can watch a session end. */
+const positiveNumber = (max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,6})?$/, 'must be a number')
+    .transform(Number)
+    .refine((n) => n > 0 && n <= max, `must be above 0 and at most ${max}`);
+
+const onOff = z.enum(['on', 'off'], 'must be on or off').transform((value) => value === 'on');
+
+/**
+ * Reads the whole environment, once.
+ * @throws ConfigError naming every wrong variable
+ */
+export function readConfig(env: Record<string, string | undefined>) {
+  // An empty variable counts as absent: compose files and .env files leave them behind.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const production = given.NODE_ENV === 'production';
+  const schema = z.object({
+    NODE_ENV: z
+      .enum(['development', 'production', 'test'], 'must be development, production or test')
+      .default('development'),
+    HOST: z.string().default('127.0.0.1'),
+    PORT: wholeNumber(0, 65535).default(3000),
+    SESSION_STORE: z
+      .enum(['memory', 'redis'], 'must be memory or redis')
+      .default(production ? 'redis' : 'memory')
+      .refine(
+        (store) => !(production && store === 'memory'),
+        'memory is refused in production: it is lost at each restart, grows with each visitor and is not shared by processes. Use redis',
+      ),
+    REDIS_URL: z.string().default('redis://127.0.0.1:6379').refine(isRedisUrl, {
+      error:
+        'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+    }),
+    SESSION_SECRET: z
+      .string()
+      .transform((value) => value.split(',').map((secret) => secret.trim()))
+      .refine(
+        (secrets) => !production || secrets.every((secret) => secret.length >= 32),
+        'must be 32 characters or more (each of them, if several are separated by commas)',
+      )
+      .refine(
+        (secrets) => !production || !secrets.some((secret) => EXAMPLE_SECRET.test(secret)),
+        'looks like an example. Make one: openssl rand -base64 48',
+      )
+      .optional()
+      .refine(
+        (secrets) => !production || secrets !== undefined,
+        'is required in production, or SESSION_SECRET_FILE. Make one: openssl rand -base64 48',
+      ),
+    SESSION_IDLE_MINUTES: positiveNumber(24 * 60).default(30),
+    SESSION_ABSOLUTE_HOURS: positiveNumber(30 * 24).default(12),
+    TRUST_PROXY: z
+      .string()
+      .optional()
+      .refine(
+        (value) => !production || value !== undefined,
+        'is required in production: the number of proxies in front (1), or their addresses (loopback, 10.0.0.0/8), or none',
+      )
+      .transform((value) => trustProxy(value ?? 'none'))
+      .refine(
+        (value) => value !== undefined,
+        'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
+      )
+      .transform((value) => value ?? false),
+    DEMO_ACCOUNTS: onOff.default(!production),
+    LOG_LEVEL: z
+      .enum(
+        ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
+        'must be fatal, error, warn, info, debug or silent',
+      )
+      .default('info'),
+  });
+
+  const problems: string[] = [];
+  const secretFile = given.SESSION_SECRET_FILE;
+  if (secretFile) {
+    try {
+      given.SESSION_SECRET = readFileSync(secretFile, 'utf8').trim();
+    } catch {
+      problems.push('SESSION_SECRET_FILE cannot be read');
+    }
+  }
+  const { data, error } = schema.safeParse(given);
+  for (const { path, message } of error?.issues ?? []) problems.push(`${path.join()} ${message}`);
+  if (!data || problems.length > 0) throw new ConfigError(problems.join('\n'));
+
+  return {
+    production,
+    host: data.HOST,
+    port: data.PORT,
+    store: data.SESSION_STORE,
+    redisUrl: data.REDIS_URL,
+    secrets: data.SESSION_SECRET ?? [randomBytes(32).toString('base64url')],
+    idleMs: data.SESSION_IDLE_MINUTES * 60_000,
+    absoluteMs: data.SESSION_ABSOLUTE_HOURS * 3_600_000,
+    trustProxy: data.TRUST_PROXY,
+    demoAccounts: data.DEMO_ACCOUNTS,
+    logLevel: data.LOG_LEVEL,
+    cookie: {
+      // __Host-: browsers take it over HTTPS only, for this host only, so that no neighbouring
+      // subdomain can plant one.
+      name: production ? '__Host-sid' : 'sid',
+      attributes: { path: '/', httpOnly: true, secure: production, sameSite: 'lax' },
+    },
+  } as const;
+}
+
+/** @returns what Express takes as `trust proxy`, or undefined when the value is not acceptable */
+function trustProxy(value: string): number | string[] | false | undefined {
+  if (value === 'none') return false;
+  if (/^\d$/.test(value)) return Number(value);
+  const addresses = value.split(',').map((address) => address.trim());
+  return addresses.every(isTrustable) ? addresses : undefined;
+}
+
+function isTrustable(address: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(address)) return true;
+  const [ip = '', bits, ...rest] = address.split('/');
+  const longest = { 4: 32, 6: 128 }[isIP(ip)];
+  if (longest === undefined || rest.length > 0) return false;
+  // A range of everyone (0.0.0.0/0) would be `true` in disguise.
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= 1 && +bits <= longest);
+}
+
+function isRedisUrl(value: string): boolean {
+  // Several hosts are no URL that the URL class reads: each is checked by itself.
+  const [, protocol = '', credentials = '', hosts = '', path = ''] =
+    /^([a-z+]+:)\/\/(.*@)?([^/]*)(.*)$/.exec(value) ?? [];
+  if (!REDIS_PROTOCOLS.includes(protocol)) return false;
+  const oneHost = protocol === 'redis:' || protocol === 'rediss:';
+  if (oneHost) return URL.canParse(value) && !hosts.includes(',');
+  if (protocol === 'redis+sentinel:' && !/^\/[\w.-]+$/.test(path)) return false;
+  return hosts
+    .split(',')
+    .every((host) => /^.+:\d+$/.test(host) && URL.canParse(`redis://${credentials}${host}`));
+}
