@@ -31,8 +31,8 @@ export type RedisCommands = {
 };
 
 /** Sessions in this process's memory: for development and tests, gone with the process. */
-export function memoryBackend(): SessionBackend {
-  const memory = new MemoryStore() as MemoryStore & { sessions: Record<string, string> };
+export function memoryBackend(store = new MemoryStore()): SessionBackend {
+  const memory = store as MemoryStore & { sessions: Record<string, string> };
   const read = (key: string) => {
     const text = memory.sessions[key];
     return text === undefined ? undefined : parseSession(text);

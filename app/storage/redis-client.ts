@@ -45,8 +45,10 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       get: (key) => cluster.get(key),
       eval: (script, args) => cluster.eval(script, args),
       del: (keys) => cluster.del(keys),
-      check: () =>
-        Promise.all(cluster.masters.map(async (m) => (await cluster.nodeClient(m)).ping())),
+      check: async () => {
+        if (cluster.masters.length === 0) throw new Error('not connected yet');
+        await Promise.all(cluster.masters.map(async (m) => (await cluster.nodeClient(m)).ping()));
+      },
       close: () => cluster.destroy(),
     };
   }

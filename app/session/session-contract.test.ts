@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, it } from 'node:test';
+import express from 'express';
+import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
+import { type Listening, listen } from '../../e2e/support/listen.ts';
+import { onEachStore } from '../../e2e/support/stores.ts';
+import { recordOf } from './session-data.ts';
+import { SessionGone } from './session-errors.ts';
+import { sessionMiddleware } from './session-middleware.ts';
+import { newSessionId, sessionHandle } from './session-store.ts';
+import { endSession, renewSession, updateSession } from './update-session.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const ALL = ['memory', 'Redis', 'Redis Cluster', 'Redis Sentinel'] as const;
+
+const record = (version: number, views = 0) =>
+  recordOf({ views, cart: {} }, { version, createdAt: Date.now(), lastSeenAt: Date.now() });
+
+const idIn = (client: HttpClient) =>
+  /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';
+
+onEachStore(
+  'a backend',
+  (store) => {
+    it('creates, reads, updates and destroys', async () => {
+      const key = newSessionId();
+      assert.equal(await store.backend.get(key), undefined);
+      assert.equal(await store.backend.compareAndSet(key, 0, record(1, 1), MINUTE), true);
+      assert.equal((await store.backend.get(key))?.views, 1);
+      assert.equal(await store.backend.compareAndSet(key, 1, record(2, 2), MINUTE), true);
+      assert.equal((await store.backend.get(key))?.views, 2);
+      await store.backend.destroy(key);
+      assert.equal(await store.backend.get(key), undefined);
+    });
+
+    it('refuses to create what exists, and to update or delete what is newer or gone', async () => {
+      const key = newSessionId();
+      await store.backend.compareAndSet(key, 0, record(1, 1), MINUTE);
+      assert.equal(await store.backend.compareAndSet(key, 0, record(1, 9), MINUTE), false);
+      await store.backend.compareAndSet(key, 1, record(2, 2), MINUTE);
+      assert.equal(await store.backend.compareAndSet(key, 1, record(2, 9), MINUTE), false);
+      assert.equal(await store.backend.compareAndSet(key, 1, null, 0), false);
+      assert.equal((await store.backend.get(key))?.views, 2);
+      assert.equal(await store.backend.compareAndSet(key, 2, null, 0), true);
+      assert.equal(await store.backend.compareAndSet(key, 2, record(3, 9), MINUTE), false);
+      assert.equal(await store.backend.get(key), undefined);
+    });
+
+    it('lets one of many writers win', async () => {
+      const key = newSessionId();
+      await store.backend.compareAndSet(key, 0, record(1), MINUTE);
+      const attempts = Array.from({ length: 50 }, (_, n) =>
+        store.backend.compareAndSet(key, 1, record(2, n), MINUTE),
+      );
+      assert.equal((await Promise.all(attempts)).filter(Boolean).length, 1);
+    });
+
+    it('forgets a session by itself when its time is over', async () => {
+      const key = newSessionId();
+      await store.backend.compareAndSet(key, 0, record(1), 60);
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      assert.equal(await store.backend.get(key), undefined);
+    });
+
+    it('takes unreadable text for no session', async () => {
+      const key = newSessionId();
+      for (const text of ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"']) {
+        await store.plant(key, text);
+        assert.equal(await store.backend.get(key), undefined, text);
+        assert.equal(await store.backend.compareAndSet(key, 3, record(4), MINUTE), false, text);
+      }
+    });
+  },
+  ALL,
+);
+
+onEachStore(
+  'a session',
+  (store) => {
+    let now: number;
+    let site: Listening;
+    let client: HttpClient;
+    /** Where a slow request waits, its session loaded, until the test lets it go on. */
+    let slow: { arrived: PromiseWithResolvers<void>; goOn: PromiseWithResolvers<void> };
+
+    beforeEach(async () => {
+      now = Date.now();
+      slow = { arrived: Promise.withResolvers(), goOn: Promise.withResolvers() };
+      site = await listen(sessionApp());
+      client = httpClient(site.origin);
+    });
+    afterEach(() => site.close());
+
+    function sessionApp() {
+      const app = express();
+      app.use(
+        sessionMiddleware({
+          backend: store.backend,
+          secrets: ['a secret'],
+          cookie: {
+            name: 'sid',
+            attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+          },
+          idleMs: 30 * MINUTE,
+          absoluteMs: 12 * HOUR,
+          now: () => now,
+        }),
+      );
+      app.get('/', (req, res) => res.json(req.session));
+      app.post('/count', async (req, res) => {
+        await updateSession(req, (draft) => {
+          draft.views += 1;
+        });
+        res.json({ views: req.session.views });
+      });
+      app.post('/slow-count', async (req, res) => {
+        slow.arrived.resolve();
+        await slow.goOn.promise;
+        await updateSession(req, (draft) => {
+          draft.views += 1;
+        });
+        res.json({});
+      });
+      app.get('/slow-look', async (_req, res) => {
+        slow.arrived.resolve();
+        await slow.goOn.promise;
+        res.json({});
+      });
+      app.post('/log-in', async (req, res) => {
+        const user = { id: '1', email: 'ada@cloakroom.test', name: 'Ada' };
+        await renewSession(req, ({ views, cart }) => ({ user, views, cart }));
+        res.json({});
+      });
+      app.post('/log-out', async (req, res) => {
+        await endSession(req, res);
+        res.json({});
+      });
+      app.post('/refuse', async (req, res) => {
+        await updateSession(req, (draft) => {
+          draft.views = 1000;
+          throw new Error('refused');
+        });
+        res.json({});
+      });
+      app.post('/assign', (req, res) => {
+        Object.assign(req.session, { views: 1000 });
+        res.json({});
+      });
+      app.use(((error, _req, res, _next) => {
+        res.status(error instanceof SessionGone ? 409 : 500).json({ error: String(error) });
+      }) satisfies express.ErrorRequestHandler);
+      return app;
+    }
+
+    const views = async () => (await client.get('/')).json.views;
+    const stored = (cookieHolder = client) => store.backend.get(sessionHandle(idIn(cookieHolder)));
+
+    it('is not stored, and sets no cookie, while it is only looked at', async () => {
+      const answer = await client.get('/');
+      assert.equal(answer.json.views, 0);
+      assert.equal(answer.headers.get('set-cookie'), null);
+    });
+
+    it('is kept under the hash of its id, without its cookie', async () => {
+      await client.post('/count');
+      assert.equal(await store.backend.get(idIn(client)), undefined);
+      assert.deepEqual(Object.keys((await stored()) ?? {}).toSorted(), [
+        'cart',
+        'createdAt',
+        'lastSeenAt',
+        'version',
+        'views',
+      ]);
+    });
+
+    it('keeps every one of 200 changes made at once', async () => {
+      await client.post('/count');
+      const answers = await Promise.all(Array.from({ length: 200 }, () => client.post('/count')));
+      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+      // Each saw a number of its own: none was counted twice, none lost.
+      assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
+      assert.equal(await views(), 201);
+    });
+
+    it('keeps a change that was overtaken by another process', async () => {
+      await client.post('/count');
+      const other = await listen(sessionApp());
+      const answer = client.post('/slow-count');
+      await slow.arrived.promise;
+      await httpClient(other.origin, client.cookie).post('/count');
+      slow.goOn.resolve();
+      assert.equal((await answer).status, 200);
+      assert.equal(await views(), 3);
+      await other.close();
+    });
+
+    it('never comes back when a slow write ends after the log-out', async () => {
+      for (let attempt = 0; attempt < 100; attempt++) {
+        slow = { arrived: Promise.withResolvers(), goOn: Promise.withResolvers() };
+        await client.post('/count');
+        await client.post('/log-in');
+        const old = httpClient(site.origin, client.cookie);
+        const write = old.post('/slow-count');
+        await slow.arrived.promise;
+        await client.post('/log-out');
+        slow.goOn.resolve();
+        assert.equal((await write).status, 409);
+        assert.equal((await write).headers.get('set-cookie'), null);
+        assert.equal(await stored(old), undefined);
+        assert.equal((await old.get('/')).json.user, undefined);
+      }
+    });
+
+    it('never comes back when a slow page ends after the log-out', async () => {
+      await client.post('/log-in');
+      const old = httpClient(site.origin, client.cookie);
+      const page = old.get('/slow-look');
+      await slow.arrived.promise;
+      await client.post('/log-out');
+      slow.goOn.resolve();
+      await page;
+      assert.equal(await stored(old), undefined);
+    });
+
+    it('takes its cookie back at log-out', async () => {
+      await client.post('/log-in');
+      const answer = await client.post('/log-out');
+      assert.match(answer.headers.get('set-cookie') ?? '', /^sid=; Path=\/; Expires=Thu, 01 Jan/);
+      assert.equal(answer.headers.getSetCookie().length, 1);
+    });
+
+    it('gets a new id at log-in, and the old one is worth nothing', async () => {
+      await client.post('/count');
+      const old = httpClient(site.origin, client.cookie);
+      await client.post('/log-in');
+      assert.notEqual(client.cookie, old.cookie);
+      assert.equal(await views(), 1);
+      assert.equal(await stored(old), undefined);
+      assert.equal((await old.get('/')).json.user, undefined);
+      const again = client.cookie;
+      await client.post('/log-in');
+      assert.notEqual(client.cookie, again, 'renewed at the second log-in, too');
+    });
+
+    it('carries over what another request stores during the log-in', async () => {
+      await client.post('/count');
+      const old = httpClient(site.origin, client.cookie);
+      const counts = Promise.all(Array.from({ length: 20 }, () => old.post('/count')));
+      await client.post('/log-in');
+      const acknowledged = (await counts).filter(({ status }) => status === 200).length;
+      // Those that came too late were refused aloud.
+      assert.equal(await views(), 1 + acknowledged);
+    });
+
+    it('takes no id from outside', async () => {
+      const planted = httpClient(site.origin, 'sid=s%3Aplanted.c2lnbmF0dXJl');
+      await planted.post('/count');
+      assert.notEqual(idIn(planted), 'planted');
+      await client.post('/count');
+      const forged = httpClient(site.origin, client.cookie?.replace(/.$/, 'x'));
+      assert.equal((await forged.get('/')).json.views, 0);
+    });
+
+    it('is over after 30 idle minutes, and a look restarts the clock', async () => {
+      await client.post('/count');
+      now += 30 * MINUTE - 1000;
+      assert.equal(await views(), 1);
+      now += 30 * MINUTE - 1000;
+      assert.equal(await views(), 1);
+      now += 30 * MINUTE + 1000;
+      assert.equal(await views(), 0);
+      assert.equal(await stored(), undefined);
+    });
+
+    it('is over after 12 hours, however busy', async () => {
+      await client.post('/count');
+      for (let minutes = 0; minutes + 20 < 12 * 60; minutes += 20) {
+        now += 20 * MINUTE;
+        assert.equal(await views(), 1);
+      }
+      now += 21 * MINUTE;
+      assert.equal(await views(), 0);
+    });
+
+    it('starts afresh where the store holds no readable session', async () => {
+      await client.post('/count');
+      await store.plant(sessionHandle(idIn(client)), '{"views":1,');
+      const answer = await client.post('/count');
+      assert.deepEqual([answer.status, answer.json.views], [200, 1]);
+    });
+
+    it('is unchanged when the change throws', async () => {
+      await client.post('/count');
+      assert.equal((await client.post('/refuse')).status, 500);
+      assert.equal(await views(), 1);
+    });
+
+    it('cannot be changed by assignment', async () => {
+      await client.post('/count');
+      assert.match((await client.post('/assign')).json.error, /read only/);
+      assert.equal(await views(), 1);
+    });
+  },
+  ALL,
+);

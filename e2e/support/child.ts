@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { basename } from 'node:path';
+import { atExit } from './at-exit.ts';
+import { startError } from './run.ts';
+import { until } from './until.ts';
+
+export type Child = {
+  pid: number;
+  /** stdout and stderr so far. */
+  output: () => string;
+  kill: (signal: NodeJS.Signals) => void;
+  /** Asks it to end, SIGKILL after 10 s; answers the exit code, null if a signal ended it. */
+  stop: (signal?: NodeJS.Signals) => Promise<number | null>;
+  exited: Promise<number | null>;
+};
+
+type StartOptions = {
+  /** Added to this process's own environment; undefined takes a variable away. */
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Matched against the output so far, or asked every 25 ms (a rejection means not yet). */
+  ready: RegExp | (() => Promise<boolean>);
+  name?: string;
+  timeoutMs?: number;
+};
+
+/** Starts a command and answers once it is ready; rejects with its output if it never is. */
+export async function startChild(
+  command: string,
+  args: string[],
+  { env, cwd, ready, name = basename(command), timeoutMs }: StartOptions,
+): Promise<Child> {
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const forget = atExit(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  let ended = false;
+  const exited = new Promise<number | null>((resolve) => {
+    const end = () => {
+      ended = true;
+      resolve(child.exitCode);
+    };
+    child.once('close', end);
+    child.once('exit', () => {
+      forget();
+      // 'close' brings the last output, but a grandchild that holds the pipes can withhold it.
+      setTimeout(end, 1_000).unref();
+    });
+  });
+  const { pid } = child;
+  if (pid === undefined) {
+    forget();
+    const [error] = await once(child, 'error');
+    throw startError(command, error);
+  }
+
+  const isReady = async () =>
+    ended || (ready instanceof RegExp ? output.search(ready) >= 0 : ready());
+  try {
+    await until(
+      () => Promise.race([exited.then(() => true), isReady()]),
+      `${name} is ready`,
+      timeoutMs,
+    );
+    if (ended) throw new Error(`${name} ended with ${child.exitCode ?? child.signalCode}`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    await exited;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${reason}\n${output}`, { cause: error });
+  }
+
+  let stopping: Promise<number | null> | undefined;
+  const stop = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    // A paused process takes no signal but SIGKILL before it continues.
+    if (process.platform !== 'win32') child.kill('SIGCONT');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const code = await exited;
+    clearTimeout(timer);
+    return code;
+  };
+  return {
+    pid,
+    output: () => output,
+    kill: (signal) => {
+      child.kill(signal);
+    },
+    stop: (signal = 'SIGTERM') => {
+      stopping ??= stop(signal);
+      return stopping;
+    },
+    exited,
+  };
+}

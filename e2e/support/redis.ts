@@ -1,0 +1,113 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeCertificate } from './certificate.ts';
+import { freePort } from './free-port.ts';
+import type { RedisServer } from './redis-server.ts';
+import { serve } from './redis-server.ts';
+import { until } from './until.ts';
+
+export type { RedisServer } from './redis-server.ts';
+
+type TlsRedisServer = RedisServer & { caFile: string };
+type RedisCluster = { url: string; nodes: RedisServer[]; stop: () => Promise<void> };
+type RedisSentinel = {
+  url: string;
+  master: RedisServer;
+  replica: RedisServer;
+  sentinels: RedisServer[];
+  stop: () => Promise<void>;
+};
+
+const stopServer = (server: RedisServer) => server.stop();
+const addresses = (servers: RedisServer[]) =>
+  servers.map(({ port }) => `127.0.0.1:${port}`).join(',');
+
+// A master would wait up to 10 s at its end for a replica that lags.
+const always = '--bind 127.0.0.1 --appendonly no --shutdown-timeout 0'.split(' ');
+const inMemory = (dir: string) => [...always, '--save', '', '--dir', dir];
+
+/** A Redis that keeps nothing on disk. */
+export async function startRedis(
+  options: { args?: string[]; port?: number } = {},
+): Promise<RedisServer> {
+  const port = options.port ?? (await freePort());
+  return serve(port, (dir) => ['--port', `${port}`, ...inMemory(dir), ...(options.args ?? [])]);
+}
+
+/** A Redis that only speaks TLS, with a certificate of the private CA in `caFile`. */
+export async function startTlsRedis(): Promise<TlsRedisServer> {
+  const port = await freePort();
+  const configure = async (dir: string) => {
+    const { caFile, keyFile, certFile } = await makeCertificate(dir);
+    const files = ['--tls-ca-cert-file', caFile, '--tls-key-file', keyFile];
+    const tls = ['--tls-port', `${port}`, '--tls-auth-clients', 'no', '--tls-cert-file', certFile];
+    return ['--port', '0', ...inMemory(dir), ...tls, ...files];
+  };
+  const server = await serve(port, configure, (dir) => ['--tls', '--cacert', join(dir, 'ca.pem')]);
+  return { ...server, url: `rediss://localhost:${port}`, caFile: join(server.dir, 'ca.pem') };
+}
+
+/** Three masters that share the 16384 slots, no replicas; ready once all three say so. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  await using cleanup = new AsyncDisposableStack();
+  const cluster = '--cluster-enabled yes --cluster-announce-ip 127.0.0.1'.split(' ');
+  const nodes: RedisServer[] = [];
+  for (const slots of ['0 5460', '5461 10922', '10923 16383']) {
+    const bus = `${await freePort()}`;
+    const args = [...cluster, '--cluster-port', bus, '--cluster-node-timeout', '2000'];
+    const node = cleanup.adopt(await startRedis({ args }), stopServer);
+    nodes.push(node);
+    await node.cli('CLUSTER', 'ADDSLOTSRANGE', ...slots.split(' '));
+    await node.cli('CLUSTER', 'SET-CONFIG-EPOCH', `${nodes.length}`);
+    await nodes[0]?.cli('CLUSTER', 'MEET', '127.0.0.1', `${node.port}`, bus);
+  }
+  for (const node of nodes) {
+    const isOk = async () => (await node.cli('CLUSTER', 'INFO')).includes('cluster_state:ok');
+    await until(isOk, `cluster_state:ok on ${node.url}`);
+  }
+  const running = cleanup.move();
+  const url = `redis+cluster://${addresses(nodes)}`;
+  return { url, nodes, stop: () => running.disposeAsync() };
+}
+
+/** A master called cloakroom, its replica and three sentinels that know all of each other. */
+export async function startRedisSentinel(): Promise<RedisSentinel> {
+  await using cleanup = new AsyncDisposableStack();
+  const noDelay = ['--repl-diskless-sync-delay', '0'];
+  const master = cleanup.adopt(await startRedis({ args: noDelay }), stopServer);
+  const replicaArgs = [...noDelay, '--replicaof', '127.0.0.1', `${master.port}`];
+  const replica = cleanup.adopt(await startRedis({ args: replicaArgs }), stopServer);
+  // Sentinels ask the master for its replicas when they start, and next after 10 s.
+  await until(
+    async () => (await master.cli('INFO', 'replication')).includes('state=online'),
+    `the replica of ${master.url} is online`,
+  );
+  const sentinels: RedisServer[] = [];
+  for (let count = 0; count < 3; count++) {
+    const port = await freePort();
+    const configure = async (dir: string) => {
+      const file = join(dir, 'sentinel.conf');
+      const lines = [
+        'bind 127.0.0.1',
+        `port ${port}`,
+        `dir "${dir}"`,
+        `sentinel monitor cloakroom 127.0.0.1 ${master.port} 2`,
+        'sentinel down-after-milliseconds cloakroom 1000',
+        'sentinel failover-timeout cloakroom 3000',
+      ];
+      await writeFile(file, lines.join('\n'));
+      return [file, '--sentinel'];
+    };
+    sentinels.push(cleanup.adopt(await serve(port, configure), stopServer));
+  }
+  for (const sentinel of sentinels) {
+    const knowsAll = async () => {
+      const info = await sentinel.cli('INFO', 'sentinel');
+      return info.includes('status=ok') && info.includes('slaves=1,sentinels=3');
+    };
+    await until(knowsAll, `${sentinel.url} knows the replica and the other sentinels`);
+  }
+  const running = cleanup.move();
+  const url = `redis+sentinel://${addresses(sentinels)}/cloakroom`;
+  return { url, master, replica, sentinels, stop: () => running.disposeAsync() };
+}

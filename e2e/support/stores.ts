@@ -1,0 +1,58 @@
+import { after, before, describe } from 'node:test';
+import { MemoryStore } from 'express-session';
+import { memoryBackend, redisBackend, type SessionBackend } from '../../app/session/backends.ts';
+import { connectRedis, type RedisClient } from '../../app/storage/redis-client.ts';
+import { startRedis, startRedisCluster, startRedisSentinel } from './redis.ts';
+import { until } from './until.ts';
+
+export type TestStore = {
+  name: string;
+  url: string | undefined;
+  backend: SessionBackend;
+  redis: RedisClient | undefined;
+  /** Puts a text where a session would be, as a bug or another app might. */
+  plant(key: string, text: string): Promise<void>;
+};
+
+const servers = {
+  memory: undefined,
+  Redis: startRedis,
+  'Redis Cluster': startRedisCluster,
+  'Redis Sentinel': startRedisSentinel,
+};
+
+export type StoreName = keyof typeof servers;
+
+/** Runs a suite once for each store; the Redis ones are real servers, started for it. */
+export function onEachStore(
+  subject: string,
+  suite: (store: TestStore) => void,
+  names: readonly StoreName[] = ['memory', 'Redis'],
+): void {
+  for (const name of names) {
+    describe(`${subject}, on ${name}`, () => {
+      const store = { name } as TestStore;
+      let stop = async () => {};
+      before(async () => {
+        const server = await servers[name]?.();
+        const redis = server && connectRedis(server.url, () => {});
+        store.url = server?.url;
+        store.redis = redis;
+        const memory = new MemoryStore();
+        store.backend = redis ? redisBackend(redis) : memoryBackend(memory);
+        store.plant = async (key, text) => {
+          const set = "return redis.call('SET', KEYS[1], ARGV[1])";
+          if (redis) await redis.eval(set, { keys: [`sess:${key}`], arguments: [text] });
+          else Object.assign(memory, { sessions: { [key]: text } });
+        };
+        if (redis) await until(() => redis.check().then(() => true), `connected to ${name}`);
+        stop = async () => {
+          redis?.close();
+          await server?.stop();
+        };
+      });
+      after(() => stop());
+      suite(store);
+    });
+  }
+}

@@ -1,0 +1,19 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { atExit } from './at-exit.ts';
+
+/** A fresh directory that goes when it is disposed of, or else when this process ends. */
+export async function tempDir(name: string): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(tmpdir(), `cloakroom-${name}-`));
+  const options = { recursive: true, force: true, maxRetries: 3 };
+  const forget = atExit(() => rmSync(path, options));
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      await rm(path, options);
+      forget();
+    },
+  };
+}
