@@ -11,6 +11,7 @@ import { healthHandlers } from './health-handlers.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
+import { warnOfLostCookie } from './security/lost-cookie.ts';
 import { refuseAmbiguousHost, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
@@ -67,7 +68,7 @@ export function createApp(options: AppOptions): Express {
     res.set('Cache-Control', 'no-store').vary('Accept');
     next();
   });
-  app.use(refuseCrossSite, bodyParsers, sessionMiddleware(session));
+  app.use(refuseCrossSite, bodyParsers, sessionMiddleware(session), warnOfLostCookie(log));
   mount(
     app,
     shopRoutes({

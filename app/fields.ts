@@ -2,16 +2,16 @@ import { invalidField } from './errors.ts';
 
 /**
  * A field of a parsed body, exactly as it was sent.
- * @returns undefined when it was not sent; a list for a field sent twice
+ * @returns `ifAbsent` when it was not sent; a list for a field sent twice
  */
-function field(body: unknown, name: string): unknown {
+function field(body: unknown, name: string, ifAbsent: unknown): unknown {
   const fields = Object(body) as Record<string, unknown>;
-  return Object.hasOwn(fields, name) ? fields[name] : undefined;
+  return Object.hasOwn(fields, name) ? fields[name] : ifAbsent;
 }
 
 /** @throws Refusal 422 naming the field when it is anything but one text of at most 1,000 characters */
 export function textField(body: unknown, name: string): string {
-  const value = field(body, name) ?? '';
+  const value = field(body, name, '');
   if (typeof value !== 'string' || value.length > 1000)
     throw invalidField(name, 'must be one text of at most 1,000 characters');
   return value;
@@ -26,7 +26,7 @@ export function wholeNumberField(
   name: string,
   { min, max, ifAbsent }: { min: number; max: number; ifAbsent?: number },
 ): number {
-  const value = field(body, name) ?? ifAbsent;
+  const value = field(body, name, ifAbsent);
   const number =
     typeof value === 'string' && /^(0|[1-9]\d{0,8})$/.test(value) ? Number(value) : value;
   const whole = typeof number === 'number' && Number.isInteger(number) && !Object.is(number, -0);

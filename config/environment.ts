@@ -14,6 +14,11 @@ const REDIS_PROTOCOLS = ['redis:', 'rediss:', 'redis+cluster:', 'redis+sentinel:
 // What stands in a tutorial or in .env.example is no secret.
 const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
 
+const REQUIRED_IN_PRODUCTION = [
+  ['SESSION_SECRET', 'it signs the cookie. Make one: openssl rand -base64 48'],
+  ['TRUST_PROXY', 'how many proxies are in front (1), or their addresses (loopback), or none'],
+] as const;
+
 const wholeNumber = (min: number, max: number) =>
   z
     .string()
@@ -67,26 +72,18 @@ export function readConfig(env: Record<string, string | undefined>) {
         (secrets) => !production || !secrets.some((secret) => EXAMPLE_SECRET.test(secret)),
         'looks like an example. Make one: openssl rand -base64 48',
       )
-      .optional()
-      .refine(
-        (secrets) => !production || secrets !== undefined,
-        'is required in production, or SESSION_SECRET_FILE. Make one: openssl rand -base64 48',
-      ),
+      .optional(),
     SESSION_IDLE_MINUTES: positiveNumber(24 * 60).default(30),
     SESSION_ABSOLUTE_HOURS: positiveNumber(30 * 24).default(12),
     TRUST_PROXY: z
       .string()
-      .optional()
+      .default('none')
+      .transform(trustProxy)
       .refine(
-        (value) => !production || value !== undefined,
-        'is required in production: the number of proxies in front (1), or their addresses (loopback, 10.0.0.0/8), or none',
-      )
-      .transform((value) => trustProxy(value ?? 'none'))
-      .refine(
-        (value) => value !== undefined,
+        (trusted) => trusted !== undefined,
         'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
       )
-      .transform((value) => value ?? false),
+      .transform((trusted) => trusted ?? false),
     DEMO_ACCOUNTS: onOff.default(!production),
     LOG_LEVEL: z
       .enum(
@@ -104,6 +101,10 @@ export function readConfig(env: Record<string, string | undefined>) {
     } catch {
       problems.push('SESSION_SECRET_FILE cannot be read');
     }
+  }
+  if (production) {
+    for (const [name, reason] of REQUIRED_IN_PRODUCTION)
+      if (given[name] === undefined) problems.push(`${name} is required in production: ${reason}`);
   }
   const { data, error } = schema.safeParse(given);
   for (const { path, message } of error?.issues ?? []) problems.push(`${path.join()} ${message}`);
@@ -153,7 +154,7 @@ function isRedisUrl(value: string): boolean {
     /^([a-z+]+:)\/\/(.*@)?([^/]*)(.*)$/.exec(value) ?? [];
   if (!REDIS_PROTOCOLS.includes(protocol)) return false;
   const oneHost = protocol === 'redis:' || protocol === 'rediss:';
-  if (oneHost) return URL.canParse(value) && !hosts.includes(',');
+  if (oneHost) return URL.canParse(value) && hosts !== '' && !hosts.includes(',');
   if (protocol === 'redis+sentinel:' && !/^\/[\w.-]+$/.test(path)) return false;
   return hosts
     .split(',')

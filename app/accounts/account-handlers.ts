@@ -53,8 +53,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     try {
       await endSession(req, res);
     } catch (cause) {
-      res.locals.fault = cause;
-      throw new Refusal(500, 'Could not log out.');
+      throw new Refusal(500, 'Could not log out.', {}, { cause });
     }
     if (wantsJson(req)) return res.json({});
     res.redirect(303, '/');
@@ -71,6 +70,6 @@ const startUserSession = (req: Request, user: SessionUser) =>
   renewSession(req, (old) => {
     const sameVisitor = !old.user || old.user.id === user.id;
     const { views, cart } = sameVisitor ? old : emptySession();
-    const flash = `Welcome, ${user.name}.`;
+    const flash = wantsJson(req) ? undefined : `Welcome, ${user.name}.`;
     return { user, authenticatedAt: Date.now(), views, cart, flash };
   });

@@ -3,6 +3,7 @@ import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
 import { renderPage, wantsJson } from '../respond.ts';
+import type { SessionDraft } from '../session/session-data.ts';
 import { updateSession } from '../session/update-session.ts';
 import { addLine, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 
@@ -27,7 +28,7 @@ export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
       const cart = addLine(draft.cart, sku, quantity);
       if (!cart) throw tooMany(name, quantityOf(draft.cart, sku));
       draft.cart = cart;
-      draft.flash = `${name} added.`;
+      leaveFlash(req, draft, `${name} added.`);
     });
     answer(req, res);
   };
@@ -38,7 +39,7 @@ export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
     const quantity = wholeNumberField(req.body, 'quantity', { min: 0, max: MAX_QUANTITY });
     await updateSession(req, (draft) => {
       draft.cart = setLine(draft.cart, product.sku, quantity);
-      draft.flash = quantity === 0 ? `${product.name} removed.` : `${product.name}: ${quantity}.`;
+      leaveFlash(req, draft, `${product.name} ${quantity === 0 ? 'removed' : `now ${quantity}`}.`);
     });
     answer(req, res);
   };
@@ -61,6 +62,11 @@ const tooMany = (name: string, already: number) =>
     409,
     `A cart holds at most ${MAX_QUANTITY} of one product, and yours has ${already} of ${name}. Nothing was changed.`,
   );
+
+/** A program reads the cart in the answer; only a person is redirected to a page. */
+function leaveFlash(req: Request, draft: SessionDraft, sentence: string): void {
+  if (!wantsJson(req)) draft.flash = sentence;
+}
 
 /** The message left for this page, if any; taking it is a write, so it is done only then. */
 async function takeFlash(req: Request): Promise<string | undefined> {

@@ -4,8 +4,9 @@ import { Refusal } from '../errors.ts';
 const LIMIT = '10kb';
 
 const refuseOtherTypes: RequestHandler = (req, _res, next) => {
-  // null: no body at all, as in a log-out by `curl -X POST`.
-  if (req.is(['urlencoded', 'json']) === false)
+  // A POST without a body, such as a log-out by `curl -X POST`, has no type either.
+  const empty = req.get('Content-Length') === '0';
+  if (!empty && req.is(['urlencoded', 'json']) === false)
     throw new Refusal(415, 'Send a form or JSON, encoded as UTF-8.');
   next();
 };

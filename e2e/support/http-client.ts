@@ -53,7 +53,7 @@ export function httpClient(origin: string, cookie?: string): HttpClient {
         status: response.status,
         headers: response.headers,
         text,
-        json: isJson ? JSON.parse(text) : undefined,
+        json: isJson && text ? JSON.parse(text) : undefined,
       };
     },
   };

@@ -204,7 +204,7 @@ test('Redis Sentinel answers, and promotes the replica when the master is killed
   const isPromoted = async () => (await replica.cli('ROLE')).startsWith('master');
   await until(isPromoted, 'the replica is promoted', 15_000);
   await until(async () => (await client.get('coat')) === '12', 'the client follows', 15_000);
-  client.destroy();
+  await client.destroy();
   await stop();
   assertGone(found);
 });

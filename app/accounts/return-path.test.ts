@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { returnPath } from './return-path.ts';
+
+it('keeps a path of this shop, with its query', () => {
+  for (const path of ['/', '/cart', '/cart?a=1&b=%2F', '/cart/lines/bowler-hat'])
+    assert.equal(returnPath(path), path);
+});
+
+it('leads to the shop instead of another host', () => {
+  const elsewhere = [
+    ...['//evil.test', '/\\evil.test', '\\\\evil.test', '/\t/evil.test', '/\n/evil.test'],
+    ...[
+      'https://evil.test',
+      'https:evil.test',
+      'javascript:alert(1)',
+      'evil.test',
+      '',
+      ' /',
+      '/.//evil.test',
+    ],
+    ...['/..//evil.test', '/%2e//evil.test', ['/cart'], { a: 1 }, undefined, null, 7],
+  ];
+  for (const next of elsewhere) assert.equal(returnPath(next), '/', JSON.stringify(next));
+});
+
+it('never leaves this host, whatever comes', () => {
+  const parts = fc.constantFrom(
+    '/',
+    '\\',
+    '.',
+    '..',
+    ':',
+    '@',
+    '\t',
+    '\r',
+    '%2f',
+    'https',
+    'e.test',
+  );
+  fc.assert(
+    fc.property(fc.array(parts), (path) => {
+      const to = new URL(returnPath(`/${path.join('')}`), 'http://shop.test/login');
+      assert.equal(to.origin, 'http://shop.test');
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it } from 'node:test';
+import ejs from 'ejs';
+import { startRedis } from '../e2e/support/redis.ts';
+import { ADA, PAGE, type Shop, startShop } from '../e2e/support/start-shop.ts';
+import { onEachStore } from '../e2e/support/stores.ts';
+import { until } from '../e2e/support/until.ts';
+import { memoryBackend, redisBackend, type SessionBackend } from './session/backends.ts';
+import { connectRedis } from './storage/redis-client.ts';
+
+const PAGES = ['/', '/login', '/logout', '/cart'];
+const POSTS = ['/login', '/logout', '/cart/lines', '/cart/lines/bowler-hat', '/cart/clear'];
+
+onEachStore('the shop', (store) => {
+  let shop: Shop;
+  before(async () => {
+    shop = await startShop(store.backend);
+  });
+  after(() => shop.close());
+
+  it('welcomes at the first view, then counts', async () => {
+    const visitor = shop.visitor();
+    const first = (await visitor.get('/', PAGE)).text;
+    assert.match(first, /Welcome/);
+    assert.doesNotMatch(first, /Views: /);
+    const second = (await visitor.get('/', PAGE)).text;
+    assert.match(second, /Views: 2/);
+    assert.match(second, /Expires in: <span data-seconds-left>1800<\/span> seconds/);
+  });
+
+  it('answers JSON with views, time left, user, cart and products', async () => {
+    const { status, json } = await shop.visitor().get('/');
+    assert.equal(status, 200);
+    const { products, ...rest } = json;
+    assert.deepEqual(rest, { views: 1, expiresInSeconds: 1800, user: null, cart: { count: 0 } });
+    assert.equal(products.length, 10);
+    for (const product of products)
+      assert.deepEqual(Object.keys(product), ['sku', 'name', 'priceCents', 'currency']);
+  });
+
+  it('loses no view of 100 at once', async () => {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    await Promise.all(Array.from({ length: 100 }, () => visitor.get('/')));
+    assert.equal((await visitor.get('/')).json.views, 102);
+  });
+
+  it('counts no HEAD', async () => {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    assert.equal((await visitor.request('HEAD', '/')).status, 200);
+    assert.equal((await visitor.get('/')).json.views, 2);
+  });
+
+  it('shows each page as HTML and answers it as JSON', async () => {
+    for (const path of PAGES) {
+      const page = await shop.visitor().get(path, PAGE);
+      assert.equal(page.status, 200);
+      assert.match(page.headers.get('content-type') ?? '', /^text\/html; charset=utf-8/);
+      const json = await shop.visitor().get(path);
+      assert.match(json.headers.get('content-type') ?? '', /^application\/json; charset=utf-8/);
+      for (const answer of [page, json]) {
+        assert.equal(answer.headers.get('cache-control'), 'no-store');
+        assert.equal(answer.headers.get('vary'), 'Accept');
+      }
+    }
+  });
+
+  it('answers every refusal as a page and as JSON', async () => {
+    const visitor = shop.visitor();
+    const type = (value: string) => ({ 'content-type': value });
+    const refusals: [number, string, string, object][] = [
+      [400, 'POST', '/login', { json: '{"email":' }],
+      [403, 'POST', '/login', { json: {} }],
+      [404, 'GET', '/nowhere', {}],
+      [405, 'PUT', '/cart', {}],
+      [409, 'POST', '/cart/lines', { json: { sku: 'bowler-hat', quantity: 99 } }],
+      [413, 'POST', '/login', { form: { email: 'x'.repeat(20_000) } }],
+      [415, 'POST', '/login', { form: 'a=b', headers: type('text/plain') }],
+      [415, 'POST', '/login', { form: 'a=b', headers: type('multipart/form-data; boundary=x') }],
+      [415, 'POST', '/login', { json: {}, headers: type('application/json; charset=latin1') }],
+      [422, 'POST', '/cart/lines', { json: { sku: 'top-hat' } }],
+    ];
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    for (const [status, method, path, options] of refusals) {
+      const json = await visitor.request(method, path, options);
+      assert.equal(json.status, status, `${status} ${method} ${path}`);
+      assert.deepEqual(Object.keys(json.json), ['errorMessage']);
+      const headers = { ...('headers' in options && (options.headers as object)), ...PAGE.headers };
+      const page = await visitor.request(method, path, { ...options, headers });
+      assert.equal(page.status, status);
+      assert.match(page.text, /<\/html>/);
+      assert.doesNotMatch(page.text, /node_modules|at \w+ \(/);
+    }
+  });
+
+  it('answers 405 with Allow to every other verb', async () => {
+    for (const [path, allow] of [
+      ['/', 'GET, HEAD'],
+      ['/login', 'GET, HEAD, POST'],
+      ['/cart/clear', 'POST'],
+      ['/livez', 'GET, HEAD'],
+    ] as const) {
+      const { status, headers } = await shop.visitor().request('DELETE', path);
+      assert.deepEqual([status, headers.get('allow')], [405, allow]);
+    }
+    assert.equal((await shop.visitor().get('/cart/lines')).status, 405);
+  });
+
+  it('refuses a form from another site, whatever it asks for, and changes nothing', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    const foreign = [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'https://evil.test' },
+      { origin: 'null' },
+      { origin: shop.origin.replace(/\d+$/, '1') },
+    ];
+    for (const headers of foreign)
+      for (const path of POSTS)
+        assert.equal((await visitor.post(path, { json: {}, headers })).status, 403, path);
+    assert.equal((await visitor.get('/')).json.cart.count, 1);
+  });
+
+  it('takes a form from its own pages, and from what is no browser', async () => {
+    const headers = [{ 'sec-fetch-site': 'same-origin' }, { origin: shop.origin }, {}];
+    for (const own of headers)
+      assert.equal((await shop.visitor().post('/cart/clear', { headers: own })).status, 200);
+  });
+
+  it('refuses a request that names two hosts', async () => {
+    const socket = connect(shop.port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\nConnection: close\r\n\r\n');
+    assert.match(await text(socket), /^HTTP\/1\.1 400 /);
+  });
+
+  it('sends its security headers with every answer', async () => {
+    const answers = [
+      await shop.visitor().get('/', PAGE),
+      await shop.visitor().get('/nowhere'),
+      await shop.visitor().get('/livez'),
+      await shop.visitor().get('/assets/cloakroom.css'),
+      await shop.visitor().post('/login', { json: '{' }),
+    ];
+    for (const { headers } of answers) {
+      const policy = headers.get('content-security-policy') ?? '';
+      for (const rule of ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"])
+        assert.ok(policy.includes(rule), rule);
+      assert.equal(headers.get('x-frame-options'), 'DENY');
+      assert.equal(headers.get('referrer-policy'), 'same-origin');
+      assert.equal(headers.get('x-content-type-options'), 'nosniff');
+      assert.equal(headers.get('x-powered-by'), null);
+      assert.equal(headers.get('access-control-allow-origin'), null);
+    }
+  });
+
+  it('serves its own files and no others', async () => {
+    const css = await shop.visitor().get('/assets/cloakroom.css');
+    assert.equal(css.status, 200);
+    assert.equal(css.headers.get('set-cookie'), null);
+    const hidden = ['/assets/', '/assets/products/', '/assets/..%2fpackage.json', '/package.json'];
+    for (const path of [...hidden, '/.git/config', '/.env', '/public/', '/assets/.gitignore'])
+      assert.equal((await shop.visitor().get(path)).status, 404, path);
+  });
+
+  it('has a picture for every product', async () => {
+    for (const { sku } of (await shop.visitor().get('/')).json.products)
+      assert.equal((await shop.visitor().get(`/assets/products/${sku}.svg`)).status, 200, sku);
+  });
+
+  it('answers /livez and /readyz before the session, without a cookie', async () => {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    for (const path of ['/livez', '/readyz']) {
+      const { status, headers } = await visitor.get(path);
+      assert.deepEqual([status, headers.get('set-cookie')], [200, null]);
+    }
+  });
+
+  it('logs one line for each request, without query or cookie', async () => {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    const { headers } = await visitor.get('/login?next=/secret-place');
+    const requestId = headers.get('x-request-id') ?? '?';
+    const lines = shop.log.filter((line) => line.includes(requestId));
+    assert.equal(lines.length, 1);
+    const { method, path, status } = JSON.parse(lines[0] ?? '');
+    assert.deepEqual({ method, path, status }, { method: 'GET', path: '/login', status: 200 });
+    assert.ok(!shop.log.join().includes('secret-place'));
+  });
+});
+
+describe('in production', () => {
+  const https = { 'x-forwarded-proto': 'https' };
+  const env = { NODE_ENV: 'production', SESSION_STORE: 'redis', TRUST_PROXY: 'loopback' };
+  let shop: Shop;
+  before(async () => {
+    shop = await startShop(memoryBackend(), {}, env);
+  });
+  after(() => shop.close());
+
+  it('sets the cookie __Host-sid: Secure, HttpOnly, SameSite=Lax, Path=/, no Domain', async () => {
+    const visitor = shop.visitor();
+    const set = (await visitor.get('/', { headers: https })).headers.get('set-cookie') ?? '';
+    assert.match(set, /^__Host-sid=[^;]+; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    const clear = (await visitor.post('/logout', { headers: https })).headers.get('set-cookie');
+    assert.equal(
+      clear,
+      '__Host-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
+    );
+  });
+
+  it('sends HSTS for two years', async () => {
+    const { headers } = await shop.visitor().get('/livez');
+    const expected = 'max-age=63072000; includeSubDomains';
+    assert.equal(headers.get('strict-transport-security'), expected);
+  });
+
+  it('shows no demo password', async () => {
+    const { text: page } = await shop
+      .visitor()
+      .get('/login', { headers: { ...https, ...PAGE.headers } });
+    assert.ok(!page.includes(ADA.password));
+  });
+
+  it('says aloud that no cookie will arrive over plain HTTP, and stores nothing', async () => {
+    const visitor = shop.visitor();
+    for (let view = 0; view < 3; view++) {
+      const page = await visitor.get('/', PAGE);
+      assert.equal(page.status, 200);
+      assert.match(page.text, /Nobody can log in here yet.*TRUST_PROXY=1/s);
+      assert.equal(page.headers.get('set-cookie'), null);
+    }
+    const login = await visitor.post('/login', { json: ADA });
+    assert.equal(login.status, 400);
+    assert.match(login.json.errorMessage, /HTTPS/);
+    const warnings = shop.log.filter((line) => line.includes('TRUST_PROXY'));
+    assert.equal(warnings.length, 1, 'one warning, not one a request');
+  });
+
+  it('believes X-Forwarded-Proto from the trusted proxy only', async () => {
+    const wary = await startShop(memoryBackend(), {}, { ...env, TRUST_PROXY: '10.0.0.1' });
+    assert.equal(
+      (await wary.visitor().get('/', { headers: https })).headers.get('set-cookie'),
+      null,
+    );
+    await wary.close();
+  });
+});
+
+describe('when the store fails', () => {
+  it('gives 503 with Retry-After, never a success; files and /livez still answer', async (t) => {
+    const server = await startRedis();
+    t.after(server.stop);
+    const redis = connectRedis(server.url, () => {});
+    t.after(() => redis.close());
+    await until(() => redis.check().then(() => true), 'connected');
+    const shop = await startShop(redisBackend(redis));
+    t.after(shop.close);
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    await server.kill();
+
+    const all = [
+      ...PAGES.map((path) => ['GET', path] as const),
+      ...POSTS.map((path) => ['POST', path] as const),
+    ];
+    for (const [method, path] of all) {
+      const json = await visitor.request(method, path);
+      assert.deepEqual([json.status, json.headers.get('retry-after')], [503, '2'], path);
+      assert.equal(json.headers.get('set-cookie'), null);
+      const page = await visitor.request(method, path, PAGE);
+      assert.equal(page.status, 503);
+      assert.match(page.text, /cannot be reached right now/);
+    }
+    assert.equal((await visitor.get('/readyz')).status, 503);
+    assert.equal((await visitor.get('/livez')).status, 200);
+    assert.equal((await visitor.get('/assets/cloakroom.css')).status, 200);
+
+    await server.restart();
+    await until(async () => (await visitor.get('/')).status === 200, 'back by itself', 3000);
+  });
+
+  it('gives 503 when the store refuses the write', async (t) => {
+    const server = await startRedis();
+    t.after(server.stop);
+    const redis = connectRedis(server.url, () => {});
+    t.after(() => redis.close());
+    await until(() => redis.check().then(() => true), 'connected');
+    const shop = await startShop(redisBackend(redis));
+    t.after(shop.close);
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    await server.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    assert.equal((await visitor.post('/cart/clear')).status, 503);
+    assert.equal(
+      (await visitor.get('/cart')).json.count,
+      1,
+      'a page that only reads still answers',
+    );
+  });
+
+  it('gives up on a silent store, and the next visitor does not wait', async (t) => {
+    const memory = memoryBackend();
+    let silent = false;
+    const never = new Promise<never>(() => {});
+    const backend: SessionBackend = { ...memory, get: (key) => (silent ? never : memory.get(key)) };
+    const shop = await startShop(backend);
+    t.after(shop.close);
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    silent = true;
+    const time = async () => {
+      const started = performance.now();
+      assert.equal((await visitor.get('/')).status, 503);
+      return performance.now() - started;
+    };
+    assert.ok((await time()) < 2000);
+    assert.ok((await time()) < 500);
+    silent = false;
+    assert.equal((await visitor.get('/')).status, 200);
+  });
+
+  it('could not log out: 500, and the visitor is told so', async (t) => {
+    const memory = memoryBackend();
+    const shop = await startShop({ ...memory, destroy: () => Promise.reject(new Error('down')) });
+    t.after(shop.close);
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    const { status, json, headers } = await visitor.post('/logout');
+    assert.deepEqual([status, json], [500, { errorMessage: 'Could not log out.' }]);
+    assert.equal(headers.get('set-cookie'), null);
+    const toldWhy = async () => shop.log.some((line) => /request failed.*: down/.test(line));
+    await until(toldWhy, 'the operator is told why');
+  });
+});
+
+it('compiles every view', async () => {
+  const views = new URL('../views/', import.meta.url).pathname;
+  const files = readdirSync(views, { recursive: true })
+    .map(String)
+    .filter((f) => f.endsWith('.ejs'));
+  assert.ok(files.length >= 8);
+  for (const file of files)
+    await ejs.renderFile(views + file, {}, { _with: false, localsName: 'page' }).catch((error) => {
+      // Without a page to show it fails; what must not happen is a template that does not parse.
+      assert.ok(!(error instanceof SyntaxError), `${file}: ${error}`);
+    });
+});

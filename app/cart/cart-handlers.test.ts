@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import type { HttpClient } from '../../e2e/support/http-client.ts';
+import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
+import { onEachStore } from '../../e2e/support/stores.ts';
+
+const HAT = { sku: 'bowler-hat', name: 'Bowler hat', unitPriceCents: 8900 };
+
+onEachStore('the cart', (store) => {
+  let shop: Shop;
+  let visitor: HttpClient;
+  before(async () => {
+    shop = await startShop(store.backend);
+  });
+  after(() => shop.close());
+  beforeEach(() => {
+    visitor = shop.visitor();
+  });
+
+  const add = (json: unknown) => visitor.post('/cart/lines', { json });
+  const cart = async () => (await visitor.get('/cart')).json;
+
+  it('starts empty, and looking at it stores nothing', async () => {
+    assert.deepEqual(await cart(), { lines: [], count: 0, totalCents: 0, currency: 'EUR' });
+    assert.equal(visitor.cookie, undefined);
+  });
+
+  it('adds one, or as many as asked for, and answers with the cart', async () => {
+    assert.equal((await add({ sku: HAT.sku })).json.count, 1);
+    const { status, json } = await add({ sku: HAT.sku, quantity: 2 });
+    assert.equal(status, 200);
+    assert.deepEqual(json, {
+      lines: [{ ...HAT, quantity: 3, lineTotalCents: 26_700 }],
+      count: 3,
+      totalCents: 26_700,
+      currency: 'EUR',
+    });
+    assert.deepEqual(await cart(), json);
+  });
+
+  it('sets a quantity, removes by 0 and empties', async () => {
+    await add({ sku: HAT.sku, quantity: 2 });
+    await add({ sku: 'wool-beret' });
+    const set = await visitor.post('/cart/lines/bowler-hat', { json: { quantity: 99 } });
+    assert.equal(set.json.count, 100);
+    const removed = await visitor.post('/cart/lines/bowler-hat', { json: { quantity: 0 } });
+    assert.deepEqual([removed.json.count, removed.json.lines.length], [1, 1]);
+    assert.deepEqual((await visitor.post('/cart/clear')).json.lines, []);
+  });
+
+  it('answers forms with 303 to the cart, which says once what happened', async () => {
+    const form = { sku: HAT.sku, quantity: '2' };
+    const added = await visitor.post('/cart/lines', { ...PAGE, form });
+    assert.deepEqual([added.status, added.headers.get('location')], [303, '/cart']);
+    assert.match((await visitor.get('/cart', PAGE)).text, /Bowler hat added\./);
+    const page = (await visitor.get('/cart', PAGE)).text;
+    assert.doesNotMatch(page, /added\./);
+    assert.match(page, /value="2"/);
+    for (const path of ['/cart/lines/bowler-hat', '/cart/clear']) {
+      const { status } = await visitor.post(path, { ...PAGE, form: { quantity: '0' } });
+      assert.equal(status, 303);
+    }
+  });
+
+  it('refuses bad input with a status that fits, names the field and changes nothing', async () => {
+    await add({ sku: HAT.sku, quantity: 5 });
+    const before = await cart();
+    const quantities = [
+      ...[0, 100, -1, 1.5, '1.5', '1e1', ' 1', '01', '', null, true, '__proto__', 'NaN'],
+      ...[[1], ['1'], { valueOf: 1 }, [], 2 ** 53],
+    ];
+    for (const quantity of quantities) {
+      const answer = await add({ sku: HAT.sku, quantity });
+      assert.equal(answer.status, 422, JSON.stringify(quantity));
+      assert.match(answer.json.errorMessage, /^quantity /);
+    }
+    for (const number of ['1e309', '-0', '1e-7', 'NaN', '0x10']) {
+      const json = `{"sku":"bowler-hat","quantity":${number}}`;
+      assert.ok([400, 422].includes((await visitor.post('/cart/lines', { json })).status), number);
+    }
+    const skus = [
+      'top-hat',
+      '__proto__',
+      'constructor',
+      '',
+      ['bowler-hat'],
+      { a: 1 },
+      7,
+      undefined,
+    ];
+    for (const sku of skus) {
+      const answer = await add({ sku });
+      assert.equal(answer.status, 422, JSON.stringify(sku));
+      assert.match(answer.json.errorMessage, /^sku /);
+    }
+    for (const form of ['sku=bowler-hat&sku=wool-beret', 'sku=bowler-hat&quantity=1&quantity=2'])
+      assert.equal((await visitor.post('/cart/lines', { form })).status, 422, form);
+    for (const json of ['[]', '"text"', '7', 'null', '[{"sku":"bowler-hat"}]'])
+      assert.ok([400, 422].includes((await visitor.post('/cart/lines', { json })).status), json);
+    assert.ok([400, 422].includes((await visitor.post('/cart/lines')).status));
+    assert.deepEqual(await cart(), before);
+  });
+
+  it('refuses a bad quantity for a line, and a line of nothing', async () => {
+    for (const quantity of [-1, 100, 1.5, '', [1], undefined]) {
+      const answer = await visitor.post('/cart/lines/bowler-hat', { json: { quantity } });
+      assert.equal(answer.status, 422);
+      assert.match(answer.json.errorMessage, /^quantity /);
+    }
+    for (const sku of ['top-hat', '__proto__', 'bowler-hat%00']) {
+      const answer = await visitor.post(`/cart/lines/${sku}`, { json: { quantity: 1 } });
+      assert.equal(answer.status, 404, sku);
+      assert.match(answer.json.errorMessage, /sku/);
+    }
+    assert.equal((await visitor.post('/cart/lines/%zz', { json: { quantity: 1 } })).status, 400);
+    assert.equal((await cart()).count, 0);
+  });
+
+  it('takes prices and totals from nobody, and leaves Object alone', async () => {
+    const json = `{"sku":"bowler-hat","unitPriceCents":1,"priceCents":1,"user":{"id":"x"},"views":9,
+      "__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}`;
+    const answer = await visitor.post('/cart/lines', { json });
+    assert.equal(answer.json.totalCents, 8900);
+    assert.equal('polluted' in {}, false);
+    const shown = (await visitor.get('/')).json;
+    assert.deepEqual([shown.user, shown.views], [null, 1]);
+  });
+
+  it('keeps every add that it acknowledged, and refuses the hundredth with 409', async () => {
+    await visitor.get('/');
+    const answers = await Promise.all(Array.from({ length: 200 }, () => add({ sku: HAT.sku })));
+    const statuses = Map.groupBy(answers, ({ status }) => status);
+    assert.deepEqual([...statuses.keys()].toSorted(), [200, 409]);
+    assert.equal(statuses.get(200)?.length, 99);
+    assert.equal((await cart()).count, 99);
+    assert.match(statuses.get(409)?.[0]?.json.errorMessage, /at most 99 .* Nothing was changed/);
+  });
+});

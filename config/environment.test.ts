@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { ConfigError, readConfig } from './environment.ts';
+
+const SECRET = 'fbG2qYJmHnV1o8cXr5TzK0sWdLpEuAi3';
+const PRODUCTION = { NODE_ENV: 'production', SESSION_SECRET: SECRET, TRUST_PROXY: '1' };
+
+const problems = (env: Record<string, string>): string => {
+  try {
+    readConfig(env);
+    return '';
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+};
+
+it('needs nothing in development', () => {
+  const config = readConfig({});
+  assert.deepEqual(
+    [config.host, config.port, config.store, config.trustProxy, config.demoAccounts],
+    ['127.0.0.1', 3000, 'memory', false, true],
+  );
+  assert.deepEqual([config.idleMs, config.absoluteMs], [1_800_000, 43_200_000]);
+  assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['sid', false]);
+  assert.ok((config.secrets[0] ?? '').length >= 32);
+  assert.notDeepEqual(config.secrets, readConfig({}).secrets);
+});
+
+it('chooses Redis, secure cookies and no demo accounts in production', () => {
+  const config = readConfig(PRODUCTION);
+  assert.deepEqual([config.store, config.demoAccounts], ['redis', false]);
+  assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['__Host-sid', true]);
+});
+
+it('names every wrong variable at once', () => {
+  const message = problems({
+    NODE_ENV: 'production',
+    PORT: '70000',
+    SESSION_STORE: 'memory',
+    REDIS_URL: 'http://localhost',
+    SESSION_IDLE_MINUTES: 'soon',
+    LOG_LEVEL: 'loud',
+    DEMO_ACCOUNTS: 'yes',
+    SESSION_ABSOLUTE_HOURS: '0',
+  });
+  const named = message.split('\n').map((line) => line.split(' ')[0]);
+  assert.deepEqual(named.toSorted(), [
+    'DEMO_ACCOUNTS',
+    'LOG_LEVEL',
+    'PORT',
+    'REDIS_URL',
+    'SESSION_ABSOLUTE_HOURS',
+    'SESSION_IDLE_MINUTES',
+    'SESSION_SECRET',
+    'SESSION_STORE',
+    'TRUST_PROXY',
+  ]);
+  assert.match(message, /SESSION_STORE memory is refused in production: it is lost/);
+});
+
+it('refuses a secret that is missing, short or an example, and never prints it', () => {
+  const wrong = ['', 'short', `${SECRET},short`, 'change-me-change-me-change-me-change-me'];
+  for (const SESSION_SECRET of wrong) {
+    const message = problems({ ...PRODUCTION, SESSION_SECRET });
+    assert.match(message, /^SESSION_SECRET /);
+    assert.ok(!SESSION_SECRET || !message.includes(SESSION_SECRET));
+  }
+});
+
+it('rotates secrets: the first signs, all verify', () => {
+  const rotated = readConfig({ ...PRODUCTION, SESSION_SECRET: `new-${SECRET}, old-${SECRET}` });
+  assert.deepEqual(rotated.secrets, [`new-${SECRET}`, `old-${SECRET}`]);
+});
+
+it('reads the secret from SESSION_SECRET_FILE', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const SESSION_SECRET_FILE = join(folder, 'secret');
+  writeFileSync(SESSION_SECRET_FILE, `${SECRET}\n`);
+  const { SESSION_SECRET: _, ...env } = PRODUCTION;
+  assert.deepEqual(readConfig({ ...env, SESSION_SECRET_FILE }).secrets, [SECRET]);
+  assert.match(problems({ ...env, SESSION_SECRET_FILE: `${folder}/no` }), /^SESSION_SECRET_FILE/);
+});
+
+it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
+  const read = (TRUST_PROXY: string) => readConfig({ TRUST_PROXY }).trustProxy;
+  assert.equal(read('1'), 1);
+  assert.equal(read('none'), false);
+  assert.deepEqual(read('loopback, 10.0.0.0/8,::1'), ['loopback', '10.0.0.0/8', '::1']);
+  for (const wrong of ['true', 'yes', '-1', '1.5', '10.0.0.0/33', '10.0.0', '0.0.0.0/0', '::/0'])
+    assert.match(problems({ TRUST_PROXY: wrong }), /^TRUST_PROXY /, wrong);
+});
+
+it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
+  const good = [
+    'redis://127.0.0.1:6379',
+    'redis://:p%40ss@localhost:6379/2',
+    'rediss://app:secret@redis.internal:6380',
+    'redis+cluster://a:7000,b:7000,c:7000',
+    'redis+sentinel://user:secret@a:26379,b:26379/cloakroom',
+  ];
+  for (const REDIS_URL of good) assert.equal(readConfig({ REDIS_URL }).redisUrl, REDIS_URL);
+  const wrong = ['localhost', 'redis://a:1,b:2', 'redis+sentinel://a:1', 'redis+cluster://a'];
+  for (const REDIS_URL of wrong) assert.match(problems({ REDIS_URL }), /^REDIS_URL /, REDIS_URL);
+});
+
+it('takes an empty variable for an absent one', () => {
+  assert.equal(readConfig({ PORT: '', SESSION_SECRET: '' }).port, 3000);
+});
+
+it('is described in full by .env.example', () => {
+  const example = readFileSync(new URL('../.env.example', import.meta.url), 'utf8');
+  const source = readFileSync(new URL('./environment.ts', import.meta.url), 'utf8');
+  const names = [...source.matchAll(/^ {4}([A-Z_]{4,}):/gm)].map((match) => match[1] ?? '');
+  assert.ok(names.length >= 11);
+  for (const name of [...names, 'SESSION_SECRET_FILE'])
+    assert.match(example, new RegExp(`^# ?${name}=`, 'm'), name);
+});

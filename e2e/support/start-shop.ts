@@ -1,0 +1,54 @@
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import { fixedAccounts } from '../../app/accounts/accounts.ts';
+import { type AppOptions, createApp } from '../../app/app.ts';
+import type { SessionBackend } from '../../app/session/backends.ts';
+import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
+import { readConfig } from '../../config/environment.ts';
+import { type HttpClient, httpClient } from './http-client.ts';
+import { listen } from './listen.ts';
+
+export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
+export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
+
+export type Shop = {
+  origin: string;
+  port: number;
+  /** A visitor of his own: JSON by default, a page with `PAGE`. */
+  visitor(): HttpClient;
+  /** What was logged so far, one line each. */
+  log: string[];
+  close(): Promise<void>;
+};
+
+/** Options of `visitor` requests that ask for a page, as a browser does. */
+export const PAGE = { headers: { accept: 'text/html' } };
+
+/** The whole app in this process on a free port, with the demo's data. */
+export async function startShop(
+  backend: SessionBackend,
+  options: Partial<AppOptions> = {},
+  env: Record<string, string> = {},
+): Promise<Shop> {
+  const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4), ...env });
+  const lines: string[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(...String(chunk).trim().split('\n'));
+      done();
+    },
+  });
+  const app = createApp({
+    production: config.production,
+    trustProxy: config.trustProxy,
+    log: pino(sink),
+    session: { ...config, backend },
+    checkStore: () => backend.get('nothing'),
+    accounts: fixedAccounts(demoAccounts),
+    products: demoProducts,
+    demoLogins: config.production ? [] : demoAccounts,
+    ...options,
+  });
+  const { origin, port, close } = await listen(app);
+  return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
+}
