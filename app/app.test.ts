@@ -334,7 +334,8 @@ describe('when the store fails', () => {
     const { status, json, headers } = await visitor.post('/logout');
     assert.deepEqual([status, json], [500, { errorMessage: 'Could not log out.' }]);
     assert.equal(headers.get('set-cookie'), null);
-    const toldWhy = async () => shop.log.some((line) => /request failed.*: down/.test(line));
+    const toldWhy = async () =>
+      shop.log.some((line) => /unavailable: down.*request failed/.test(line));
     await until(toldWhy, 'the operator is told why');
   });
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import closeWithGrace from 'close-with-grace';
@@ -51,7 +52,9 @@ server.listen(config.port, config.host, () => {
 closeWithGrace({ delay: 9000 }, async ({ err }) => {
   if (err) log.fatal({ err }, 'Unexpected error');
   server.close();
-  await new Promise((resolve) => server.once('close', resolve));
+  // A connection that was busy a moment ago would be kept alive for its next request.
+  setInterval(() => server.closeIdleConnections(), 20).unref();
+  await once(server, 'close');
   redis?.close();
 });
 

@@ -96,9 +96,9 @@ onEachStore('logging in and out', (store) => {
   it('carries the cart and the views along under a new id', async () => {
     await visitor.get('/');
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
-    const before = visitor.cookie;
+    const guest = visitor.cookie;
     await visitor.post('/login', { json: ADA });
-    assert.notEqual(visitor.cookie, before);
+    assert.notEqual(visitor.cookie, guest);
     const { json } = await visitor.get('/');
     assert.deepEqual([json.views, json.cart.count], [2, 2]);
   });

@@ -64,7 +64,7 @@ onEachStore('the cart', (store) => {
 
   it('refuses bad input with a status that fits, names the field and changes nothing', async () => {
     await add({ sku: HAT.sku, quantity: 5 });
-    const before = await cart();
+    const unchanged = await cart();
     const quantities = [
       ...[0, 100, -1, 1.5, '1.5', '1e1', ' 1', '01', '', null, true, '__proto__', 'NaN'],
       ...[[1], ['1'], { valueOf: 1 }, [], 2 ** 53],
@@ -98,7 +98,7 @@ onEachStore('the cart', (store) => {
     for (const json of ['[]', '"text"', '7', 'null', '[{"sku":"bowler-hat"}]'])
       assert.ok([400, 422].includes((await visitor.post('/cart/lines', { json })).status), json);
     assert.ok([400, 422].includes((await visitor.post('/cart/lines')).status));
-    assert.deepEqual(await cart(), before);
+    assert.deepEqual(await cart(), unchanged);
   });
 
   it('refuses a bad quantity for a line, and a line of nothing', async () => {

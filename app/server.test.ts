@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { type Answer, httpClient } from '../e2e/support/http-client.ts';
+import {
+  startRedis,
+  startRedisCluster,
+  startRedisSentinel,
+  startTlsRedis,
+} from '../e2e/support/redis.ts';
+import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
+import { until } from '../e2e/support/until.ts';
+
+const stores = {
+  Redis: startRedis,
+  'Redis Cluster': startRedisCluster,
+  'Redis Sentinel': startRedisSentinel,
+};
+
+for (const [name, startStore] of Object.entries(stores))
+  describe(`two processes on one ${name}`, () => {
+    it('keep every one of 200 changes made at once, and never revive a session', async (t) => {
+      const store = await startStore();
+      t.after(store.stop);
+      const servers = await startTwoServers(store.url);
+      for (const server of servers) t.after(server.stop);
+      const [a, b] = servers.map(({ origin }) => httpClient(origin));
+      assert.ok(a && b);
+      const bothReady = async () =>
+        (await a.get('/readyz')).status === 200 && (await b.get('/readyz')).status === 200;
+      await until(bothReady, 'ready');
+
+      await a.get('/');
+      b.cookie = a.cookie;
+      const views = Array.from({ length: 200 }, (_, n) => (n % 2 ? a : b).get('/'));
+      const answers = await Promise.all(views);
+      assert.ok(answers.every(({ status }) => status === 200));
+      assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
+      assert.equal((await b.get('/')).json.views, 202);
+
+      for (let attempt = 0; attempt < 100; attempt++) {
+        a.cookie = undefined;
+        await a.get('/');
+        const ended = a.cookie;
+        b.cookie = ended;
+        const write: Promise<Answer> = b.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+        await new Promise((resolve) => setTimeout(resolve, attempt % 5));
+        await a.post('/logout');
+        // Refused, stored just before, or the first item of a new session: never of the old one.
+        assert.ok([200, 409].includes((await write).status));
+        a.cookie = ended;
+        assert.equal((await a.get('/cart')).json.count, 0, 'the session came back');
+      }
+    });
+  });
+
+it('two processes: a log-in on one is known to the other when its redirect arrives', async (t) => {
+  const store = await startRedis();
+  t.after(store.stop);
+  const servers = await startTwoServers(store.url);
+  for (const server of servers) t.after(server.stop);
+  const [a, b] = servers.map(({ origin }) => httpClient(origin));
+  assert.ok(a && b);
+  for (let attempt = 0; attempt < 10; attempt++) {
+    await a.get('/');
+    b.cookie = a.cookie;
+    await a.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    assert.equal((await b.get('/cart')).json.count, attempt + 1);
+  }
+});
+
+it('speaks TLS to Redis, and to none whose certificate it cannot check', async (t) => {
+  const store = await startTlsRedis();
+  t.after(store.stop);
+  const env = { SESSION_STORE: 'redis', REDIS_URL: store.url };
+  const trusting = await startServer({ ...env, NODE_EXTRA_CA_CERTS: store.caFile });
+  t.after(trusting.stop);
+  const client = httpClient(trusting.origin);
+  await until(async () => (await client.get('/readyz')).status === 200, 'ready');
+  await client.get('/');
+  assert.equal((await client.get('/')).json.views, 2);
+
+  const wary = await startServer({ ...env, NODE_EXTRA_CA_CERTS: '' });
+  t.after(wary.stop);
+  await until(async () => wary.output().includes('certificate'), 'the reason is logged');
+  assert.equal((await httpClient(wary.origin).get('/')).status, 503);
+});
+
+it('refuses a bad environment in under a second, naming every wrong variable', () => {
+  const started = performance.now();
+  const { status, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
+    cwd: new URL('..', import.meta.url),
+    env: { NODE_ENV: 'production', PORT: 'x', SESSION_STORE: 'memory' },
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.ok(performance.now() - started < 1000);
+  for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY'])
+    assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
+  assert.doesNotMatch(stderr, /at .*\.ts:/);
+});
+
+it('says plainly that the port is taken', async (t) => {
+  const first = await startServer({});
+  t.after(first.stop);
+  const { status, stdout } = spawnSync(process.execPath, ['app/server.ts'], {
+    cwd: new URL('..', import.meta.url),
+    env: { PORT: String(first.port) },
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.match(stdout, /Cannot listen on 127\.0\.0\.1:\d+/);
+});
+
+it('finishes what is under way at SIGTERM, then exits with 0', async () => {
+  const server = await startServer({});
+  const login = httpClient(server.origin).post('/login', {
+    json: { email: 'ada@cloakroom.test', password: 'analytical-engine' },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const code = server.stop();
+  assert.equal((await login).status, 200);
+  assert.equal(await code, 0);
+});

@@ -1,0 +1,248 @@
+import AxeBuilder from '@axe-core/playwright';
+import { expect } from 'playwright/test';
+import { logIn, test } from './support/shop-fixture.ts';
+import { ADA } from './support/start-shop.ts';
+
+const ticket = { name: 'Your ticket' };
+
+test('counts the views: Welcome, then the number and the time left', async ({ page }) => {
+  await page.goto('/');
+  await expect(page.getByRole('complementary', ticket)).toContainText('Welcome');
+  for (let views = 2; views <= 5; views++) {
+    await page.reload();
+    await expect(page.getByText(`Views: ${views}`)).toBeVisible();
+  }
+  await expect(page.getByText(/Expires in: (1800|1799) seconds/)).toBeVisible();
+});
+
+test('lets the time run down on the ticket', async ({ page }) => {
+  await page.goto('/');
+  await expect(page.getByText(/Expires in: 179[0-8] seconds/)).toBeVisible();
+});
+
+test('logs in, keeps the cart and the views, and logs out', async ({ page, context }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await expect(page.getByRole('status')).toHaveText('Bowler hat added.');
+  const [guest] = await context.cookies();
+
+  await page.getByRole('link', { name: 'Log in' }).click();
+  await page.getByLabel('Email').fill(ADA.email);
+  await page.getByLabel('Password').fill(ADA.password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await expect(page).toHaveURL(/\/cart$/);
+  await expect(page.getByRole('status')).toHaveText('Welcome, Ada.');
+  await expect(page.getByRole('heading', { name: 'Bowler hat' })).toBeVisible();
+  await expect(page.getByText('Views: 1')).toBeVisible();
+  const [member] = await context.cookies();
+  expect(member?.value).not.toBe(guest?.value);
+
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  await expect(page.getByRole('complementary', ticket)).toContainText('Welcome');
+  await page.goto('/cart');
+  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+});
+
+test('hides the cookie from scripts and keeps it to this site', async ({
+  page,
+  context,
+  shape,
+}) => {
+  await page.goto('/');
+  const [cookie] = await context.cookies();
+  const production = shape === 'production';
+  expect(cookie).toMatchObject({
+    name: production ? '__Host-sid' : 'sid',
+    secure: production,
+    httpOnly: true,
+    sameSite: 'Lax',
+    path: '/',
+    expires: -1,
+  });
+  expect(await page.evaluate(() => document.cookie)).toBe('');
+});
+
+test('says no to a wrong password, and keeps the email', async ({ page }) => {
+  await logIn(page, ADA.email, 'wrong');
+  await expect(page.getByRole('alert')).toContainText('Permission denied!');
+  await expect(page.getByLabel('Email')).toHaveValue(ADA.email);
+  await expect(page.getByLabel('Password')).toBeFocused();
+  await expect(page.getByLabel('Password')).toHaveValue('');
+});
+
+test('fills, changes and empties the cart', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Green duffle coat to cart' }).click();
+  await page.getByLabel('Quantity of Wool beret').fill('3');
+  await page.getByRole('button', { name: 'Update Wool beret' }).click();
+  await expect(page.getByText('Total €336.00')).toBeVisible();
+  await page.getByRole('button', { name: 'Remove Green duffle coat' }).click();
+  await expect(page.getByText('Total €117.00')).toBeVisible();
+  await page.getByRole('button', { name: 'Empty the cart' }).click();
+  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+});
+
+test('shows nothing of the user to who presses Back after log-out', async ({ page }) => {
+  await logIn(page, ADA.email, ADA.password);
+  await page.goto('/cart');
+  await expect(page.getByText('Logged in as Ada')).toBeAttached();
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  await expect(page.getByText('Ada')).toHaveCount(0);
+});
+
+test('has a log-out page that a link can point to', async ({ page }) => {
+  await logIn(page, ADA.email, ADA.password);
+  await page.goto('/logout');
+  await page.getByRole('button', { name: 'Log out now' }).click();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+});
+
+test('tells why a quantity is not taken, and keeps the cart', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await page.getByLabel('Quantity of Wool beret').fill('99');
+  await page.getByRole('button', { name: 'Update Wool beret' }).click();
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await expect(page.getByText(/at most 99 of one product.*Nothing was changed/)).toBeVisible();
+  await page.getByRole('link', { name: 'Back to the cart' }).click();
+  await expect(page.getByLabel('Quantity of Wool beret')).toHaveValue('99');
+});
+
+test('has a page for what is not there', async ({ page }) => {
+  const answer = await page.goto('/nowhere');
+  expect(answer?.status()).toBe(404);
+  await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
+  await page.getByRole('link', { name: 'Back to the shop' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Hand in your coat');
+});
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('everything works', async ({ page }) => {
+    await page.goto('/');
+    await page.getByRole('button', { name: 'Add Felt fedora to cart' }).click();
+    await page.getByLabel('Quantity of Felt fedora').fill('2');
+    await page.getByRole('button', { name: 'Update Felt fedora' }).click();
+    await expect(page.getByText('Total €158.00')).toBeVisible();
+    await logIn(page, ADA.email, ADA.password);
+    await expect(page.getByText('Expires in: 1800 seconds')).toBeVisible();
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  });
+});
+
+test('can be used by keyboard alone', async ({ page }) => {
+  const tabTo = async (name: string | RegExp) => {
+    for (let presses = 0; presses < 40; presses++) {
+      await page.keyboard.press('Tab');
+      const text = await page.evaluate(() => {
+        const { activeElement: focused } = document;
+        return focused?.textContent || focused?.getAttribute('name') || '';
+      });
+      if (text.replace(/\s+/g, ' ').trim().match(name)) return;
+    }
+    throw new Error(`${name} is out of the keyboard's reach`);
+  };
+  await page.goto('/');
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeFocused();
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeInViewport();
+  await page.keyboard.press('Enter');
+  await tabTo('Add Sand trench coat to cart');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('status')).toHaveText('Sand trench coat added.');
+  await tabTo(/^Log in$/);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { name: 'Log in' })).toBeVisible();
+  await tabTo(/^email$/);
+  await page.keyboard.type(ADA.email);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(ADA.password);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('status')).toHaveText('Welcome, Ada.');
+  await tabTo(/^Log out$/);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+});
+
+test('asks nothing of any other origin, breaks no rule of its own and logs no error', async ({
+  page,
+  origin,
+}) => {
+  const elsewhere: string[] = [];
+  const complaints: string[] = [];
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin)) elsewhere.push(request.url());
+  });
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  for (const path of ['/', '/cart', '/login', '/logout']) await page.goto(path);
+  expect(elsewhere).toEqual([]);
+  expect(complaints).toEqual([]);
+});
+
+test('is not shown in a frame of another site', async ({ page, origin }) => {
+  await page.route('https://evil.test/', (route) =>
+    route.fulfill({ contentType: 'text/html', body: `<iframe src="${origin}/"></iframe>` }),
+  );
+  await page.goto('https://evil.test/');
+  await expect(page.frameLocator('iframe').getByText('Hand in your coat')).toHaveCount(0);
+});
+
+test('takes no form from another site', async ({ page, origin }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await page.route('https://evil.test/', (route) =>
+    route.fulfill({
+      contentType: 'text/html',
+      body: `<form method="post" action="${origin}/cart/clear"><button>Win a coat</button></form>`,
+    }),
+  );
+  await page.goto('https://evil.test/');
+  await page.getByRole('button').click();
+  await expect(page.getByText('sent from another site')).toBeVisible();
+  await page.goto('/cart');
+  await expect(page.getByRole('heading', { name: 'Wool beret' })).toBeVisible();
+});
+
+for (const colorScheme of ['light', 'dark'] as const)
+  for (const [size, width] of [
+    ['wide', 1280],
+    ['narrow', 320],
+  ] as const)
+    test.describe(`on a ${size} ${colorScheme} screen`, () => {
+      test.use({ colorScheme, viewport: { width, height: 800 } });
+
+      test('every page is accessible and fits the width', async ({ page }) => {
+        const check = async () => {
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual(
+            [],
+          );
+          const overflow = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
+          expect(overflow).toBeLessThanOrEqual(0);
+        };
+        for (const path of ['/login', '/', '/cart', '/logout', '/nowhere']) {
+          await page.goto(path);
+          await check();
+        }
+        await logIn(page, ADA.email, 'wrong');
+        await check();
+        await logIn(page, ADA.email, ADA.password);
+        await check();
+        await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
+        await page.getByLabel('Quantity of Camel overcoat').fill('99');
+        await page.getByRole('button', { name: 'Update Camel overcoat' }).click();
+        await check();
+      });
+    });

@@ -1,0 +1,18 @@
+import { existsSync } from 'node:fs';
+
+const places = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** How to launch the Chromium of this machine: no browser is downloaded. */
+export function chromiumOptions() {
+  const executablePath = places.find(existsSync);
+  if (!executablePath) throw new Error('Chromium is not installed');
+  // Its own sandbox does not work for root, as in a container.
+  const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
+  return { executablePath, args: [...sandbox, '--disable-background-networking'] };
+}

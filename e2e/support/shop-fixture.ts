@@ -1,0 +1,46 @@
+import { test as base, type Page } from 'playwright/test';
+import { startNginx } from './nginx.ts';
+import { startRedis } from './redis.ts';
+import { startServer, startTwoServers } from './start-server.ts';
+
+export type ShopOptions = {
+  /**
+   * development: one process, sessions in memory, as `npm run dev` serves it. production: two
+   * processes on one Redis behind nginx, which ends TLS and takes them in turn.
+   */
+  shape: 'development' | 'production';
+  origin: string;
+};
+
+/** Playwright's `test` with a shop of its own, started once for all tests of a shape. */
+export const test = base.extend<object, ShopOptions>({
+  shape: ['development', { option: true, scope: 'worker' }],
+  origin: [
+    async ({ shape }, use) => {
+      await using stack = new AsyncDisposableStack();
+      if (shape === 'development') {
+        const server = await startServer({});
+        stack.defer(async () => void (await server.stop()));
+        await use(server.origin.replace('127.0.0.1', 'localhost'));
+        return;
+      }
+      const redis = await startRedis();
+      stack.defer(redis.stop);
+      const production = { NODE_ENV: 'production', TRUST_PROXY: 'loopback', DEMO_ACCOUNTS: 'on' };
+      const servers = await startTwoServers(redis.url, production);
+      for (const server of servers) stack.defer(async () => void (await server.stop()));
+      const nginx = await startNginx({ upstreams: servers.map(({ port }) => port) });
+      stack.defer(nginx.stop);
+      await use(nginx.origin);
+    },
+    { scope: 'worker' },
+  ],
+  baseURL: async ({ origin }, use) => use(origin),
+});
+
+export async function logIn(page: Page, email: string, password: string): Promise<void> {
+  await page.goto('/login');
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
