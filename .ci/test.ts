@@ -70,12 +70,15 @@ function print(line: string): void {
 
 let interrupted = false;
 let stopCheck = (_signal: NodeJS.Signals): void => {};
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    interrupted = true;
-    stopCheck(signal);
-  });
+function stop(signal: NodeJS.Signals): void {
+  if (!interrupted) stopCheck(signal);
+  interrupted = true;
 }
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+process.stdout.on('error', () => stop('SIGTERM'));
+// npm passes a signal on to its shell only, which dies of it and leaves this process behind.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && stop('SIGTERM'), 500).unref();
 
 /** Answers whether the command ended well; stops it at the limit. */
 async function runCommand([program = '', ...args]: string[], env: NodeJS.ProcessEnv) {

@@ -1,0 +1,120 @@
+// What happens in the app that the tutorials build, on today's packages. If one of these turns red,
+// express-session has changed, and the README's table with it.
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { RedisStore } from 'connect-redis';
+import express from 'express';
+import session from 'express-session';
+import { createClient } from 'redis';
+import { httpClient } from './support/http-client.ts';
+import { type Listening, listen } from './support/listen.ts';
+import { type RedisServer, startRedis } from './support/redis.ts';
+
+// As the tutorials write it, types and all.
+// biome-ignore lint/suspicious/noExplicitAny: the tutorials are in JavaScript
+type Loose = any;
+
+let redis: RedisServer;
+let site: Listening;
+let client: ReturnType<typeof createClient>;
+const slow = { arrived: Promise.withResolvers<void>(), goOn: Promise.withResolvers<void>() };
+
+before(async () => {
+  redis = await startRedis();
+  client = createClient({ url: redis.url });
+  client.on('error', () => {});
+  await client.connect();
+  site = await listen(tutorial({ secure: false }));
+});
+after(async () => {
+  await site.close();
+  client.destroy();
+  await redis.stop();
+});
+
+function tutorial(cookie: { secure: boolean }) {
+  const app = express();
+  app.set('env', 'test'); // Express prints no errors then
+  app.use(
+    session({
+      store: new RedisStore({ client }),
+      secret: 'keyboard cat',
+      resave: false,
+      saveUninitialized: false,
+      cookie,
+    }),
+  );
+  app.post('/add', (req: Loose, res) => {
+    req.session.items = (req.session.items ?? 0) + 1;
+    res.json({ items: req.session.items });
+  });
+  app.post('/slow-add', async (req: Loose, res) => {
+    slow.arrived.resolve();
+    await slow.goOn.promise;
+    req.session.items += 1;
+    res.json({});
+  });
+  app.post('/login', (req: Loose, res) => {
+    req.session.user = 'ada';
+    res.json({});
+  });
+  app.post('/logout', (req, res) => {
+    req.session.destroy(() => res.json({}));
+  });
+  app.get('/', (req: Loose, res) => res.json({ ...req.session, cookie: undefined }));
+  return app;
+}
+
+it('the tutorial loses most of 200 changes made at once, though each was answered 200', async () => {
+  const visitor = httpClient(site.origin);
+  await visitor.post('/add');
+  const answers = await Promise.all(Array.from({ length: 200 }, () => visitor.post('/add')));
+  assert.ok(answers.every(({ status }) => status === 200));
+  const { items } = (await visitor.get('/')).json;
+  assert.ok(items < 150, `${items} of 201 were stored`);
+});
+
+it('the tutorial logs a user in again whose log-out met a slow request', async () => {
+  const visitor = httpClient(site.origin);
+  await visitor.post('/add');
+  await visitor.post('/login');
+  const write = visitor.post('/slow-add');
+  await slow.arrived.promise;
+  await httpClient(site.origin, visitor.cookie).post('/logout');
+  slow.goOn.resolve();
+  await write;
+  assert.equal((await visitor.get('/')).json.user, 'ada');
+});
+
+it('the tutorial keeps the session id at log-in', async () => {
+  const visitor = httpClient(site.origin);
+  await visitor.post('/add');
+  const planted = visitor.cookie;
+  await visitor.post('/login');
+  assert.equal((await httpClient(site.origin, planted).get('/')).json.user, 'ada');
+});
+
+it('the tutorial, behind a proxy it does not trust, logs in with 200 and sends no cookie', async (t) => {
+  const secure = await listen(tutorial({ secure: true }));
+  t.after(secure.close);
+  const visitor = httpClient(secure.origin);
+  const answer = await visitor.post('/login', { headers: { 'x-forwarded-proto': 'https' } });
+  assert.deepEqual([answer.status, visitor.cookie], [200, undefined]);
+});
+
+it('the tutorial answers 200 although the store refuses the write', async (t) => {
+  const visitor = httpClient(site.origin);
+  await visitor.post('/add');
+  await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
+  t.after(() => redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'));
+  const answer = await visitor.post('/add').catch(() => ({ status: 'cut off' }));
+  assert.equal(answer.status, 200);
+  assert.equal((await visitor.get('/')).json.items, 1);
+});
+
+it('the tutorial stores the session id itself', async () => {
+  const visitor = httpClient(site.origin);
+  await visitor.post('/add');
+  const id = /s:(.+)\./.exec(decodeURIComponent(visitor.cookie ?? ''))?.[1];
+  assert.equal(await client.exists(`sess:${id}`), 1);
+});
