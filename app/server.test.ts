@@ -9,6 +9,7 @@ import {
   startTlsRedis,
 } from '../e2e/support/redis.ts';
 import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
+import { PAGE } from '../e2e/support/start-shop.ts';
 import { until } from '../e2e/support/until.ts';
 
 const stores = {
@@ -54,7 +55,7 @@ for (const [name, startStore] of Object.entries(stores))
     });
   });
 
-it('two processes: a log-in on one is known to the other when its redirect arrives', async (t) => {
+it('two processes: a change on one is known to the other when its redirect arrives', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const servers = await startTwoServers(store.url);
@@ -64,7 +65,8 @@ it('two processes: a log-in on one is known to the other when its redirect arriv
   for (let attempt = 0; attempt < 10; attempt++) {
     await a.get('/');
     b.cookie = a.cookie;
-    await a.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    const added: Answer = await a.post('/cart/lines', { ...PAGE, form: { sku: 'bowler-hat' } });
+    assert.equal(added.status, 303);
     assert.equal((await b.get('/cart')).json.count, attempt + 1);
   }
 });

@@ -27,7 +27,9 @@ export type SessionBackend = {
 
 /** The part of node-redis used here: a client, a cluster or a sentinel. */
 export type RedisCommands = {
+  get(key: string): Promise<string | null>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  del(keys: string[]): Promise<unknown>;
 };
 
 /** Sessions in this process's memory: for development and tests, gone with the process. */
