@@ -1,5 +1,6 @@
 import ejs from 'ejs';
 import express, { type Express } from 'express';
+import type { Store as HitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { accountHandlers } from './accounts/account-handlers.ts';
 import type { Accounts } from './accounts/accounts.ts';
@@ -12,6 +13,7 @@ import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
 import { warnOfLostCookie } from './security/lost-cookie.ts';
+import { rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguousHost, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
@@ -22,6 +24,8 @@ export type AppOptions = {
   log: Logger;
   session: SessionOptions;
   checkStore: () => Promise<unknown>;
+  /** Where rate limits are counted that hold over all processes; absent: in this one. */
+  sharedHits?: (name: string) => HitStore;
   accounts: Accounts;
   products: readonly Product[];
   /** Shown on the log-in page. */
@@ -75,6 +79,7 @@ export function createApp(options: AppOptions): Express {
       shop: shopHandlers({ catalogue }),
       accounts: accountHandlers({ accounts, demoLogins }),
       cart: cartHandlers({ catalogue }),
+      limits: rateLimits(options.sharedHits ?? (() => undefined)),
     }),
   );
   app.use(notFound, errorHandler);

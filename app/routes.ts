@@ -1,11 +1,13 @@
-import type { IRouter, RequestHandler } from 'express';
+import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
 import type { accountHandlers } from './accounts/account-handlers.ts';
 import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
 import type { healthHandlers } from './health-handlers.ts';
+import type { rateLimits } from './security/rate-limits.ts';
 
-type Route = [verb: 'get' | 'post', path: string, ...handlers: RequestHandler[]];
+type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
+type Handler = RequestHandler | RequestHandler[] | ErrorRequestHandler;
 
 /** What supervisors ask: answered before, and without, a session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
@@ -17,21 +19,22 @@ type Handlers = {
   shop: ReturnType<typeof shopHandlers>;
   accounts: ReturnType<typeof accountHandlers>;
   cart: ReturnType<typeof cartHandlers>;
+  limits: ReturnType<typeof rateLimits>;
 };
 
 /** The sitemap. */
-export const shopRoutes = ({ shop, accounts, cart }: Handlers): Route[] => [
-  ['get', '/', shop.show],
+export const shopRoutes = ({ shop, accounts, cart, limits }: Handlers): Route[] => [
+  ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
-  ['post', '/login', accounts.logIn],
+  ['post', '/login', limits.logIn, accounts.logIn, accounts.showRefusedLogIn],
   ['get', '/logout', accounts.showLogOut],
   ['post', '/logout', accounts.logOut],
 
   ['get', '/cart', cart.show],
-  ['post', '/cart/lines', cart.add],
-  ['post', '/cart/lines/:sku', cart.set],
-  ['post', '/cart/clear', cart.clear],
+  ['post', '/cart/lines', limits.cartChanges, cart.add],
+  ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
+  ['post', '/cart/clear', limits.cartChanges, cart.clear],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

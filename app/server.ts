@@ -8,6 +8,7 @@ import { type Config, ConfigError, readConfig } from '../config/environment.ts';
 import { fixedAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { memoryBackend, redisBackend } from './session/backends.ts';
+import { hitsInRedis } from './storage/hits-in-redis.ts';
 import { connectRedis } from './storage/redis-client.ts';
 
 const config = configOrExit();
@@ -30,6 +31,7 @@ const app = createApp({
     absoluteMs: config.absoluteMs,
   },
   checkStore: async () => redis?.check(),
+  ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
   accounts: fixedAccounts(demo),
   products: demoProducts,
   // Passwords are shown where they are no secret: on the developer's own machine.

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
 import { renderPage, wantsJson } from '../respond.ts';
@@ -26,22 +26,27 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     const proved = await verifyPassword(password, account?.passwordHash);
     if (!account || !proved) {
       // One answer for every cause: whether an account exists is nobody's business.
-      const errorMessage = 'Permission denied!';
-      res.status(403);
-      if (wantsJson(req)) return res.json({ errorMessage });
-      return renderPage(req, res, 'accounts/log-in', {
-        title: 'Log in',
-        demoLogins,
-        next,
-        email,
-        errorMessage,
-      });
+      throw new Refusal(403, 'Permission denied!');
     }
 
     const user = sanitizedUser(account);
     await startUserSession(req, user);
     if (wantsJson(req)) return res.json({ user });
     res.redirect(303, next);
+  };
+
+  /** A log-in that was refused, for whatever reason, leaves the form as it was, less the password. */
+  const showRefusedLogIn: ErrorRequestHandler = (error, req, res, next) => {
+    if (!(error instanceof Refusal) || wantsJson(req)) return next(error);
+    res.status(error.status).set(error.headers);
+    renderPage(req, res, 'accounts/log-in', {
+      title: 'Log in',
+      demoLogins,
+      next: returnPath(req.body?.next),
+      email: req.body?.email,
+      status: error.status,
+      errorMessage: error.message,
+    });
   };
 
   const showLogOut: RequestHandler = (req, res) => {
@@ -59,7 +64,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     res.redirect(303, '/');
   };
 
-  return { showLogIn, logIn, showLogOut, logOut };
+  return { showLogIn, logIn, showRefusedLogIn, showLogOut, logOut };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { sign } from 'cookie-signature';
 import type { RequestHandler } from 'express';
 import expressSession from 'express-session';
 import { newSessionId, SessionStore, type SessionStoreOptions } from './session-store.ts';
@@ -36,5 +37,16 @@ export function sessionMiddleware({ secrets, ...options }: SessionOptions): Requ
     Object.freeze(req.session);
     next();
   };
-  return [session, freeze];
+
+  // While a secret is rotated, a cookie signed by an old one is signed anew: express-session alone
+  // would leave it as it is until the old secret is taken away, and the visitor logged out.
+  const [newest = ''] = secrets;
+  const signAnew: RequestHandler = (req, res, next) => {
+    const value = `s:${sign(req.sessionID, newest)}`;
+    const { name, attributes } = options.cookie;
+    if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
+      res.cookie(name, value, attributes);
+    next();
+  };
+  return secrets.length > 1 ? [session, freeze, signAnew] : [session, freeze];
 }

@@ -4,6 +4,7 @@ import { callbackify } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
 import type { SessionBackend } from './backends.ts';
+import { answersWithin } from './deadline.ts';
 import {
   draftOf,
   emptySession,
@@ -218,33 +219,9 @@ export class SessionStore extends Store {
   }
 }
 
-/** How long the next question may take while the last one is still unanswered, in milliseconds. */
-const IMPATIENCE_MS = 50;
-
-/**
- * The backend, with every failure a StoreUnavailable, silence among them. Once it has been silent
- * for `ms`, nobody else waits that long until it answers again.
- */
+/** The backend, with every failure a StoreUnavailable, silence among them. */
 function withDeadline(backend: SessionBackend, ms: number): SessionBackend {
-  let patience = ms;
-  const ask = async <T>(answer: Promise<T>): Promise<T> => {
-    const { promise: silence, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      patience = IMPATIENCE_MS;
-      reject(new Error('no answer in time'));
-    }, patience);
-    const answered = answer.then((value) => {
-      patience = ms;
-      return value;
-    });
-    try {
-      return await Promise.race([answered, silence]);
-    } catch (cause) {
-      throw new StoreUnavailable('the session store is unavailable', { cause });
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+  const ask = answersWithin(ms);
   return {
     get: (key) => ask(backend.get(key)),
     compareAndSet: (...args) => ask(backend.compareAndSet(...args)),

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import type { Request } from 'express';
+import { ipKeyGenerator, type Options, rateLimit, type Store } from 'express-rate-limit';
+import { Refusal } from '../errors.ts';
+
+const MINUTE = 60_000;
+
+/**
+ * Limits against guessing and flooding; each answers 429 with Retry-After. An address is what
+ * `trust proxy` says it is, for IPv6 its /56.
+ * @param sharedHits where the counts of a limit are kept that holds over all processes; undefined
+ *   keeps them in this process
+ */
+export function rateLimits(sharedHits: (name: string) => Store | undefined) {
+  const limit = (options: Partial<Options>) =>
+    rateLimit({
+      legacyHeaders: false,
+      standardHeaders: false,
+      validate: false, // it would print its advice on proxies, which the app has its own way to give
+      handler: (req, _res, next) => {
+        const { resetTime } = (req as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
+        const seconds = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
+        next(
+          new Refusal(429, `Too many tries. Please wait ${seconds} seconds.`, {
+            'Retry-After': String(seconds),
+          }),
+        );
+      },
+      ...options,
+    });
+
+  /** Counts failures only, before the work: of a hundred at once, ten reach bcrypt. */
+  const logInFailures = (name: string, most: number, keyGenerator: (req: Request) => string) => {
+    const store = sharedHits(name);
+    return limit({
+      windowMs: 3 * MINUTE,
+      limit: most,
+      keyGenerator,
+      skipSuccessfulRequests: true,
+      requestWasSuccessful: (_req, res) => res.statusCode !== 403,
+      ...(store && { store }),
+    });
+  };
+
+  return {
+    logIn: [
+      logInFailures('address', 100, addressOf),
+      // With the address in the key, nobody is locked out of an account from elsewhere.
+      logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
+    ],
+    // Generous, and counted in each process: they bound what one client can make the store hold and
+    // do, at no cost to a page of somebody who has a session.
+    newSessions: limit({
+      windowMs: MINUTE,
+      limit: 10_000,
+      keyGenerator: addressOf,
+      skip: (req) => req.session.version > 0,
+    }),
+    cartChanges: limit({
+      windowMs: MINUTE,
+      limit: 3000,
+      keyGenerator: (req) => (req.session.version > 0 ? req.sessionID : addressOf(req)),
+    }),
+  };
+}
+
+const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
+
+/** A hash, so that the counts tell nobody's email address. */
+function accountOf(req: Request): string {
+  const email: unknown = (req.body as Record<string, unknown> | undefined)?.email;
+  return createHash('sha256').update(String(email).trim().toLowerCase()).digest('base64url');
+}

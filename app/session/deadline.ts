@@ -1,0 +1,32 @@
+import { StoreUnavailable } from './session-errors.ts';
+
+/** How long the next question may take while the last one is still unanswered, in milliseconds. */
+const IMPATIENCE_MS = 50;
+
+/**
+ * Holds a store to an answer within `ms`. Once it has been silent for so long, nobody else waits
+ * for it that long until it answers again.
+ * @returns a function that passes an answer on, or rejects with StoreUnavailable where it failed or
+ *   did not come in time
+ */
+export function answersWithin(ms: number) {
+  let patience = ms;
+  return async <T>(answer: Promise<T>): Promise<T> => {
+    const { promise: silence, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      patience = IMPATIENCE_MS;
+      reject(new Error('no answer in time'));
+    }, patience);
+    const answered = answer.then((value) => {
+      patience = ms;
+      return value;
+    });
+    try {
+      return await Promise.race([answered, silence]);
+    } catch (cause) {
+      throw new StoreUnavailable('the session store is unavailable', { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}

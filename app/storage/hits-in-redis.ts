@@ -1,0 +1,38 @@
+import type { Store } from 'express-rate-limit';
+import { answersWithin } from '../session/deadline.ts';
+import type { RedisClient } from './redis-client.ts';
+
+// Both keep the key's time to live, and neither leaves a key without one behind.
+const INCREMENT = `
+  local hits = redis.call('INCR', KEYS[1])
+  if hits == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+  return { hits, redis.call('PTTL', KEYS[1]) }`;
+const DECREMENT = `
+  if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end`;
+
+/**
+ * Counts for express-rate-limit that all processes share, under `limit:`. Its own Redis store is not
+ * used: it loads its scripts once at start, so an app that starts before Redis never recovers, and
+ * it can leave keys that never expire.
+ */
+export function hitsInRedis(redis: RedisClient, name: string): Store {
+  const ask = answersWithin(1500);
+  let windowMs = 0;
+  const run = (script: string, key: string) =>
+    ask(redis.eval(script, { keys: [`limit:${name}:${key}`], arguments: [String(windowMs)] }));
+  return {
+    init: (options) => {
+      windowMs = options.windowMs;
+    },
+    increment: async (key) => {
+      const [totalHits = 0, msLeft = 0] = (await run(INCREMENT, key)) as number[];
+      return { totalHits, resetTime: new Date(Date.now() + msLeft) };
+    },
+    decrement: async (key) => {
+      await run(DECREMENT, key);
+    },
+    resetKey: async (key) => {
+      await ask(redis.del([`limit:${name}:${key}`]));
+    },
+  };
+}
