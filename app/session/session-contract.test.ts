@@ -92,12 +92,12 @@ onEachStore(
     });
     afterEach(() => site.close());
 
-    function sessionApp() {
+    function sessionApp(secrets = ['a secret']) {
       const app = express();
       app.use(
         sessionMiddleware({
           backend: store.backend,
-          secrets: ['a secret'],
+          secrets,
           cookie: {
             name: 'sid',
             attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
@@ -260,6 +260,22 @@ onEachStore(
       await client.post('/count');
       const forged = httpClient(site.origin, client.cookie?.replace(/.$/, 'x'));
       assert.equal((await forged.get('/')).json.views, 0);
+    });
+
+    it('outlives the rotation of the secret: its cookie is signed anew at the next request', async (t) => {
+      await client.post('/count');
+      const rotating = await listen(sessionApp(['new secret', 'a secret']));
+      t.after(rotating.close);
+      const rotated = await listen(sessionApp(['new secret']));
+      t.after(rotated.close);
+      const visitor = httpClient(rotating.origin, client.cookie);
+      assert.equal((await visitor.get('/')).json.views, 1);
+      assert.notEqual(visitor.cookie, client.cookie);
+      assert.equal((await visitor.get('/')).headers.get('set-cookie'), null, 'once');
+      assert.equal((await httpClient(rotated.origin, visitor.cookie).get('/')).json.views, 1);
+      assert.equal((await httpClient(rotated.origin, client.cookie).get('/')).json.views, 0);
+      await visitor.post('/log-out');
+      assert.equal(visitor.cookie, undefined);
     });
 
     it('is over after 30 idle minutes, and a look restarts the clock', async () => {
