@@ -59,7 +59,7 @@ function hasNode() {
 }
 
 function installPackages() {
-  process.stdout.write('Installing npm packages ...\n');
+  process.stdout.write('Installing npm packages, about 450 MB, once ...\n');
   // npm may replace the Node in node_modules: it must not run on that one.
   const elsewhere = path.filter((dir) => !dir.endsWith(join(sep, 'node_modules', '.bin')));
   const env = { ...process.env, PATH: elsewhere.join(delimiter) };
@@ -127,6 +127,10 @@ function installServices(missing) {
   if (casks.length > 0) run(brew, ['install', '--cask', ...casks]);
 }
 
+if (process.argv.includes('--check')) {
+  if (!hasNode()) fail('Node.js 26 is missing. It comes with the packages: npm install --omit=dev');
+  process.exit();
+}
 if (!hasPackages() || !hasNode()) installPackages();
 if (!hasNode()) fail('No Node.js 26 for this platform among the npm packages: install Node.js 26.');
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import ejs from 'ejs';
@@ -340,15 +341,11 @@ describe('when the store fails', () => {
   });
 });
 
-it('compiles every view', async () => {
-  const views = new URL('../views/', import.meta.url).pathname;
-  const files = readdirSync(views, { recursive: true })
-    .map(String)
-    .filter((f) => f.endsWith('.ejs'));
-  assert.ok(files.length >= 8);
-  for (const file of files)
-    await ejs.renderFile(views + file, {}, { _with: false, localsName: 'page' }).catch((error) => {
-      // Without a page to show it fails; what must not happen is a template that does not parse.
-      assert.ok(!(error instanceof SyntaxError), `${file}: ${error}`);
-    });
+it('compiles every view', () => {
+  const views = join(import.meta.dirname, '../views');
+  const files = readdirSync(views, { recursive: true, encoding: 'utf8' });
+  const templates = files.filter((file) => file.endsWith('.ejs'));
+  assert.ok(templates.length >= 8);
+  for (const file of templates)
+    ejs.compile(readFileSync(join(views, file), 'utf8'), { _with: false, localsName: 'page' });
 });

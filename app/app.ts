@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import ejs from 'ejs';
 import express, { type Express } from 'express';
 import type { Store as HitStore } from 'express-rate-limit';
@@ -20,9 +21,11 @@ import { type SessionOptions, sessionMiddleware } from './session/session-middle
 
 export type AppOptions = {
   production: boolean;
+  /** Express's `trust proxy`. */
   trustProxy: number | string[] | false;
   log: Logger;
   session: SessionOptions;
+  /** Rejects while the store does not answer. */
   checkStore: () => Promise<unknown>;
   /** Where rate limits are counted that hold over all processes; absent: in this one. */
   sharedHits?: (name: string) => HitStore;
@@ -32,7 +35,7 @@ export type AppOptions = {
   demoLogins: readonly { email: string; password: string }[];
 };
 
-const folder = (name: string) => new URL(`../${name}`, import.meta.url).pathname;
+const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
@@ -44,16 +47,15 @@ export function createApp(options: AppOptions): Express {
   app.set('etag', false); // a page of a session is new each time
   app.set('views', folder('views'));
   app.set('view engine', 'ejs');
-  // Views read `page.title`, not `title`: without `with`, a misspelt name fails and rendering is fast.
-  app.engine('ejs', (path, page, done) => {
-    const { settings: _, ...values } = page as Record<string, unknown>;
-    ejs.renderFile(
-      path,
-      values,
-      { cache: production, _with: false, localsName: 'page', root: folder('views') },
-      done,
-    );
-  });
+  // Views read `page.title`, not `title`: without `with`, rendering is fast, and a view sees nothing
+  // but what it is given.
+  const templates = {
+    cache: production,
+    _with: false,
+    localsName: 'page',
+    root: folder('views'),
+  };
+  app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
   app.use(requestLog(log));
   app.use(refuseAmbiguousHost, securityHeaders({ https: production }));
@@ -68,11 +70,18 @@ export function createApp(options: AppOptions): Express {
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
+  // A page was shown all the same; only its session may end earlier than it says.
+  const onTouchError = (err: unknown) => log.warn({ err }, 'could not restart the idle clock');
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store').vary('Accept');
     next();
   });
-  app.use(refuseCrossSite, bodyParsers, sessionMiddleware(session), warnOfLostCookie(log));
+  app.use(
+    refuseCrossSite,
+    bodyParsers,
+    sessionMiddleware({ ...session, onTouchError }),
+    warnOfLostCookie(log),
+  );
   mount(
     app,
     shopRoutes({

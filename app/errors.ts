@@ -3,7 +3,10 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { renderPage, wantsJson } from './respond.ts';
 import { CookieUndeliverable, SessionGone, StoreUnavailable } from './session/session-errors.ts';
 
-/** A failure that is expected: a status and words that a visitor may read. */
+/**
+ * A failure that is expected: a status and words that a visitor may read. It is thrown, for that is
+ * what ends a handler, or a change of the session, with nothing stored.
+ */
 export class Refusal extends Error {
   readonly status: number;
   readonly headers: Record<string, string>;
@@ -42,26 +45,31 @@ export const errorHandler: ErrorRequestHandler = (error: unknown, req, res, next
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof SessionGone)
-    return new Refusal(409, 'Your session has ended meanwhile. Nothing was changed.');
+    return new Refusal(
+      error.status,
+      'Your session has ended in the meantime. Nothing was changed.',
+    );
   if (error instanceof StoreUnavailable)
     return new Refusal(
-      503,
-      'The cloakroom cannot be reached right now, so your change could not be confirmed. Please try again in a moment.',
-      { 'Retry-After': '2' },
+      error.status,
+      'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
+      error.headers,
     );
   if (error instanceof CookieUndeliverable)
     return new Refusal(
-      400,
+      error.status,
       'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
     );
   const status = statusOf(error);
   return new Refusal(status, SAFE_WORDS[status] ?? 'Something went wrong. We have noted it.');
 }
 
+export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
+
 const SAFE_WORDS: Record<number, string> = {
   400: 'The request could not be read.',
   413: 'The request is too large.',
-  415: 'Send a form or JSON, encoded as UTF-8.',
+  415: UNSUPPORTED_TYPE,
 };
 
 /** Express and its body parsers carry the status on the error; everything else is a fault. */

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { answersWithin } from './session/deadline.ts';
 
 /**
  * For load balancers and supervisors. `livez`: the process serves requests, whatever else is down;
@@ -6,13 +7,14 @@ import type { RequestHandler } from 'express';
  * @param checkStore rejects while the store does not answer
  */
 export function healthHandlers({ checkStore }: { checkStore: () => Promise<unknown> }) {
+  const ask = answersWithin(800);
   const livez: RequestHandler = (_req, res) => {
     res.set('Cache-Control', 'no-store').json({ status: 'ok' });
   };
   const readyz: RequestHandler = async (_req, res) => {
     res.set('Cache-Control', 'no-store');
     try {
-      await checkStore();
+      await ask(checkStore());
       res.json({ status: 'ok' });
     } catch {
       res

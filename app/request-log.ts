@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 
 /**
@@ -23,9 +23,11 @@ export function requestLog(log: Logger): RequestHandler {
         ...(!res.writableFinished && { aborted: true }),
       };
       const fault: unknown = res.locals.fault;
-      if (fault === undefined) log.info(line, 'request');
+      if (fault === undefined) log[asset(req) ? 'debug' : 'info'](line, 'request');
       else log.error({ ...line, err: fault }, 'request failed');
     });
     next();
   };
 }
+
+const asset = (req: Request) => req.originalUrl.startsWith('/assets/');

@@ -1,8 +1,15 @@
 import type { Request, Response } from 'express';
-import { cookieReachesBrowser, describeSession } from './session/update-session.ts';
+import { countItems } from './cart/cart.ts';
+import { cookieReachesBrowser, describeSession } from './session/session.ts';
 
-/** Whether the client prefers JSON; a browser and a bare `curl` get the page. */
-export const wantsJson = (req: Request) => req.accepts(['html', 'json']) === 'json';
+/**
+ * Whether to answer with JSON: to who asks for it, and to who sends it without asking for a page. A
+ * browser and a bare `curl` get the page.
+ */
+export function wantsJson(req: Request): boolean {
+  if (req.accepts(['html', 'json']) === 'json') return true;
+  return Boolean(req.is('json')) && !req.get('Accept')?.includes('text/html');
+}
 
 /**
  * Renders a view inside the shop's frame: who is logged in, the ticket, the number of items. Views
@@ -14,8 +21,8 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     path: req.path,
     requestId: res.locals.requestId,
     user: session?.user,
-    itemCount: session ? Object.values(session.cart).reduce((sum, n) => sum + n, 0) : 0,
-    ticket: session && describeSession(req),
+    itemCount: session ? countItems(session.cart) : 0,
+    ticket: session && { ...describeSession(req), views: session.views },
     cookieLost: session && !cookieReachesBrowser(req),
     ...content,
   });

@@ -104,7 +104,14 @@ it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
     'redis+sentinel://user:secret@a:26379,b:26379/cloakroom',
   ];
   for (const REDIS_URL of good) assert.equal(readConfig({ REDIS_URL }).redisUrl, REDIS_URL);
-  const wrong = ['localhost', 'redis://a:1,b:2', 'redis+sentinel://a:1', 'redis+cluster://a'];
+  const wrong = [
+    'localhost',
+    'redis://a:1,b:2',
+    'redis+sentinel://a:1',
+    'redis+cluster://user:p@ss@a:1',
+    'redis://:%zz@a',
+    'redis://a/name',
+  ];
   for (const REDIS_URL of wrong) assert.match(problems({ REDIS_URL }), /^REDIS_URL /, REDIS_URL);
 });
 

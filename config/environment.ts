@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { parseRedisUrl } from './redis-url.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -10,7 +11,6 @@ export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
-const REDIS_PROTOCOLS = ['redis:', 'rediss:', 'redis+cluster:', 'redis+sentinel:'];
 // What stands in a tutorial or in .env.example is no secret.
 const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
 
@@ -26,7 +26,7 @@ const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be from ${min} to ${max}`);
 
-/** Minutes and hours may be broken, so that a test or a demo can watch a session end. */
+/** Minutes and hours may be fractions, so that a test or a demo can watch a session end. */
 const positiveNumber = (max: number) =>
   z
     .string()
@@ -57,10 +57,13 @@ export function readConfig(env: Record<string, string | undefined>) {
         (store) => !(production && store === 'memory'),
         'memory is refused in production: it is lost at each restart, grows with each visitor and is not shared by processes. Use redis',
       ),
-    REDIS_URL: z.string().default('redis://127.0.0.1:6379').refine(isRedisUrl, {
-      error:
-        'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
-    }),
+    REDIS_URL: z
+      .string()
+      .default('redis://127.0.0.1:6379')
+      .refine((url) => parseRedisUrl(url) !== undefined, {
+        error:
+          'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+      }),
     SESSION_SECRET: z
       .string()
       .transform((value) => value.split(',').map((secret) => secret.trim()))
@@ -146,17 +149,4 @@ function isTrustable(address: string): boolean {
   if (longest === undefined || rest.length > 0) return false;
   // A range of everyone (0.0.0.0/0) would be `true` in disguise.
   return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= 1 && +bits <= longest);
-}
-
-function isRedisUrl(value: string): boolean {
-  // Several hosts are no URL that the URL class reads: each is checked by itself.
-  const [, protocol = '', credentials = '', hosts = '', path = ''] =
-    /^([a-z+]+:)\/\/(.*@)?([^/]*)(.*)$/.exec(value) ?? [];
-  if (!REDIS_PROTOCOLS.includes(protocol)) return false;
-  const oneHost = protocol === 'redis:' || protocol === 'rediss:';
-  if (oneHost) return URL.canParse(value) && hosts !== '' && !hosts.includes(',');
-  if (protocol === 'redis+sentinel:' && !/^\/[\w.-]+$/.test(path)) return false;
-  return hosts
-    .split(',')
-    .every((host) => /^.+:\d+$/.test(host) && URL.canParse(`redis://${credentials}${host}`));
 }

@@ -1,12 +1,13 @@
 // What README.md says is true.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { it } from 'node:test';
 import { startChild } from './support/child.ts';
 import { freePort } from './support/free-port.ts';
 import { httpClient } from './support/http-client.ts';
 
-const root = new URL('../', import.meta.url).pathname;
+const root = `${resolve(import.meta.dirname, '..')}/`;
 const readme = readFileSync(`${root}README.md`, 'utf8');
 
 it('each file that the README points to is there', () => {

@@ -1,10 +1,11 @@
 // npm run screenshots: makes the pictures in docs/ anew, from the shop as it is.
 import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { chromium } from 'playwright';
 import { chromiumOptions } from './support/chromium.ts';
 import { startServer } from './support/start-server.ts';
 
-const docs = new URL('../docs/', import.meta.url).pathname;
+const docs = `${resolve(import.meta.dirname, '../docs')}/`;
 mkdirSync(docs, { recursive: true });
 const server = await startServer({});
 const browser = await chromium.launch(chromiumOptions());

@@ -1,9 +1,10 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
+import { leaveFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
+import { endSession, renewSession } from '../session/session.ts';
 import { emptySession, type SessionUser } from '../session/session-data.ts';
-import { endSession, renewSession } from '../session/update-session.ts';
 import { type Accounts, sanitizedUser } from './accounts.ts';
 import { verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
@@ -58,6 +59,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     try {
       await endSession(req, res);
     } catch (cause) {
+      // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
       throw new Refusal(500, 'Could not log out.', {}, { cause });
     }
     if (wantsJson(req)) return res.json({});
@@ -71,10 +73,15 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
  * What survives log-in: the cart and the views, under a new id (session fixation). Nothing survives
  * from another user's session, whose cart is nobody else's.
  */
-const startUserSession = (req: Request, user: SessionUser) =>
-  renewSession(req, (old) => {
-    const sameVisitor = !old.user || old.user.id === user.id;
-    const { views, cart } = sameVisitor ? old : emptySession();
-    const flash = wantsJson(req) ? undefined : `Welcome, ${user.name}.`;
-    return { user, authenticatedAt: Date.now(), views, cart, flash };
+function startUserSession(req: Request, user: SessionUser): Promise<void> {
+  // The second click on "Log in" finds the guest's session ended by the first. Its cart, as this
+  // request saw it, comes along all the same; that of a user who logged out meanwhile does not.
+  const guest = req.session.user ? undefined : req.session;
+  return renewSession(req, (old = guest) => {
+    const theirs = old && (!old.user || old.user.id === user.id);
+    const { views, cart } = theirs ? old : emptySession();
+    const draft = { user, authenticatedAt: Date.now(), views, cart };
+    leaveFlash(req, draft, `Welcome, ${user.name}.`);
+    return draft;
   });
+}

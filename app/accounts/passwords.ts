@@ -16,7 +16,7 @@ const work = pLimit(Math.max(1, availableParallelism() - 1));
 const MOST_WAITING = 30;
 
 /**
- * Compares by bcrypt, whatever comes: who measures the time learns neither whether the account
+ * Compares by bcrypt in any case: whoever measures the time learns neither whether the account
  * exists nor whether the password is too long.
  * @param hash undefined: there is no such account
  * @throws Refusal 503 when too many are waiting already

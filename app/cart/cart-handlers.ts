@@ -2,17 +2,23 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
+import { leaveFlash, takeFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
-import type { SessionDraft } from '../session/session-data.ts';
-import { updateSession } from '../session/update-session.ts';
+import { updateSession } from '../session/session.ts';
 import { addLine, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 
 export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
   const show: RequestHandler = async (req, res) => {
-    const flash = await takeFlash(req);
+    if (wantsJson(req)) return res.json(priceCart(req.session.cart, catalogue));
+    const flash = await flashOf(req);
     const cart = priceCart(req.session.cart, catalogue);
-    if (wantsJson(req)) return res.json(cart);
-    renderPage(req, res, 'cart/show', { title: 'Your cart', cart, formatCents, flash });
+    renderPage(req, res, 'cart/show', {
+      title: 'Your cart',
+      cart,
+      formatCents,
+      flash,
+      MAX_QUANTITY,
+    });
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -47,6 +53,7 @@ export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
   const clear: RequestHandler = async (req, res) => {
     await updateSession(req, (draft) => {
       draft.cart = {};
+      leaveFlash(req, draft, 'Your cart is empty now.');
     });
     answer(req, res);
   };
@@ -63,17 +70,8 @@ const tooMany = (name: string, already: number) =>
     `A cart holds at most ${MAX_QUANTITY} of one product, and yours has ${already} of ${name}. Nothing was changed.`,
   );
 
-/** A program reads the cart in the answer; only a person is redirected to a page. */
-function leaveFlash(req: Request, draft: SessionDraft, sentence: string): void {
-  if (!wantsJson(req)) draft.flash = sentence;
-}
-
-/** The message left for this page, if any; taking it is a write, so it is done only then. */
-async function takeFlash(req: Request): Promise<string | undefined> {
+/** Taking the message is a write, so it is done only if there is one. */
+async function flashOf(req: Request): Promise<string | undefined> {
   if (!req.session.flash || req.method === 'HEAD') return undefined;
-  return updateSession(req, (draft) => {
-    const { flash } = draft;
-    delete draft.flash;
-    return flash;
-  });
+  return updateSession(req, (draft) => takeFlash(req, draft));
 }

@@ -1,13 +1,14 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
+import { takeFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
-import { describeSession } from '../session/update-session.ts';
-import { countView } from '../visits/count-view.ts';
+import { cookieReachesBrowser, describeSession, updateSession } from '../session/session.ts';
+import { countView } from '../visits/views.ts';
 import { type Catalogue, CURRENCY, formatCents } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
   const show: RequestHandler = async (req, res) => {
-    const flash = await countView(req);
+    const flash = await look(req);
     if (!wantsJson(req)) {
       const { products } = catalogue;
       return renderPage(req, res, 'catalogue/shop', {
@@ -17,8 +18,8 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
         flash,
       });
     }
-    const { views, expiresInSeconds } = describeSession(req);
-    const { user = null, cart } = req.session;
+    const { expiresInSeconds } = describeSession(req);
+    const { views, user = null, cart } = req.session;
     const products = catalogue.products.map(({ sku, name, priceCents }) => ({
       sku,
       name,
@@ -29,4 +30,14 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
   };
 
   return { show };
+}
+
+/** Counts the look and takes the message that was left for this page, in one write. */
+async function look(req: Request): Promise<string | undefined> {
+  // HEAD is no look. And what cannot be found again is not counted: the page says why.
+  if (req.method === 'HEAD' || !cookieReachesBrowser(req)) return undefined;
+  return updateSession(req, (draft) => {
+    countView(draft);
+    return takeFlash(req, draft);
+  });
 }

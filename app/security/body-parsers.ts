@@ -1,13 +1,12 @@
 import express, { type RequestHandler } from 'express';
-import { Refusal } from '../errors.ts';
+import { Refusal, UNSUPPORTED_TYPE } from '../errors.ts';
 
 const LIMIT = '10kb';
 
 const refuseOtherTypes: RequestHandler = (req, _res, next) => {
   // A POST without a body, such as a log-out by `curl -X POST`, has no type either.
   const empty = req.get('Content-Length') === '0';
-  if (!empty && req.is(['urlencoded', 'json']) === false)
-    throw new Refusal(415, 'Send a form or JSON, encoded as UTF-8.');
+  if (!empty && req.is(['urlencoded', 'json']) === false) throw new Refusal(415, UNSUPPORTED_TYPE);
   next();
 };
 

@@ -12,11 +12,9 @@ export const securityHeaders = ({ https }: { https: boolean }) =>
       directives: {
         'default-src': ["'none'"],
         'base-uri': ["'none'"],
-        'connect-src': ["'self'"],
         'form-action': ["'self'"],
         'frame-ancestors': ["'none'"],
         'img-src': ["'self'"],
-        'manifest-src': ["'self'"],
         'script-src': ["'self'"],
         'style-src': ["'self'"],
       },

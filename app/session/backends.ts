@@ -8,7 +8,7 @@ import { parseSession, type SessionRecord } from './session-data.ts';
  *
  * - `get` returns the session kept under the key, or undefined when there is none or it is
  *   unreadable.
- * - `compareAndSet` stores `next` under the key for `ttlMs` milliseconds, or deletes the key when
+ * - `compareAndSet` stores `next` under the key for `ttlMs` milliseconds, more than none, or deletes the key when
  *   `next` is null, if and only if the stored version is `version`; version 0 means that the key
  *   must not exist. It returns whether it did. Nothing can come between comparing and setting.
  * - `destroy` deletes the key, whatever its version. Deleting what is not there is no error.
@@ -31,6 +31,9 @@ export type RedisCommands = {
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   del(keys: string[]): Promise<unknown>;
 };
+
+/** Beyond this a timer of Node fires at once. The clocks are checked at each read anyway. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Sessions in this process's memory: for development and tests, gone with the process. */
 export function memoryBackend(store = new MemoryStore()): SessionBackend {
@@ -57,7 +60,7 @@ export function memoryBackend(store = new MemoryStore()): SessionBackend {
       remove(key);
       if (next === null) return true;
       memory.sessions[key] = JSON.stringify(next);
-      timers.set(key, setTimeout(remove, ttlMs, key).unref());
+      timers.set(key, setTimeout(remove, Math.min(ttlMs, LONGEST_TIMER_MS), key).unref());
       return true;
     },
     destroy: async (key) => remove(key),

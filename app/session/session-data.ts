@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 /**
  * Everything a session may hold. This is the one file to edit when you take `session/` into your
- * own app. Keep it small: express-session hashes the whole of it several times a request.
+ * own app. Keep it small: express-session hashes the whole of it several times a request. The names
+ * id, req, cookie, save, touch, reload, regenerate, resetMaxAge and destroy are express-session's own.
  */
 const sessionData = z.object({
   /** The sanitized user: these three fields, never more. Absent: a guest. */
@@ -42,8 +43,15 @@ declare module 'express-session' {
   interface Session extends SessionRecord {}
 }
 
-/** What the session of a new visitor holds. */
-export const emptySession = (): SessionDraft => ({ views: 0, cart: {} });
+/**
+ * What a new session holds.
+ * @param lost the browser showed a cookie, but there is no such session any more
+ */
+export const emptySession = ({ lost = false } = {}): SessionDraft => ({
+  views: 0,
+  cart: {},
+  ...(lost && { flash: 'Your old ticket was no longer valid. This is a new one.' }),
+});
 
 /** The part of a session that a change may touch, as a copy. */
 export const draftOf = (session: SessionRecord): SessionDraft => sessionData.parse(session);

@@ -1,14 +1,20 @@
+// Each carries what Express's own error handler needs to answer rightly: `status` and `headers`.
+
 /** The session was destroyed, renewed or expired since the request loaded it; nothing was changed. */
 export class SessionGone extends Error {
   override name = 'SessionGone';
+  readonly status = 409;
 }
 
 /** The store failed or did not answer in time. Whether the last write took place is unknown. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
+  readonly status = 503;
+  readonly headers = { 'Retry-After': '2' };
 }
 
 /** The browser would not get the cookie: it is Secure and the request came as plain HTTP. */
 export class CookieUndeliverable extends Error {
   override name = 'CookieUndeliverable';
+  readonly status = 400;
 }

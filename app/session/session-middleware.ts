@@ -9,9 +9,15 @@ export type SessionOptions = SessionStoreOptions & {
 };
 
 /**
- * express-session, held to this module's rules. After it, `req.session` is a frozen picture of the
- * stored session, or of an empty one; it changes through `updateSession`, `renewSession` and
- * `endSession`, which store first.
+ * express-session, held to this module's rules. What happens to a request:
+ * 1. express-session reads the cookie and asks the store for the session; where there is none it
+ *    makes one (`generate`), under a new id and with the fields of an empty session.
+ * 2. `req.session` is frozen: a picture of what is stored.
+ * 3. A handler changes it by `updateSession`, `renewSession` or `endSession`. Each stores first and
+ *    then makes a new picture `req.session`.
+ * 4. The answer begins. express-session sets the cookie if the id is new and the session was changed.
+ * 5. The answer ends. express-session saves what differs from what it had read, which the store
+ *    ignores, for it is stored already; or, after a mere look, touches it: the idle clock restarts.
  */
 export function sessionMiddleware({ secrets, ...options }: SessionOptions): RequestHandler[] {
   const store = new SessionStore(options);
@@ -30,7 +36,8 @@ export function sessionMiddleware({ secrets, ...options }: SessionOptions): Requ
   const generate = store.generate;
   store.generate = (req) => {
     generate(req);
-    Object.assign(req.session, store.fresh());
+    const lost = Boolean(req.headers.cookie?.includes(`${options.cookie.name}=`));
+    Object.assign(req.session, store.fresh({ lost }));
   };
 
   const freeze: RequestHandler = (req, _res, next) => {

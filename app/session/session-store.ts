@@ -29,6 +29,8 @@ export type SessionStoreOptions = {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. */
   answerWithinMs?: number;
+  /** Told when the idle clock could not be restarted; the answer is complete by then. */
+  onTouchError?: (error: unknown) => void;
 };
 
 type Callback = (error?: unknown) => void;
@@ -48,6 +50,7 @@ export const sessionHandle = (id: string) => createHash('sha256').update(id).dig
  * are read here; they are changed by `update` and `renew` alone, before the response begins.
  */
 export class SessionStore extends Store {
+  // express-session gives its store this function.
   declare generate: (req: Request) => void;
   readonly cookie: SessionStoreOptions['cookie'];
   readonly now: () => number;
@@ -89,29 +92,34 @@ export class SessionStore extends Store {
     const { version, createdAt } = session;
     const record = recordOf(draftOf(session), { version, createdAt, lastSeenAt: this.now() });
     // The version stays, so a change under way elsewhere is not made to retry. A touch that loses
-    // is dropped: the winner restarted the clock, or there is no session any more.
-    callbackify(() =>
-      this.#backend.compareAndSet(sessionHandle(id), version, record, this.#msLeft(record)),
-    )(callback ?? ignore);
+    // is dropped: the winner restarted the clock, or there is no session any more. Nobody waits for
+    // it, and express-session is not told of a failure: it would cut an answer that is complete.
+    const msLeft = this.#msLeft(record);
+    if (msLeft > 0)
+      this.#backend
+        .compareAndSet(sessionHandle(id), version, record, msLeft)
+        .catch(this.#options.onTouchError ?? ignore);
+    callback?.();
   }
 
   override destroy(id: string, callback?: Callback): void {
     callbackify(() => this.end(id))(callback ?? ignore);
   }
 
-  /** Makes `record` what `req.session` shows from now on. */
+  /** Makes a frozen picture of `record` what `req.session` shows from now on. */
   show(req: Request, record: SessionRecord): void {
     Object.freeze(this.createSession(req, this.#withCookie(record)));
   }
 
   // What the rest of session/ calls
 
-  /** A session of someone who has none: stored when it is first changed. */
-  fresh(): SessionRecord {
+  /** The session of someone who has none, at version 0: stored when it is first changed. */
+  fresh({ lost = false } = {}): SessionRecord {
     const now = this.now();
-    return recordOf(emptySession(), { version: 0, createdAt: now, lastSeenAt: now });
+    return recordOf(emptySession({ lost }), { version: 0, createdAt: now, lastSeenAt: now });
   }
 
+  /** @returns undefined when there is none, or when one of its clocks has run out */
   async read(id: string): Promise<SessionRecord | undefined> {
     const key = sessionHandle(id);
     const record = await this.#backend.get(key);
@@ -120,6 +128,7 @@ export class SessionStore extends Store {
     return undefined;
   }
 
+  /** Destroys the session; there need not be one. */
   async end(id: string): Promise<void> {
     await this.#backend.destroy(sessionHandle(id));
   }
@@ -143,12 +152,12 @@ export class SessionStore extends Store {
     change: (draft: SessionDraft) => void,
   ): Promise<SessionRecord> {
     const key = sessionHandle(id);
+    // One at a time within a process, each starting from what the one before it stored. The promise
+    // of compare-and-set does not need it; it saves the store the conflicts.
     const before = this.#lastInLine.get(key);
-    // One at a time within a process, each starting from what the one before it stored: conflicts
-    // are left to other processes.
     const turn = (async () => {
-      const latest = (await before?.catch(() => seen)) ?? seen;
-      return this.#commit(key, latest.version > seen.version ? latest : seen, change);
+      const stored = await before?.catch(() => undefined);
+      return this.#commit(key, stored && stored.version > seen.version ? stored : seen, change);
     })();
     this.#lastInLine.set(key, turn);
     const leave = () => {
@@ -161,31 +170,33 @@ export class SessionStore extends Store {
   /**
    * Moves a session to a new id, so that an id planted before log-in is worth nothing after it
    * (session fixation). A change that lands on the old session meanwhile is carried over, too.
-   * @param carry what of the old session comes along
+   * @param carry what the new session begins with, made from the old one; from undefined when the
+   *   old one has ended meanwhile, by a log-out or by another log-in
    * @returns the new id and the session stored under it
+   * @throws StoreUnavailable, and whatever `carry` throws
    */
   async renew(
     oldId: string,
     seen: SessionRecord,
-    carry: (old: SessionRecord) => SessionDraft,
+    carry: (old: SessionRecord | undefined) => SessionDraft,
   ): Promise<{ id: string; record: SessionRecord }> {
     const id = newSessionId();
     const createdAt = this.now();
     let old: SessionRecord | undefined = seen;
     for (let version = 1; ; version++) {
       const record = recordOf(carry(old), { version, createdAt, lastSeenAt: createdAt });
+      // The new one first: should the store fail between the two, the old one is still there. Nobody
+      // else knows the new id, so this cannot conflict.
       await this.#backend.compareAndSet(
         sessionHandle(id),
         version - 1,
         record,
         this.#msLeft(record),
       );
-      // The new one is stored first: if the store fails between the two, nobody lost anything.
-      const key = sessionHandle(oldId);
-      if (old.version === 0 || (await this.#backend.compareAndSet(key, old.version, null, 0)))
-        return { id, record };
-      old = await this.#backend.get(key);
-      if (!old) return { id, record };
+      if (!old || old.version === 0) return { id, record };
+      const oldKey = sessionHandle(oldId);
+      if (await this.#backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
+      old = await this.#backend.get(oldKey);
     }
   }
 
@@ -200,7 +211,9 @@ export class SessionStore extends Store {
       change(draft);
       const { version, createdAt } = current;
       const next = recordOf(draft, { version: version + 1, createdAt, lastSeenAt: this.now() });
-      if (await this.#backend.compareAndSet(key, version, next, this.#msLeft(next))) return next;
+      const msLeft = this.#msLeft(next);
+      if (msLeft <= 0) throw new SessionGone();
+      if (await this.#backend.compareAndSet(key, version, next, msLeft)) return next;
       const stored = await this.#backend.get(key);
       if (!stored) throw new SessionGone();
       current = stored;

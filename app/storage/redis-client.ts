@@ -1,24 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
+import { parseRedisUrl } from '../../config/redis-url.ts';
+import type { RedisCommands } from '../session/backends.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
-export type RedisClient = {
-  get(key: string): Promise<string | null>;
-  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  del(keys: string[]): Promise<unknown>;
-  /** Fails when Redis does not answer. */
+export type RedisClient = RedisCommands & {
+  /** Rejects while Redis, or a master of the cluster, does not answer. */
   check(): Promise<unknown>;
   close(): void;
 };
 
 /**
- * Connects to `redis://`, `rediss://`, `redis+cluster://host:port,…` or
- * `redis+sentinel://host:port,…/master-name`, in the background and for as long as it takes: an app
- * that starts before its Redis is unavailable, not dead. Meanwhile each command fails at once.
+ * Connects in the background and for as long as it takes: an app that starts before its Redis is
+ * unavailable, not dead. Meanwhile each command fails at once.
  * @param onError is told of each failure to connect and each lost connection
+ * @throws TypeError when the URL is none of those that `parseRedisUrl` reads
  */
 export function connectRedis(url: string, onError: (error: unknown) => void): RedisClient {
-  const { protocol, auth, nodes, path } = parseRedisUrl(url);
+  const target = parseRedisUrl(url);
+  if (!target) throw new TypeError('not a URL of Redis');
+  const { kind, tls, nodes, credentials, path } = target;
   const socket = {
     connectTimeout: 1000,
     // Only this ends a connection that has fallen silent; the ping keeps it from ending quiet ones.
@@ -27,20 +28,21 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 500),
   };
   const options = {
-    ...auth,
+    ...credentials,
     pingInterval: 1000,
     // Off-line, fail at once. The default keeps requests waiting for as long as the outage lasts.
     disableOfflineQueue: true,
   };
+  const closing = new AbortController();
 
-  if (protocol === 'redis+cluster:') {
+  if (kind === 'cluster') {
     const cluster = createCluster({
       rootNodes: nodes.map((node) => ({ socket: { ...node, ...socket } })),
       defaults: { ...options, socket },
     });
     cluster.on('error', onError);
     cluster.on('node-error', onError);
-    void keepTrying(() => cluster.connect(), onError);
+    void keepTrying(() => cluster.connect(), onError, closing.signal);
     return {
       get: (key) => cluster.get(key),
       eval: (script, args) => cluster.eval(script, args),
@@ -49,11 +51,14 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
         if (cluster.masters.length === 0) throw new Error('not connected yet');
         await Promise.all(cluster.masters.map(async (m) => (await cluster.nodeClient(m)).ping()));
       },
-      close: () => cluster.destroy(),
+      close: () => {
+        closing.abort();
+        cluster.destroy();
+      },
     };
   }
 
-  if (protocol === 'redis+sentinel:') {
+  if (kind === 'sentinel') {
     const sentinel = createSentinel({
       name: path,
       sentinelRootNodes: nodes,
@@ -63,17 +68,25 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       scanInterval: 1000,
     });
     sentinel.on('error', onError);
-    void keepTrying(() => sentinel.connect(), onError);
+    void keepTrying(() => sentinel.connect(), onError, closing.signal);
     return {
       get: (key) => sentinel.get(key),
       eval: (script, args) => sentinel.eval(script, args),
       del: (keys) => sentinel.del(keys),
       check: () => sentinel.ping(),
-      close: () => void sentinel.destroy(),
+      close: () => {
+        closing.abort();
+        void sentinel.destroy();
+      },
     };
   }
 
-  const client = createClient({ ...options, url, socket });
+  const [node] = nodes;
+  const client = createClient({
+    ...options,
+    database: Number(path),
+    socket: tls ? { ...node, ...socket, tls } : { ...node, ...socket },
+  });
   client.on('error', onError);
   client.connect().catch(onError);
   return {
@@ -85,24 +98,13 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
   };
 }
 
-/** The URL class reads one host only, so the list of a cluster is taken apart here. */
-function parseRedisUrl(url: string) {
-  const [, protocol = '', user = '', password = '', hosts = '', path = ''] =
-    /^([a-z+]+:)\/\/(?:([^:@]*)(?::([^@]*))?@)?([^/]*)\/?(.*)$/.exec(url) ?? [];
-  const nodes = hosts.split(',').map((host) => {
-    const { hostname, port } = new URL(`redis://${host}`);
-    return { host: hostname, port: Number(port) };
-  });
-  const auth = {
-    ...(user && { username: decodeURIComponent(user) }),
-    ...(password && { password: decodeURIComponent(password) }),
-  };
-  return { protocol, auth, nodes, path };
-}
-
 /** Clusters and sentinels give up when no node answers the first time; a single client does not. */
-async function keepTrying(connect: () => Promise<unknown>, onError: (error: unknown) => void) {
-  for (;;) {
+async function keepTrying(
+  connect: () => Promise<unknown>,
+  onError: (error: unknown) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  while (!closing.aborted) {
     try {
       await connect();
       return;

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
 
@@ -12,7 +13,7 @@ export type AppServer = {
 export async function startServer(env: Record<string, string>): Promise<AppServer> {
   const port = await freePort();
   const child = await startChild(process.execPath, ['app/server.ts'], {
-    cwd: new URL('../..', import.meta.url).pathname,
+    cwd: resolve(import.meta.dirname, '../..'),
     env: { NODE_ENV: 'development', PORT: String(port), ...env },
     ready: /Cloakroom is open/,
     name: 'app/server.ts',

@@ -43,7 +43,7 @@ export function onEachStore(
         store.plant = async (key, text) => {
           const set = "return redis.call('SET', KEYS[1], ARGV[1])";
           if (redis) await redis.eval(set, { keys: [`sess:${key}`], arguments: [text] });
-          else Object.assign(memory, { sessions: { [key]: text } });
+          else Object.assign((memory as unknown as { sessions: object }).sessions, { [key]: text });
         };
         if (redis) await until(() => redis.check().then(() => true), `connected to ${name}`);
         stop = async () => {

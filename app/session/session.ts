@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import type { SessionDraft, SessionRecord } from './session-data.ts';
-import { CookieUndeliverable } from './session-errors.ts';
+import { CookieUndeliverable, SessionGone } from './session-errors.ts';
 import { SessionStore, sessionHandle } from './session-store.ts';
 
 /**
@@ -32,11 +32,13 @@ export async function updateSession<T>(
 /**
  * Gives the session a new id and a new beginning, at log-in and whenever its rights change. The old
  * id is worth nothing afterwards.
- * @param carry what survives: the data of the new session, made from the old
+ * @param carry what survives: the data of the new session, made from the old one, or from undefined
+ *   when that has ended meanwhile. It may run again, as a change does.
+ * @throws StoreUnavailable, CookieUndeliverable, or what `carry` throws
  */
 export async function renewSession(
   req: Request,
-  carry: (old: SessionRecord) => SessionDraft,
+  carry: (old: SessionRecord | undefined) => SessionDraft,
 ): Promise<void> {
   const store = storeOf(req);
   refuseUndeliverable(req);
@@ -45,24 +47,27 @@ export async function renewSession(
   store.show(req, record);
 }
 
-/** Destroys the session and takes the cookie back. Requests still under way cannot revive it. */
+/**
+ * Destroys the session and takes the cookie back. Requests still under way cannot revive it, and
+ * this one has no `req.session` afterwards.
+ * @throws StoreUnavailable: the session may still be there
+ */
 export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
   await store.end(req.sessionID);
-  if (req.session.version > 0) store.show(req, store.fresh());
+  Reflect.deleteProperty(req, 'session'); // as express-session does: there is none any more
   res.clearCookie(store.cookie.name, store.cookie.attributes);
 }
 
 /** What a page may say of a session: the ticket. The id itself never leaves the cookie. */
 export function describeSession(req: Request) {
   const store = storeOf(req);
-  const { version, views, createdAt } = req.session;
+  const { version, createdAt } = req.session;
   const now = store.now();
   const msLeft = store.expiresAt({ lastSeenAt: now, createdAt }) - now;
   return {
     stored: version > 0,
     number: sessionHandle(req.sessionID).slice(0, 4),
-    views,
     expiresInSeconds: Math.floor(msLeft / 1000),
   };
 }
@@ -73,10 +78,13 @@ export const cookieReachesBrowser = (req: Request) =>
 
 /** Without a cookie, whatever is stored now could never be found again. */
 function refuseUndeliverable(req: Request): void {
+  if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
   if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();
 }
 
 function storeOf(req: Request): SessionStore {
-  if (req.sessionStore instanceof SessionStore) return req.sessionStore;
-  throw new Error('sessionMiddleware must come before this route');
+  if (!(req.sessionStore instanceof SessionStore))
+    throw new Error('sessionMiddleware must come before this route');
+  if (!req.session) throw new SessionGone();
+  return req.sessionStore;
 }
