@@ -1,0 +1,132 @@
+// Redis fails in every way it can, under load, and the shop stays on its feet.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { httpClient } from '../e2e/support/http-client.ts';
+import { startRedis, startRedisCluster, startRedisSentinel } from '../e2e/support/redis.ts';
+import { startServer } from '../e2e/support/start-server.ts';
+import { until } from '../e2e/support/until.ts';
+
+type Seen = { at: number; ms: number; status: number; retryAfter: string | null };
+
+/** Ten visitors who look and change, without a pause, until told to stop. */
+function startLoad(origin: string) {
+  const seen: Seen[] = [];
+  const over = new AbortController();
+  const visit = async (n: number) => {
+    const visitor = httpClient(origin);
+    for (let step = n; !over.signal.aborted; step++) {
+      const at = performance.now();
+      const { status, headers } = await (step % 2
+        ? visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })
+        : visitor.get('/'));
+      // The hundredth hat is refused, by the cart and not for want of a store.
+      if (status === 409) visitor.cookie = undefined;
+      else
+        seen.push({
+          at,
+          ms: performance.now() - at,
+          status,
+          retryAfter: headers.get('retry-after'),
+        });
+      await sleep(10);
+    }
+  };
+  const visits = Promise.all(Array.from({ length: 10 }, (_, n) => visit(n)));
+  const stop = () => {
+    over.abort();
+    return visits;
+  };
+  return { seen, stop };
+}
+
+const redis = async () => {
+  const server = await startRedis();
+  return { ...server, victim: server };
+};
+const sentinel = async () => {
+  const servers = await startRedisSentinel();
+  return { ...servers, victim: servers.master };
+};
+const cluster = async () => {
+  const servers = await startRedisCluster();
+  const [, victim] = servers.nodes;
+  assert.ok(victim);
+  return { ...servers, victim };
+};
+
+type Server = Awaited<ReturnType<typeof startRedis>>;
+const kill = {
+  fail: (victim: Server) => victim.kill(),
+  mend: (victim: Server) => victim.restart(),
+};
+const hang = { fail: async (v: Server) => v.pause(), mend: async (v: Server) => v.resume() };
+const refuse = {
+  fail: (victim: Server) => victim.cli('CONFIG', 'SET', 'min-replicas-to-write', '9'),
+  mend: (victim: Server) => victim.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'),
+};
+const full = {
+  fail: (victim: Server) => victim.cli('CONFIG', 'SET', 'maxmemory', '1'),
+  mend: (victim: Server) => victim.cli('CONFIG', 'SET', 'maxmemory', '0'),
+};
+/** A failover mends itself: the replica becomes the master. */
+const itself = async () => {};
+
+// Back within: 1 s where the app alone decides; more where a cluster or the sentinels have to agree.
+const outages = [
+  { what: 'Redis is killed', start: redis, ...kill, backWithinMs: 1000 },
+  { what: 'Redis hangs', start: redis, ...hang, backWithinMs: 1000 },
+  { what: 'Redis refuses writes', start: redis, ...refuse, backWithinMs: 1000 },
+  { what: 'Redis has no memory left', start: redis, ...full, backWithinMs: 1000 },
+  {
+    what: 'the master of a Sentinel dies',
+    start: sentinel,
+    fail: kill.fail,
+    mend: itself,
+    backWithinMs: 9000,
+  },
+  { what: 'a master of a Cluster hangs', start: cluster, ...hang, backWithinMs: 9000 },
+];
+
+for (const { what, start, fail, mend, backWithinMs } of outages)
+  it(`when ${what}: 503 within 2 s, then at once; /livez and files answer; it comes back by itself`, async (t) => {
+    const store = await start();
+    t.after(store.stop);
+    const server = await startServer({ SESSION_STORE: 'redis', REDIS_URL: store.url });
+    t.after(server.stop);
+    const probe = httpClient(server.origin);
+    const isReady = async () => (await probe.get('/readyz')).status === 200;
+    await until(isReady, 'ready');
+    const load = startLoad(server.origin);
+    await sleep(500);
+    assert.ok(load.seen.every(({ status }) => status === 200));
+
+    const failedAt = performance.now();
+    await fail(store.victim);
+    const hasFailed = async () => load.seen.some(({ status }) => status === 503);
+    await until(hasFailed, 'the first 503', 2500);
+    await sleep(1000);
+    assert.equal((await probe.get('/livez')).status, 200);
+    assert.equal((await probe.get('/assets/cloakroom.css')).status, 200);
+
+    await mend(store.victim);
+    const writes = async () => (await httpClient(server.origin).get('/')).status === 200;
+    await until(writes, 'back', backWithinMs);
+    await until(isReady, 'ready again', 2000);
+    await load.stop();
+
+    const during = load.seen.filter(({ at }) => at > failedAt - 2000);
+    const statuses = [...new Set(during.map(({ status }) => status))].toSorted();
+    assert.deepEqual(statuses, [200, 503]);
+    assert.ok(during.every(({ status, retryAfter }) => status === 200 || retryAfter === '2'));
+    const slowest = Math.max(...during.map(({ ms }) => ms));
+    assert.ok(slowest < 2000, `${slowest} ms`);
+    const knownAt = Math.min(
+      ...during.filter((r) => r.status === 503).map(({ at, ms }) => at + ms),
+    );
+    const later = load.seen.filter(({ at, status }) => status === 503 && at > knownAt + 100);
+    const times = later.map(({ ms }) => ms).toSorted((a, b) => a - b);
+    const median = times[times.length >> 1] ?? 0;
+    assert.ok(median < 100, `${median} ms once the outage is known`);
+    assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
+  });
