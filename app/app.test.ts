@@ -168,6 +168,20 @@ onEachStore('the shop', (store) => {
       assert.equal((await shop.visitor().get(path)).status, 404, path);
   });
 
+  it('answers odd requests for files and paths with 4xx, not with a fault', async () => {
+    const file = '/assets/cloakroom.css';
+    const range = await shop.visitor().get(file, { headers: { range: 'bytes=9999999-' } });
+    assert.equal(range.status, 416);
+    const match = await shop
+      .visitor()
+      .get(file, { headers: { 'if-match': '"x"', ...PAGE.headers } });
+    assert.equal(match.status, 412);
+    assert.match(match.headers.get('content-type') ?? '', /^text\/html/);
+    const socket = connect(shop.port, '127.0.0.1');
+    socket.write('OPTIONS * HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n');
+    assert.match(await text(socket), /^HTTP\/1\.1 400 /);
+  });
+
   it('has a picture for every product', async () => {
     for (const { sku } of (await shop.visitor().get('/')).json.products)
       assert.equal((await shop.visitor().get(`/assets/products/${sku}.svg`)).status, 200, sku);

@@ -15,7 +15,7 @@ import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
 import { warnOfLostCookie } from './security/lost-cookie.ts';
 import { rateLimits } from './security/rate-limits.ts';
-import { refuseAmbiguousHost, refuseCrossSite } from './security/same-origin.ts';
+import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
 
@@ -58,7 +58,7 @@ export function createApp(options: AppOptions): Express {
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
   app.use(requestLog(log));
-  app.use(refuseAmbiguousHost, securityHeaders({ https: production }));
+  app.use(refuseAmbiguous, securityHeaders({ https: production }));
   app.use(
     '/assets',
     express.static(folder('public'), {

@@ -1,7 +1,12 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { renderPage, wantsJson } from './respond.ts';
-import { CookieUndeliverable, SessionGone, StoreUnavailable } from './session/session-errors.ts';
+import {
+  CookieUndeliverable,
+  SessionBusy,
+  SessionGone,
+  StoreUnavailable,
+} from './session/session-errors.ts';
 
 /**
  * A failure that is expected: a status and words that a visitor may read. It is thrown, for that is
@@ -35,7 +40,8 @@ export const errorHandler: ErrorRequestHandler = (error: unknown, req, res, next
   const { status, message, headers } = refusalFor(error);
   if (status >= 500) res.locals.fault = error; // for the request's log line
   if (res.headersSent) return next(error);
-  // A page that was overtaken by a log-in or log-out: the browser holds another cookie by now.
+  res.removeHeader('Content-Type'); // that of a file which could not be sent
+  // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.
   if (error instanceof SessionGone && req.method === 'GET') return res.redirect(303, req.path);
   res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
   if (wantsJson(req)) return res.json({ errorMessage: message });
@@ -55,6 +61,12 @@ function refusalFor(error: unknown): Refusal {
       'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
       error.headers,
     );
+  if (error instanceof SessionBusy)
+    return new Refusal(
+      error.status,
+      'Too much happened in your session at once. Nothing was changed; please try again.',
+      error.headers,
+    );
   if (error instanceof CookieUndeliverable)
     return new Refusal(
       error.status,
@@ -68,8 +80,10 @@ export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
 
 const SAFE_WORDS: Record<number, string> = {
   400: 'The request could not be read.',
+  412: 'The file is another by now.',
   413: 'The request is too large.',
   415: UNSUPPORTED_TYPE,
+  416: 'The file has no such part.',
 };
 
 /** Express and its body parsers carry the status on the error; everything else is a fault. */

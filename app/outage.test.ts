@@ -1,5 +1,7 @@
 // Redis fails in every way it can, under load, and the shop stays on its feet.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../e2e/support/http-client.ts';
@@ -9,12 +11,14 @@ import { until } from '../e2e/support/until.ts';
 
 type Seen = { at: number; ms: number; status: number; retryAfter: string | null };
 
-/** Ten visitors who look and change, without a pause, until told to stop. */
-function startLoad(origin: string) {
+/** Visitors who look and change until told to stop: ten alone, and forty on one session. */
+async function startLoad(origin: string) {
+  const shared = httpClient(origin);
+  await shared.get('/');
   const seen: Seen[] = [];
   const over = new AbortController();
   const visit = async (n: number) => {
-    const visitor = httpClient(origin);
+    const visitor = httpClient(origin, n < 10 ? undefined : shared.cookie);
     for (let step = n; !over.signal.aborted; step++) {
       const at = performance.now();
       const { status, headers } = await (step % 2
@@ -29,10 +33,10 @@ function startLoad(origin: string) {
           status,
           retryAfter: headers.get('retry-after'),
         });
-      await sleep(10);
+      await sleep(n < 10 ? 10 : 100);
     }
   };
-  const visits = Promise.all(Array.from({ length: 10 }, (_, n) => visit(n)));
+  const visits = Promise.all(Array.from({ length: 50 }, (_, n) => visit(n)));
   const stop = () => {
     over.abort();
     return visits;
@@ -97,7 +101,7 @@ for (const { what, start, fail, mend, backWithinMs } of outages)
     const probe = httpClient(server.origin);
     const isReady = async () => (await probe.get('/readyz')).status === 200;
     await until(isReady, 'ready');
-    const load = startLoad(server.origin);
+    const load = await startLoad(server.origin);
     await sleep(500);
     assert.ok(load.seen.every(({ status }) => status === 200));
 
@@ -130,3 +134,31 @@ for (const { what, start, fail, mend, backWithinMs } of outages)
     assert.ok(median < 100, `${median} ms once the outage is known`);
     assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
   });
+
+it('when a connection falls silent without an end, under traffic, another one is made', async (t) => {
+  const store = await startRedis();
+  t.after(store.stop);
+  // A way to Redis that can lose what is on it, as a dead host or a forgetful NAT does.
+  const ways = new Set<Socket>();
+  const way = createServer((near) => {
+    const far = connect(store.port, '127.0.0.1');
+    near.on('data', (data) => ways.has(near) && far.write(data)).on('error', () => {});
+    far.on('data', (data) => ways.has(near) && near.write(data)).on('error', () => {});
+    near.on('close', () => far.destroy());
+    ways.add(near);
+  }).listen(0, '127.0.0.1');
+  t.after(() => way.close());
+  await once(way, 'listening');
+  const { port } = way.address() as AddressInfo;
+  const server = await startServer({
+    SESSION_STORE: 'redis',
+    REDIS_URL: `redis://127.0.0.1:${port}`,
+  });
+  t.after(server.stop);
+  const visitor = httpClient(server.origin);
+  const works = async () => (await visitor.get('/')).status === 200;
+  await until(works, 'ready');
+  ways.clear();
+  assert.equal((await visitor.get('/')).status, 503);
+  await until(works, 'another connection', 8000);
+});

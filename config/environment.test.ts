@@ -63,11 +63,11 @@ it('names every wrong variable at once', () => {
 });
 
 it('refuses a secret that is missing, short or an example, and never prints it', () => {
-  const wrong = ['', 'short', `${SECRET},short`, 'change-me-change-me-change-me-change-me'];
+  const wrong = ['', ',', 'short', `${SECRET},short`, 'change-me-change-me-change-me-change-me'];
   for (const SESSION_SECRET of wrong) {
     const message = problems({ ...PRODUCTION, SESSION_SECRET });
     assert.match(message, /^SESSION_SECRET /);
-    assert.ok(!SESSION_SECRET || !message.includes(SESSION_SECRET));
+    assert.ok(SESSION_SECRET.length < 2 || !message.includes(SESSION_SECRET));
   }
 });
 
@@ -91,7 +91,18 @@ it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
   assert.equal(read('1'), 1);
   assert.equal(read('none'), false);
   assert.deepEqual(read('loopback, 10.0.0.0/8,::1'), ['loopback', '10.0.0.0/8', '::1']);
-  for (const wrong of ['true', 'yes', '-1', '1.5', '10.0.0.0/33', '10.0.0', '0.0.0.0/0', '::/0'])
+  for (const wrong of [
+    'true',
+    'yes',
+    '-1',
+    '1.5',
+    '10.0.0.0/33',
+    '10.0.0',
+    '0.0.0.0/0',
+    '::/0',
+    '0.0.0.0/1',
+    '::ffff:0:0/96',
+  ])
     assert.match(problems({ TRUST_PROXY: wrong }), /^TRUST_PROXY /, wrong);
 });
 
@@ -111,6 +122,8 @@ it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
     'redis+cluster://user:p@ss@a:1',
     'redis://:%zz@a',
     'redis://a/name',
+    'redis+cluster://a:1/3',
+    'redis://a:0',
   ];
   for (const REDIS_URL of wrong) assert.match(problems({ REDIS_URL }), /^REDIS_URL /, REDIS_URL);
 });

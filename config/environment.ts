@@ -67,6 +67,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     SESSION_SECRET: z
       .string()
       .transform((value) => value.split(',').map((secret) => secret.trim()))
+      .refine((secrets) => !secrets.includes(''), 'must not be empty')
       .refine(
         (secrets) => !production || secrets.every((secret) => secret.length >= 32),
         'must be 32 characters or more (each of them, if several are separated by commas)',
@@ -147,6 +148,7 @@ function isTrustable(address: string): boolean {
   const [ip = '', bits, ...rest] = address.split('/');
   const longest = { 4: 32, 6: 128 }[isIP(ip)];
   if (longest === undefined || rest.length > 0) return false;
-  // A range of everyone (0.0.0.0/0) would be `true` in disguise.
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= 1 && +bits <= longest);
+  // A range of everyone (0.0.0.0/0, or that in the notation of IPv6) would be `true` in disguise.
+  const shortest = longest === 32 ? 8 : ip.startsWith('::') ? 104 : 16;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= shortest && +bits <= longest);
 }

@@ -27,6 +27,7 @@ export function parseRedisUrl(url: string): RedisUrl | undefined {
   const nodes = hosts.split(',').map(parseHost);
   if (!kind || nodes.includes(undefined)) return undefined;
   if (kind === 'server' && (nodes.length > 1 || !/^\d*$/.test(path))) return undefined;
+  if (kind === 'cluster' && path !== '') return undefined;
   if (kind === 'sentinel' && path === '') return undefined;
   try {
     const [username, password] = login.split(':', 2).map(decodeURIComponent);
@@ -45,6 +46,7 @@ export function parseRedisUrl(url: string): RedisUrl | undefined {
 function parseHost(host: string): { host: string; port: number } | undefined {
   if (!URL.canParse(`redis://${host}`)) return undefined;
   const { hostname, port } = new URL(`redis://${host}`);
+  if (hostname === '' || port === '0') return undefined;
   // Node takes the address of IPv6 without the brackets that a URL needs.
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) };
 }

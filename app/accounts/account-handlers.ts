@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
 import { leaveFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
-import { endSession, renewSession } from '../session/session.ts';
+import { endSession, refuseUndeliverable, renewSession } from '../session/session.ts';
 import { emptySession, type SessionUser } from '../session/session-data.ts';
 import { type Accounts, sanitizedUser } from './accounts.ts';
 import { verifyPassword } from './passwords.ts';
@@ -19,6 +19,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
   };
 
   const logIn: RequestHandler = async (req, res) => {
+    refuseUndeliverable(req);
     const email = textField(req.body, 'email');
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));

@@ -18,6 +18,8 @@ it('refuses what bcrypt would cut: 72 bytes and any tail are not the same passwo
   const hash = await bcrypt.hash(longest, 12);
   assert.equal(await verifyPassword(longest, hash), true);
   assert.equal(await verifyPassword(`${longest}tail`, hash), false);
+  const short = await bcrypt.hash('P', 12);
+  assert.equal(await verifyPassword('P\0P', short), false);
 });
 
 it('does the same work for an account that does not exist', async () => {

@@ -10,9 +10,9 @@ const MAX_BYTES = 72;
 // exist.
 const NOBODY = '$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZNTMZ2eIbXq9m8Xo0c3hB1m1kq5N1K';
 
-// bcrypt keeps a core busy for 0.2 s and more: one core stays free for everything else, and who
-// would wait longer than some seconds is told so instead.
-const work = pLimit(Math.max(1, availableParallelism() - 1));
+// bcrypt keeps a core busy for 0.2 s and more, on one of libuv's four threads, which also read the
+// files: a core and a thread stay free, and whoever would wait for long is told so instead.
+const work = pLimit(Math.max(1, Math.min(3, availableParallelism() - 1)));
 const MOST_WAITING = 30;
 
 /**
@@ -27,5 +27,7 @@ export async function verifyPassword(password: string, hash: string | undefined)
       'Retry-After': '10',
     });
   const equal = await work(() => bcrypt.compare(password, hash ?? NOBODY));
-  return equal && hash !== undefined && Buffer.byteLength(password) <= MAX_BYTES;
+  // To bcrypt, a NUL and what follows it are the password once more.
+  const whole = Buffer.byteLength(password) <= MAX_BYTES && !password.includes('\0');
+  return equal && hash !== undefined && whole;
 }

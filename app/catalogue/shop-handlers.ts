@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
 import { takeFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
-import { cookieReachesBrowser, describeSession, updateSession } from '../session/session.ts';
+import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
 import { countView } from '../visits/views.ts';
 import { type Catalogue, CURRENCY, formatCents } from './catalogue.ts';
 
@@ -35,7 +35,7 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
 /** Counts the look and takes the message that was left for this page, in one write. */
 async function look(req: Request): Promise<string | undefined> {
   // HEAD is no look. And what cannot be found again is not counted: the page says why.
-  if (req.method === 'HEAD' || !cookieReachesBrowser(req)) return undefined;
+  if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {
     countView(draft);
     return takeFlash(req, draft);

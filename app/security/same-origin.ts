@@ -15,17 +15,18 @@ export const refuseCrossSite: RequestHandler = (req, _res, next) => {
   const origin = req.get('Origin');
   const ours =
     site === undefined
-      ? origin === undefined || hostOf(origin) === req.host
+      ? origin === undefined || (hostOf(origin) ?? '?') === req.host
       : site === 'same-origin' || site === 'none';
   if (!ours)
     throw new Refusal(403, 'This form was sent from another site, so it was not accepted.');
   next();
 };
 
-/** A request with two Host headers means one host to a proxy and another to the app. */
-export const refuseAmbiguousHost: RequestHandler = (req, _res, next) => {
+/** What one program on the way reads in one way and the next in another is not read at all. */
+export const refuseAmbiguous: RequestHandler = (req, _res, next) => {
   if ((req.headersDistinct.host?.length ?? 0) > 1)
     throw new Refusal(400, 'The request names two hosts.');
+  if (!req.path.startsWith('/')) throw new Refusal(400, 'The request names no path.');
   next();
 };
 

@@ -260,6 +260,19 @@ onEachStore(
       assert.notEqual(client.cookie, again, 'renewed at the second log-in, too');
     });
 
+    it('is not replaced by a request that was sent before the new cookie arrived', async () => {
+      await client.post('/count');
+      const late = httpClient(site.origin, client.cookie);
+      await client.post('/log-in');
+      const look = await late.get('/');
+      assert.deepEqual([look.status, look.json.views, look.json.user], [200, 0, undefined]);
+      const write = await late.post('/count');
+      assert.equal(write.status, 409);
+      assert.equal((await late.post('/log-out')).status, 409);
+      for (const { headers } of [look, write]) assert.equal(headers.get('set-cookie'), null);
+      assert.equal((await client.get('/')).json.user.name, 'Ada');
+    });
+
     it('carries over what another request stores during the log-in', async (t) => {
       await client.post('/count');
       const old = httpClient(site.origin, client.cookie);

@@ -20,8 +20,8 @@ const sessionData = z.object({
 
 /** What the session module itself keeps beside it. */
 const sessionStamp = z.object({
-  /** How often the session was changed; compare-and-set compares it. 0: not stored yet. */
-  version: z.int().positive(),
+  /** How often the session was changed; compare-and-set compares it. In memory 0: not stored yet. */
+  version: z.int().nonnegative(),
   /** The absolute clock starts here, in milliseconds since 1970. */
   createdAt: z.number(),
   /** The idle clock starts here, in milliseconds since 1970. */

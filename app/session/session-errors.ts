@@ -13,6 +13,13 @@ export class StoreUnavailable extends Error {
   readonly headers = { 'Retry-After': '2' };
 }
 
+/** Too many others change the same session at the same moment; nothing was changed. */
+export class SessionBusy extends Error {
+  override name = 'SessionBusy';
+  readonly status = 503;
+  readonly headers = { 'Retry-After': '1' };
+}
+
 /** The browser would not get the cookie: it is Secure and the request came as plain HTTP. */
 export class CookieUndeliverable extends Error {
   override name = 'CookieUndeliverable';

@@ -1,5 +1,4 @@
-import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createHash, randomBytes } from 'node:crypto';
 import { callbackify } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
@@ -12,7 +11,7 @@ import {
   type SessionDraft,
   type SessionRecord,
 } from './session-data.ts';
-import { SessionGone, StoreUnavailable } from './session-errors.ts';
+import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
 
 export type SessionStoreOptions = {
   backend: SessionBackend;
@@ -44,6 +43,15 @@ export const newSessionId = () => randomBytes(32).toString('base64url');
  * holds no usable cookie. No salt: an id is random enough that it cannot be guessed from its hash.
  */
 export const sessionHandle = (id: string) => createHash('sha256').update(id).digest('base64url');
+
+/**
+ * The version of a session that got a new id a moment ago. Requests that the browser sent before it
+ * had the new cookie still arrive under the old id. They see an empty session and can store nothing:
+ * as new visitors they would be given a cookie, which overwrites that of the log-in.
+ */
+export const MOVED = -1;
+const MOVED_MS = 60_000;
+const movedKey = (handle: string) => `moved:${handle}`;
 
 /**
  * The store that express-session talks to, and the only file where its callbacks appear. Sessions
@@ -95,7 +103,7 @@ export class SessionStore extends Store {
     // is dropped: the winner restarted the clock, or there is no session any more. Nobody waits for
     // it, and express-session is not told of a failure: it would cut an answer that is complete.
     const msLeft = this.#msLeft(record);
-    if (msLeft > 0)
+    if (version > 0 && msLeft > 0)
       this.#backend
         .compareAndSet(sessionHandle(id), version, record, msLeft)
         .catch(this.#options.onTouchError ?? ignore);
@@ -119,11 +127,18 @@ export class SessionStore extends Store {
     return recordOf(emptySession({ lost }), { version: 0, createdAt: now, lastSeenAt: now });
   }
 
-  /** @returns undefined when there is none, or when one of its clocks has run out */
+  /**
+   * @returns undefined when there is none, or when one of its clocks has run out; an empty session at
+   *   version MOVED when it was renewed a moment ago
+   */
   async read(id: string): Promise<SessionRecord | undefined> {
     const key = sessionHandle(id);
     const record = await this.#backend.get(key);
-    if (!record || this.#msLeft(record) > 0) return record;
+    if (!record) {
+      const moved = await this.#backend.get(movedKey(key));
+      return moved && { ...this.fresh(), version: MOVED };
+    }
+    if (this.#msLeft(record) > 0) return record;
     await this.#backend.compareAndSet(key, record.version, null, 0);
     return undefined;
   }
@@ -151,12 +166,16 @@ export class SessionStore extends Store {
     seen: SessionRecord,
     change: (draft: SessionDraft) => void,
   ): Promise<SessionRecord> {
+    if (seen.version === MOVED) return Promise.reject(new SessionGone());
     const key = sessionHandle(id);
     // One at a time within a process, each starting from what the one before it stored. The promise
     // of compare-and-set does not need it; it saves the store the conflicts.
     const before = this.#lastInLine.get(key);
     const turn = (async () => {
-      const stored = await before?.catch(() => undefined);
+      const stored = await before?.catch((error: unknown) => {
+        // A silent store is silent to the whole line: each would wait for it in turn.
+        if (error instanceof StoreUnavailable) throw error;
+      });
       return this.#commit(key, stored && stored.version > seen.version ? stored : seen, change);
     })();
     this.#lastInLine.set(key, turn);
@@ -182,11 +201,12 @@ export class SessionStore extends Store {
   ): Promise<{ id: string; record: SessionRecord }> {
     const id = newSessionId();
     const createdAt = this.now();
-    let old: SessionRecord | undefined = seen;
+    const oldKey = sessionHandle(oldId);
+    let old = seen.version === MOVED ? undefined : seen;
     for (let version = 1; ; version++) {
       const record = recordOf(carry(old), { version, createdAt, lastSeenAt: createdAt });
-      // The new one first: should the store fail between the two, the old one is still there. Nobody
-      // else knows the new id, so this cannot conflict.
+      // The new one first, so that the session is at all times somewhere. Nobody else knows the new
+      // id, so this cannot conflict.
       await this.#backend.compareAndSet(
         sessionHandle(id),
         version - 1,
@@ -194,7 +214,7 @@ export class SessionStore extends Store {
         this.#msLeft(record),
       );
       if (!old || old.version === 0) return { id, record };
-      const oldKey = sessionHandle(oldId);
+      await this.#backend.compareAndSet(movedKey(oldKey), 0, this.fresh(), MOVED_MS);
       if (await this.#backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
       old = await this.#backend.get(oldKey);
     }
@@ -217,9 +237,8 @@ export class SessionStore extends Store {
       const stored = await this.#backend.get(key);
       if (!stored) throw new SessionGone();
       current = stored;
-      await sleep(randomInt(Math.min(attempt, 20)));
     }
-    throw new StoreUnavailable('the session is changed too often at once');
+    throw new SessionBusy('the session is changed too often at once');
   }
 
   #msLeft(record: SessionRecord): number {

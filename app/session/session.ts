@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { SessionDraft, SessionRecord } from './session-data.ts';
 import { CookieUndeliverable, SessionGone } from './session-errors.ts';
-import { SessionStore, sessionHandle } from './session-store.ts';
+import { MOVED, SessionStore, sessionHandle } from './session-store.ts';
 
 /**
  * The one way to change a session. When it returns, the change is stored; only then answer.
@@ -12,7 +12,7 @@ import { SessionStore, sessionHandle } from './session-store.ts';
  * @param change edits the draft in place, without waiting for anything; it runs again on a newer
  *   session when another request was faster, so it must depend on the draft alone
  * @returns what `change` returned the last time
- * @throws SessionGone, StoreUnavailable, CookieUndeliverable, or what `change` throws; in each case
+ * @throws SessionGone, SessionBusy, StoreUnavailable, CookieUndeliverable, or what `change` throws; in each case
  *   `req.session` is as before
  */
 export async function updateSession<T>(
@@ -50,10 +50,11 @@ export async function renewSession(
 /**
  * Destroys the session and takes the cookie back. Requests still under way cannot revive it, and
  * this one has no `req.session` afterwards.
- * @throws StoreUnavailable: the session may still be there
+ * @throws StoreUnavailable: the session may still be there; SessionGone: it has another id by now
  */
 export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
+  if (req.session.version === MOVED) throw new SessionGone();
   await store.end(req.sessionID);
   Reflect.deleteProperty(req, 'session'); // as express-session does: there is none any more
   res.clearCookie(store.cookie.name, store.cookie.attributes);
@@ -76,8 +77,12 @@ export function describeSession(req: Request) {
 export const cookieReachesBrowser = (req: Request) =>
   req.secure || !storeOf(req).cookie.attributes.secure;
 
+/** Whether `updateSession` can store anything for this request. A page may do without it. */
+export const canUpdateSession = (req: Request) =>
+  cookieReachesBrowser(req) && req.session.version !== MOVED;
+
 /** Without a cookie, whatever is stored now could never be found again. */
-function refuseUndeliverable(req: Request): void {
+export function refuseUndeliverable(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
   if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();
 }

@@ -22,14 +22,13 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
   const { kind, tls, nodes, credentials, path } = target;
   const socket = {
     connectTimeout: 1000,
-    // Only this ends a connection that has fallen silent; the ping keeps it from ending quiet ones.
+    // Ends a handshake that is not answered, and with the pings of `watch` no quiet connection.
     socketTimeout: 3000,
     // A number, always: the default strategy gives up after a socket timeout.
     reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 500),
   };
   const options = {
     ...credentials,
-    pingInterval: 1000,
     // Off-line, fail at once. The default keeps requests waiting for as long as the outage lasts.
     disableOfflineQueue: true,
   };
@@ -43,6 +42,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     cluster.on('error', onError);
     cluster.on('node-error', onError);
     void keepTrying(() => cluster.connect(), onError, closing.signal);
+    watch(() => cluster.masters.map(({ client }) => client), onError, closing.signal);
     return {
       get: (key) => cluster.get(key),
       eval: (script, args) => cluster.eval(script, args),
@@ -89,12 +89,16 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
   });
   client.on('error', onError);
   client.connect().catch(onError);
+  watch(() => [client], onError, closing.signal);
   return {
     get: (key) => client.get(key),
     eval: (script, args) => client.eval(script, args),
     del: (keys) => client.del(keys),
     check: () => client.ping(),
-    close: () => client.destroy(),
+    close: () => {
+      closing.abort();
+      client.destroy();
+    },
   };
 }
 
@@ -114,3 +118,41 @@ async function keepTrying(
     }
   }
 }
+
+type Connection = {
+  isReady: boolean;
+  ping(): Promise<unknown>;
+  destroy(): void;
+  connect(): Promise<unknown>;
+};
+
+/**
+ * Ends connections that have fallen silent without a word: the host died, a NAT forgot them. Each
+ * write restarts the timer of `socketTimeout`, so under traffic only an unanswered ping tells.
+ * (A sentinel needs none of this: its sentinels notice, and send everyone to another master.)
+ */
+function watch(
+  connections: () => (Connection | undefined)[],
+  onError: (error: unknown) => void,
+  closing: AbortSignal,
+): void {
+  const answeredAt = new WeakMap<Connection, number>();
+  const look = (connection: Connection | undefined) => {
+    if (!connection) return;
+    const now = Date.now();
+    const silentFor = now - (answeredAt.get(connection) ?? now);
+    if (!connection.isReady || silentFor > 3000) answeredAt.delete(connection);
+    if (!connection.isReady) return;
+    if (silentFor > 3000) {
+      connection.destroy();
+      connection.connect().catch(onError);
+      return;
+    }
+    if (!answeredAt.has(connection)) answeredAt.set(connection, now);
+    connection.ping().then(() => answeredAt.set(connection, Date.now()), ignore);
+  };
+  const timer = setInterval(() => connections().forEach(look), 500).unref();
+  closing.addEventListener('abort', () => clearInterval(timer));
+}
+
+const ignore = () => {};
