@@ -1,11 +1,14 @@
 // What README.md says is true.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { startChild } from './support/child.ts';
 import { freePort } from './support/free-port.ts';
 import { httpClient } from './support/http-client.ts';
+import { startServer } from './support/start-server.ts';
 
 const root = `${resolve(import.meta.dirname, '..')}/`;
 const readme = readFileSync(`${root}README.md`, 'utf8');
@@ -17,7 +20,7 @@ it('each file that the README points to is there', () => {
 });
 
 it('each test that the README names is there', () => {
-  const rows = readme.split('\n').filter((line) => line.includes('.test.ts): “'));
+  const rows = readme.split('\n').filter((line) => /^\| .*\.test\.ts\)/.test(line));
   assert.equal(rows.length, 11);
   for (const row of rows)
     for (const [, file, names] of row.matchAll(/\]\(([\w/.-]+\.test\.ts)\): ([^;|]+)/g))
@@ -38,4 +41,48 @@ it('the example of the README runs as it stands', async (t) => {
   const visitor = httpClient(origin);
   assert.equal((await visitor.get('/')).text, 'Views: 1');
   assert.equal((await visitor.get('/')).text, 'Views: 2');
+});
+
+it('each curl command of the README answers JSON with 200', async (t) => {
+  const server = await startServer({});
+  t.after(server.stop);
+  const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const commands = readme.split('\n').filter((line) => line.startsWith('curl '));
+  assert.equal(commands.length, 4);
+  for (const command of commands) {
+    const there = command.replace('localhost:3000', server.origin.replace('http://', ''));
+    const { stdout } = spawnSync('sh', ['-c', `${there} -w '\\n%{http_code}'`], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    const [body = '', status] = stdout.split('\n');
+    assert.equal(status, '200', command);
+    JSON.parse(body);
+  }
+});
+
+it('the session module compiles on its own, with other fields than this shop has', (t) => {
+  const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  cpSync(join(root, 'app/session'), folder, { recursive: true });
+  rmSync(join(folder, 'session-contract.test.ts'));
+  const file = join(folder, 'session-data.ts');
+  const data = readFileSync(file, 'utf8')
+    .replace(
+      /const sessionData = z\.object\(\{.*?\n\}\);/s,
+      'const sessionData = z.object({ theme: z.string() });',
+    )
+    .replace(/export type SessionUser.*\n/, '')
+    .replace(
+      /\(\{ lost = false \} = \{\}\): SessionDraft => \(\{.*?\n\}\);/s,
+      "(_: object = {}): SessionDraft => ({ theme: 'light' });",
+    );
+  assert.match(data, /theme: 'light'/);
+  writeFileSync(file, data);
+  const tsconfig = { extends: '../../tsconfig.json', include: ['*.ts'] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig));
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  const { status, stdout } = spawnSync(tsc, ['--project', folder], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout);
 });
