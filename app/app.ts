@@ -5,11 +5,13 @@ import type { Store as HitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { accountHandlers } from './accounts/account-handlers.ts';
 import type { Accounts } from './accounts/accounts.ts';
+import { createAudit } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { healthHandlers } from './health-handlers.ts';
+import { createMetrics } from './metrics.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
@@ -18,6 +20,7 @@ import { rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
+import type { SessionEvent } from './session/session-store.ts';
 
 export type AppOptions = {
   production: boolean;
@@ -57,7 +60,10 @@ export function createApp(options: AppOptions): Express {
   };
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
-  app.use(requestLog(log));
+  const [secret = ''] = session.secrets;
+  const metrics = createMetrics();
+  const audit = createAudit(log, secret);
+  app.use(requestLog({ log, metrics, secret }));
   app.use(refuseAmbiguous, securityHeaders({ https: production }));
   app.use(
     '/assets',
@@ -70,8 +76,11 @@ export function createApp(options: AppOptions): Express {
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
-  // A page was shown all the same; only its session may end earlier than it says.
-  const onTouchError = (err: unknown) => log.warn({ err }, 'could not restart the idle clock');
+  const onEvent = (event: SessionEvent) => {
+    metrics.session(event);
+    if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
+    else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
+  };
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store').vary('Accept');
     next();
@@ -79,18 +88,18 @@ export function createApp(options: AppOptions): Express {
   app.use(
     refuseCrossSite,
     bodyParsers,
-    sessionMiddleware({ ...session, onTouchError }),
+    sessionMiddleware({ ...session, backend: metrics.backend(session.backend), onEvent }),
     warnOfLostCookie(log),
   );
   mount(
     app,
     shopRoutes({
       shop: shopHandlers({ catalogue }),
-      accounts: accountHandlers({ accounts, demoLogins }),
+      accounts: accountHandlers({ accounts, demoLogins, audit }),
       cart: cartHandlers({ catalogue }),
       limits: rateLimits(options.sharedHits ?? (() => undefined)),
     }),
   );
-  app.use(notFound, errorHandler);
+  app.use(notFound, errorHandler({ audit }));
   return app;
 }

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import type { Audit } from './audit.ts';
 import { renderPage, wantsJson } from './respond.ts';
 import {
   CookieUndeliverable,
@@ -36,17 +37,24 @@ export const notFound: RequestHandler = () => {
 };
 
 /** The one place where an error becomes an answer, as a page or as `{"errorMessage"}`. */
-export const errorHandler: ErrorRequestHandler = (error: unknown, req, res, next) => {
-  const { status, message, headers } = refusalFor(error);
-  if (status >= 500) res.locals.fault = error; // for the request's log line
-  if (res.headersSent) return next(error);
-  res.removeHeader('Content-Type'); // that of a file which could not be sent
-  // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.
-  if (error instanceof SessionGone && req.method === 'GET') return res.redirect(303, req.path);
-  res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
-  if (wantsJson(req)) return res.json({ errorMessage: message });
-  renderPage(req, res, 'error', { title: STATUS_CODES[status], status, message });
-};
+export const errorHandler =
+  ({ audit }: { audit: Audit }): ErrorRequestHandler =>
+  (error: unknown, req, res, next) => {
+    const { status, message, headers } = refusalFor(error);
+    if (status >= 500) res.locals.fault = error; // for the request's log line
+    // What a browser used as meant does not send, and what guessing and flooding look like.
+    if (status === 429) audit(req, 'limited', { message });
+    else if ([400, 403, 413, 415, 422].includes(status)) audit(req, 'refused', { status, message });
+    if (res.headersSent) return next(error);
+    res.removeHeader('Content-Type'); // that of a file which could not be sent
+    // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.
+    if (error instanceof SessionGone && req.method === 'GET') return res.redirect(303, req.path);
+    res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
+    if (wantsJson(req)) return res.json({ errorMessage: message });
+    const { view = 'error', content = { title: STATUS_CODES[status] } } =
+      res.locals.errorPage ?? {};
+    renderPage(req, res, view, { ...content, status, message });
+  };
 
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;

@@ -27,7 +27,7 @@ export const shopRoutes = ({ shop, accounts, cart, limits }: Handlers): Route[] 
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
-  ['post', '/login', limits.logIn, accounts.logIn, accounts.showRefusedLogIn],
+  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepForm],
   ['get', '/logout', accounts.showLogOut],
   ['post', '/logout', accounts.logOut],
 

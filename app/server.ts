@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import closeWithGrace from 'close-with-grace';
-import pino from 'pino';
 import { demoAccounts, demoProducts } from '../config/demo-data.ts';
 import { type Config, ConfigError, readConfig } from '../config/environment.ts';
 import { fixedAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
+import { createLog } from './log.ts';
 import { memoryBackend, redisBackend } from './session/backends.ts';
 import { hitsInRedis } from './storage/hits-in-redis.ts';
 import { connectRedis } from './storage/redis-client.ts';
 
 const config = configOrExit();
-const log = pino({ level: config.logLevel, timestamp: pino.stdTimeFunctions.isoTime });
+const log = createLog(config.logLevel);
 const redis =
   config.store === 'redis'
     ? connectRedis(config.redisUrl, (err) => log.error({ err }, 'Redis'))

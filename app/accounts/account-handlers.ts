@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { Audit } from '../audit.ts';
 import { Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
 import { leaveFlash } from '../flash.ts';
@@ -9,9 +10,13 @@ import { type Accounts, sanitizedUser } from './accounts.ts';
 import { verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
 
-type Options = { accounts: Accounts; demoLogins: readonly { email: string; password: string }[] };
+type Options = {
+  accounts: Accounts;
+  demoLogins: readonly { email: string; password: string }[];
+  audit: Audit;
+};
 
-export function accountHandlers({ accounts, demoLogins }: Options) {
+export function accountHandlers({ accounts, demoLogins, audit }: Options) {
   const showLogIn: RequestHandler = (req, res) => {
     if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
     const next = returnPath(req.query.next);
@@ -28,27 +33,23 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     const proved = await verifyPassword(password, account?.passwordHash);
     if (!account || !proved) {
       // One answer for every cause: whether an account exists is nobody's business.
+      audit(req, 'log-in-failed', { account: account?.id });
       throw new Refusal(403, 'Permission denied!');
     }
 
     const user = sanitizedUser(account);
     await startUserSession(req, user);
+    audit(req, 'log-in', { account: user.id });
     if (wantsJson(req)) return res.json({ user });
     res.redirect(303, next);
   };
 
   /** A log-in that was refused, for whatever reason, leaves the form as it was, less the password. */
-  const showRefusedLogIn: ErrorRequestHandler = (error, req, res, next) => {
-    if (!(error instanceof Refusal) || wantsJson(req)) return next(error);
-    res.status(error.status).set(error.headers);
-    renderPage(req, res, 'accounts/log-in', {
-      title: 'Log in',
-      demoLogins,
-      next: returnPath(req.body?.next),
-      email: req.body?.email,
-      status: error.status,
-      errorMessage: error.message,
-    });
+  const keepForm: ErrorRequestHandler = (error: unknown, req, res, next) => {
+    const { next: wanted, email } = req.body ?? {};
+    const content = { title: 'Log in', demoLogins, next: returnPath(wanted), email };
+    res.locals.errorPage = { view: 'accounts/log-in', content };
+    next(error);
   };
 
   const showLogOut: RequestHandler = (req, res) => {
@@ -57,6 +58,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
   };
 
   const logOut: RequestHandler = async (req, res) => {
+    audit(req, 'log-out', { account: req.session.user?.id });
     try {
       await endSession(req, res);
     } catch (cause) {
@@ -67,7 +69,7 @@ export function accountHandlers({ accounts, demoLogins }: Options) {
     res.redirect(303, '/');
   };
 
-  return { showLogIn, logIn, showRefusedLogIn, showLogOut, logOut };
+  return { showLogIn, logIn, keepForm, showLogOut, logOut };
 }
 
 /**

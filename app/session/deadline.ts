@@ -6,11 +6,18 @@ const IMPATIENCE_MS = 50;
 /**
  * Holds a store to an answer within `ms`. Once it has been silent for so long, nobody else waits
  * for it that long until it answers again.
+ * @param onChange is told when the store falls silent or fails, and when it answers again
  * @returns a function that passes an answer on, or rejects with StoreUnavailable where it failed or
  *   did not come in time
  */
-export function answersWithin(ms: number) {
+export function answersWithin(ms: number, onChange: (failure?: unknown) => void = () => {}) {
   let patience = ms;
+  let down = false;
+  const turn = (nowDown: boolean, cause?: unknown) => {
+    if (down === nowDown) return;
+    down = nowDown;
+    onChange(cause);
+  };
   return async <T>(answer: Promise<T>): Promise<T> => {
     const { promise: silence, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
@@ -19,11 +26,13 @@ export function answersWithin(ms: number) {
     }, patience);
     const answered = answer.then((value) => {
       patience = ms;
+      turn(false);
       return value;
     });
     try {
       return await Promise.race([answered, silence]);
     } catch (cause) {
+      turn(true, cause);
       throw new StoreUnavailable('the session store is unavailable', { cause });
     } finally {
       clearTimeout(timer);

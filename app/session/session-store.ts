@@ -13,6 +13,11 @@ import {
 } from './session-data.ts';
 import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
 
+export type SessionEvent =
+  | { type: 'created' | 'renewed' | 'ended' | 'conflict' | 'store-up' }
+  /** touch-failed: the idle clock could not be restarted; the answer was complete by then. */
+  | { type: 'store-down' | 'touch-failed'; error: unknown };
+
 export type SessionStoreOptions = {
   backend: SessionBackend;
   /** Without `expires` or `maxAge`: the cookie ends with the browser, the clocks below are ours. */
@@ -28,8 +33,8 @@ export type SessionStoreOptions = {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. */
   answerWithinMs?: number;
-  /** Told when the idle clock could not be restarted; the answer is complete by then. */
-  onTouchError?: (error: unknown) => void;
+  /** Told what happens to sessions and to the store, for logs and metrics. */
+  onEvent?: (event: SessionEvent) => void;
 };
 
 type Callback = (error?: unknown) => void;
@@ -70,7 +75,9 @@ export class SessionStore extends Store {
   constructor(options: SessionStoreOptions) {
     super();
     this.#options = options;
-    this.#backend = withDeadline(options.backend, options.answerWithinMs ?? 1500);
+    this.#backend = withDeadline(options.backend, options.answerWithinMs ?? 1500, (event) =>
+      this.#tell(event),
+    );
     this.cookie = options.cookie;
     this.now = options.now ?? Date.now;
   }
@@ -106,7 +113,7 @@ export class SessionStore extends Store {
     if (version > 0 && msLeft > 0)
       this.#backend
         .compareAndSet(sessionHandle(id), version, record, msLeft)
-        .catch(this.#options.onTouchError ?? ignore);
+        .catch((error: unknown) => this.#tell({ type: 'touch-failed', error }));
     callback?.();
   }
 
@@ -146,6 +153,7 @@ export class SessionStore extends Store {
   /** Destroys the session; there need not be one. */
   async end(id: string): Promise<void> {
     await this.#backend.destroy(sessionHandle(id));
+    this.#tell({ type: 'ended' });
   }
 
   /** @returns when the session will end if it is not used again, in milliseconds since 1970 */
@@ -213,6 +221,7 @@ export class SessionStore extends Store {
         record,
         this.#msLeft(record),
       );
+      this.#tell({ type: version === 1 ? 'renewed' : 'conflict' });
       if (!old || old.version === 0) return { id, record };
       await this.#backend.compareAndSet(movedKey(oldKey), 0, this.fresh(), MOVED_MS);
       if (await this.#backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
@@ -233,12 +242,20 @@ export class SessionStore extends Store {
       const next = recordOf(draft, { version: version + 1, createdAt, lastSeenAt: this.now() });
       const msLeft = this.#msLeft(next);
       if (msLeft <= 0) throw new SessionGone();
-      if (await this.#backend.compareAndSet(key, version, next, msLeft)) return next;
+      if (await this.#backend.compareAndSet(key, version, next, msLeft)) {
+        if (version === 0) this.#tell({ type: 'created' });
+        return next;
+      }
+      this.#tell({ type: 'conflict' });
       const stored = await this.#backend.get(key);
       if (!stored) throw new SessionGone();
       current = stored;
     }
     throw new SessionBusy('the session is changed too often at once');
+  }
+
+  #tell(event: SessionEvent): void {
+    this.#options.onEvent?.(event);
   }
 
   #msLeft(record: SessionRecord): number {
@@ -252,8 +269,14 @@ export class SessionStore extends Store {
 }
 
 /** The backend, with every failure a StoreUnavailable, silence among them. */
-function withDeadline(backend: SessionBackend, ms: number): SessionBackend {
-  const ask = answersWithin(ms);
+function withDeadline(
+  backend: SessionBackend,
+  ms: number,
+  tell: (event: SessionEvent) => void,
+): SessionBackend {
+  const ask = answersWithin(ms, (error) =>
+    tell(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+  );
   return {
     get: (key) => ask(backend.get(key)),
     compareAndSet: (...args) => ask(backend.compareAndSet(...args)),

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
-import pino from 'pino';
 import { fixedAccounts } from '../../app/accounts/accounts.ts';
 import { type AppOptions, createApp } from '../../app/app.ts';
+import { createLog } from '../../app/log.ts';
 import type { SessionBackend } from '../../app/session/backends.ts';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import { readConfig } from '../../config/environment.ts';
@@ -41,7 +41,7 @@ export async function startShop(
   const app = createApp({
     production: config.production,
     trustProxy: config.trustProxy,
-    log: pino(sink),
+    log: createLog('info', sink),
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
     accounts: fixedAccounts(demoAccounts),

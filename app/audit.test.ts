@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { register } from 'prom-client';
+import { ADA, startShop } from '../e2e/support/start-shop.ts';
+import { until } from '../e2e/support/until.ts';
+import { memoryBackend } from './session/backends.ts';
+import { sessionHandle } from './session/session-store.ts';
+
+it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to the request', async (t) => {
+  const shop = await startShop(memoryBackend());
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  const failed = await visitor.post('/login', { json: { ...ADA, password: 'wrong' } });
+  await visitor.post('/login', { json: ADA });
+  const id = /s:(.+)\./.exec(decodeURIComponent(visitor.cookie ?? ''))?.[1] ?? '?';
+  await visitor.post('/cart/lines', { json: { sku: 'top-hat' } });
+  await visitor.post('/cart/clear', { headers: { 'sec-fetch-site': 'cross-site' } });
+  await visitor.get('/');
+  await visitor.post('/logout');
+  for (let n = 0; n < 11; n++)
+    await visitor.post('/login', { json: { email: 'x@x.test', password: 'a\r\n{"level":60}' } });
+
+  const lines = shop.log.map((line) => JSON.parse(line));
+  const events = lines.filter(({ event }) => event);
+  assert.deepEqual(
+    [...new Set(events.map(({ event }) => event))],
+    ['log-in-failed', 'refused', 'log-in', 'log-out', 'limited'],
+  );
+  for (const line of lines) assert.match(line.time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  const [first] = events;
+  assert.equal(first.requestId, failed.headers.get('x-request-id'));
+  assert.equal(first.address, '127.0.0.1');
+  // One session, one name, in every line of it; and nothing by which to find it.
+  const ofSession = lines.filter(({ session }) => session);
+  assert.equal(new Set(ofSession.map(({ session }) => session)).size, 1);
+  const all = shop.log.join('\n');
+  for (const secret of [id, sessionHandle(id), ADA.password, 'x@x.test'])
+    assert.ok(!all.includes(secret), secret);
+});
+
+it('logs once that the store went away and once that it is back', async (t) => {
+  const memory = memoryBackend();
+  let down = false;
+  const get: typeof memory.get = (key) =>
+    down ? Promise.reject(new Error('gone')) : memory.get(key);
+  const shop = await startShop({ ...memory, get });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.get('/');
+  for (down of [true, false]) for (let n = 0; n < 3; n++) await visitor.get('/');
+  const told = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+  assert.deepEqual(told, ['store-down', 'store-up']);
+});
+
+it('counts requests, sessions, conflicts and round trips for Prometheus', async (t) => {
+  const shop = await startShop(memoryBackend());
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.get('/');
+  await visitor.get('/');
+  await visitor.post('/login', { json: ADA });
+  await visitor.get('/nowhere/at/all?password=x');
+  await visitor.post('/logout');
+  const counted = async () => {
+    const text = await register.metrics();
+    return [
+      'cloakroom_request_seconds_count{method="GET",route="/",status="200"} 2',
+      'cloakroom_request_seconds_count{method="GET",route="none",status="404"} 1',
+      'cloakroom_session_events_total{event="created"} 1',
+      'cloakroom_session_events_total{event="renewed"} 1',
+      'cloakroom_session_events_total{event="ended"} 1',
+      'cloakroom_store_seconds_count{operation="compare-and-set",outcome="ok"}',
+    ].every((line) => text.includes(line));
+  };
+  await until(counted, 'counted');
+});
