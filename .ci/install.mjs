@@ -77,12 +77,15 @@ const services = [
   { any: ['redis-sentinel'], apt: 'redis-sentinel', brew: 'redis' },
   { any: ['redis-cli'], apt: 'redis-tools', brew: 'redis' },
   { any: ['nginx'], apt: 'nginx-light', brew: 'nginx' },
+  { any: ['caddy'], apt: 'caddy', brew: 'caddy' },
   { any: ['openssl'], apt: 'openssl', brew: 'openssl' },
   {
     any: ['chromium', 'chromium-browser', 'google-chrome', ...applications],
     apt: 'chromium',
     brew: 'chromium',
   },
+  // Only Linux has it: elsewhere its test is not there either.
+  ...(process.platform === 'linux' ? [{ any: ['systemd-analyze'], apt: 'systemd' }] : []),
 ];
 
 function missingServices() {
@@ -105,7 +108,7 @@ function installWithApt(packages) {
   aptGet('update');
   aptGet('install', '-y', '--no-install-recommends', ...packages);
   // Debian starts a server that it installs; the tests start their own.
-  for (const service of ['redis-server', 'redis-sentinel', 'nginx-light']) {
+  for (const service of ['redis-server', 'redis-sentinel', 'nginx-light', 'caddy']) {
     if (!packages.includes(service)) continue;
     const name = service.replace('-light', '');
     if (isRunnable('/usr/sbin/service')) asRoot('service', name, 'stop');

@@ -11,12 +11,18 @@ export default defineConfig<object, ShopOptions>({
   use: {
     browserName: 'chromium',
     launchOptions: chromiumOptions(),
-    ignoreHTTPSErrors: true, // the certificate of the tests' nginx is its own
+    ignoreHTTPSErrors: true, // the certificates of the tests' proxies are their own
     trace: 'retain-on-failure',
   },
   projects: [
-    { name: 'development', use: { shape: 'development' } },
+    { name: 'development', testIgnore: 'deploy.e2e.ts', use: { shape: 'development' } },
     // The pages are the same: they are measured once.
-    { name: 'production', use: { shape: 'production' }, grepInvert: /screen/ },
+    {
+      name: 'production',
+      testIgnore: 'deploy.e2e.ts',
+      use: { shape: 'production' },
+      grepInvert: /screen/,
+    },
+    { name: 'deploy', testMatch: 'deploy.e2e.ts' },
   ],
 });

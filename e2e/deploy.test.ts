@@ -1,0 +1,215 @@
+// The recipes of deploy/, by the programs that they are for.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import { startCaddy } from './support/caddy.ts';
+import { type Listening, listen } from './support/listen.ts';
+import { startNginx } from './support/nginx.ts';
+import type { TlsProxy } from './support/proxy.ts';
+
+type Ask = { method?: string; headers?: Record<string, string>; body?: string };
+
+/** Asks over a TLS connection of its own that trusts nothing but the proxy's CA. */
+async function ask({ origin, caFile }: TlsProxy, path = '/', { method, headers, body }: Ask = {}) {
+  const ca = await readFile(caFile);
+  const sent = request(origin + path, { ca, agent: false, method, headers }).end(body);
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  assert.ok(response);
+  return { status: response.statusCode, headers: response.headers, body: await text(response) };
+}
+
+/** An app that says who it is and what reached it. */
+const echo = (name: string) =>
+  listen((req, res) => {
+    res.end(JSON.stringify({ name, method: req.method, headers: req.headersDistinct }));
+  });
+
+const forged = {
+  'X-Forwarded-For': '203.0.113.9',
+  'X-Forwarded-Proto': 'gopher',
+  'X-Forwarded-Host': 'evil.test',
+  Forwarded: 'for=203.0.113.9;proto=gopher;host=evil.test',
+};
+
+const proxies = {
+  'nginx/cloakroom.conf': startNginx,
+  'caddy/Caddyfile': startCaddy,
+  'docker/Caddyfile': (ports: number[]) => startCaddy(ports, 'docker/Caddyfile'),
+};
+
+for (const [file, start] of Object.entries(proxies))
+  describe(`deploy/${file}`, () => {
+    const stack = new AsyncDisposableStack();
+    let app: Listening;
+    let proxy: TlsProxy;
+    before(async () => {
+      app = stack.adopt(await echo('a'), ({ close }) => close());
+      proxy = stack.adopt(await start([app.port]), ({ stop }) => stop());
+    });
+    after(() => stack.disposeAsync());
+
+    it('tells the app the visitor’s address, scheme and host, whatever the visitor claims', async () => {
+      for (const headers of [{}, forged]) {
+        const { headers: seen } = JSON.parse((await ask(proxy, '/', { headers })).body);
+        const { host } = new URL(proxy.origin);
+        assert.deepEqual(seen.host, [host]);
+        assert.deepEqual(seen['x-forwarded-for'], ['127.0.0.1']);
+        assert.deepEqual(seen['x-forwarded-proto'], ['https']);
+        assert.deepEqual(seen['x-forwarded-host'], [host]);
+        assert.equal(seen.forwarded, undefined);
+      }
+    });
+
+    it('sends HTTP to HTTPS by 308, so that a form stays a POST', async () => {
+      const from = `${proxy.httpOrigin}/cart?add=1`;
+      const answer = await fetch(from, { method: 'POST', headers: forged, redirect: 'manual' });
+      assert.equal(answer.status, 308);
+      // (Caddy takes the ports of the tests for those of a container and names 443.)
+      const location = answer.headers.get('location')?.replace(/:\d+/, '');
+      assert.equal(location, 'https://localhost/cart?add=1');
+    });
+
+    it('speaks HTTP/2', async () => {
+      const session = connectHttp2(proxy.origin, { ca: await readFile(proxy.caFile) });
+      const stream = session.request({ ':path': '/' }).end();
+      const [headers] = await once(stream, 'response');
+      assert.equal(headers[':status'], 200);
+      const { headers: seen } = JSON.parse(await text(stream));
+      assert.deepEqual(seen['x-forwarded-host'], [new URL(proxy.origin).host]);
+      session.close();
+    });
+
+    it('leaves nothing behind', async () => {
+      const passing = await start([app.port]);
+      await passing.stop();
+      assert.throws(() => process.kill(passing.pid, 0), { code: 'ESRCH' });
+      assert.equal(existsSync(passing.caFile), false);
+    });
+  });
+
+for (const [file, start] of [
+  ['nginx/cloakroom.conf', startNginx],
+  ['caddy/Caddyfile', startCaddy],
+] as const) {
+  test(`deploy/${file} uses both processes, and the other when one is gone`, async (t) => {
+    const [a, b] = await Promise.all(['a', 'b'].map(echo));
+    assert.ok(a && b);
+    t.after(b.close);
+    const proxy = await start([a.port, b.port]);
+    t.after(proxy.stop);
+    const askMany = async () => {
+      const names = new Set<string>();
+      for (let count = 0; count < 30; count++) {
+        const answer = await ask(proxy, '/', { method: 'POST', body: 'coat=1' });
+        assert.equal(answer.status, 200);
+        names.add(JSON.parse(answer.body).name);
+      }
+      return [...names].sort();
+    };
+    assert.deepEqual(await askMany(), ['a', 'b']);
+    await a.close();
+    // Caddy looks once a second. (And a POST that meets a closing connection is lost: it must not be
+    // sent twice.)
+    await sleep(file === 'caddy/Caddyfile' ? 1500 : 100);
+    assert.deepEqual(await askMany(), ['b']);
+  });
+
+  for (const body of ['coat=1', ''])
+    test(`deploy/${file} sends a POST of ${body.length} bytes once, even if the app dies of it`, async (t) => {
+      let received = 0;
+      const apps = await Promise.all(
+        ['a', 'b'].map(() =>
+          listen((req, res) => {
+            if (req.method !== 'POST') return res.end();
+            req.resume().on('end', () => {
+              received++;
+              req.socket.destroy();
+            });
+          }),
+        ),
+      );
+      for (const app of apps) t.after(app.close);
+      const proxy = await start(apps.map(({ port }) => port));
+      t.after(proxy.stop);
+      // On a new connection, then on one kept alive.
+      assert.equal((await ask(proxy, '/', { method: 'POST', body })).status, 502);
+      assert.equal(received, 1);
+      for (let count = 0; count < 4; count++) assert.equal((await ask(proxy)).status, 200);
+      assert.equal((await ask(proxy, '/', { method: 'POST', body })).status, 502);
+      assert.equal(received, 2);
+    });
+
+  test(`deploy/${file} keeps connections to the app, and closes an idle one before the app`, async (t) => {
+    let connections = 0;
+    let open = 0;
+    const server = createServer({ keepAliveTimeout: 60_000 }, (_req, res) =>
+      setTimeout(() => res.end(), 50),
+    );
+    server.on('connection', (socket) => {
+      connections++;
+      open++;
+      socket.once('close', () => {
+        open--;
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const proxy = await start([address.port]);
+    t.after(proxy.stop);
+    connections = 0;
+    for (let count = 0; count < 5; count++) await ask(proxy);
+    assert.ok(connections <= 1, `${connections} connections for 5 requests`);
+    await Promise.all(Array.from({ length: 5 }, () => ask(proxy)));
+    assert.ok(open > 1, `${open} connections for 5 requests at once`);
+    const { keepAliveTimeout } = createServer();
+    await sleep(keepAliveTimeout - 200);
+    // Caddy's look at /livez keeps one busy.
+    assert.ok(open <= 1, `${open} idle connections left`);
+  });
+}
+
+test('deploy/nginx/cloakroom.conf gives up on slow visitors and refuses large requests', async (t) => {
+  const app = await echo('a');
+  t.after(app.close);
+  const proxy = await startNginx([app.port], {
+    'client_header_timeout 10s': 'client_header_timeout 1s',
+    'client_body_timeout 10s': 'client_body_timeout 1s',
+  });
+  t.after(proxy.stop);
+  const head = 'POST / HTTP/1.1\r\nHost: localhost\r\n';
+  const ca = await readFile(proxy.caFile);
+  const isHungUpAfter = async (start: string) => {
+    const port = Number(new URL(proxy.origin).port);
+    const socket = connectTls({ host: 'localhost', port, ca });
+    socket.on('error', () => {}); // a reset is as good
+    socket.write(start);
+    const started = performance.now();
+    await new Promise((resolve) => socket.resume().once('close', resolve));
+    return performance.now() - started;
+  };
+  const times = await Promise.all([
+    isHungUpAfter(head),
+    isHungUpAfter(`${head}Content-Length: 10\r\n\r\nslow`),
+  ]);
+  for (const ms of times) assert.ok(ms > 900 && ms < 3000, `hung up after ${ms} ms`);
+  const large = { method: 'POST', body: 'x'.repeat(65 * 1024) };
+  assert.equal((await ask(proxy, '/', large)).status, 413);
+  const long = { headers: { 'X-Long': 'x'.repeat(9000) } };
+  assert.equal((await ask(proxy, '/', long)).status, 400);
+  const { headers } = await ask(proxy, `/${'x'.repeat(9000)}`);
+  assert.equal(headers.server, 'nginx');
+});
