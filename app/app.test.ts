@@ -247,23 +247,39 @@ describe('in production', () => {
     for (let view = 0; view < 3; view++) {
       const page = await visitor.get('/', PAGE);
       assert.equal(page.status, 200);
-      assert.match(page.text, /Nobody can log in here yet.*TRUST_PROXY=1/s);
+      assert.match(page.text, /Nobody can log in here yet.*No X-Forwarded-Proto came along/s);
       assert.equal(page.headers.get('set-cookie'), null);
     }
     const login = await visitor.post('/login', { json: ADA });
     assert.equal(login.status, 400);
     assert.match(login.json.errorMessage, /HTTPS/);
-    const warnings = shop.log.filter((line) => line.includes('TRUST_PROXY'));
+    const warnings = shop.log.filter((line) => line.includes('nobody can log in'));
     assert.equal(warnings.length, 1, 'one warning, not one a request');
   });
 
-  it('believes X-Forwarded-Proto from the trusted proxy only', async () => {
+  it('believes X-Forwarded-Proto from the trusted proxy only, and says what to change', async (t) => {
     const wary = await startShop(memoryBackend(), {}, { ...env, TRUST_PROXY: '10.0.0.1' });
-    assert.equal(
-      (await wary.visitor().get('/', { headers: https })).headers.get('set-cookie'),
-      null,
+    t.after(wary.close);
+    const headers = { ...https, ...PAGE.headers, 'x-forwarded-for': '203.0.113.7' };
+    const page = await wary.visitor().get('/login', { headers });
+    assert.equal(page.headers.get('set-cookie'), null);
+    assert.match(page.text, /came from 127\.0\.0\.1, which TRUST_PROXY does not trust/);
+    assert.match(page.text, /<code>TRUST_PROXY=loopback<\/code>/);
+    assert.match(page.text, /<dd>203\.0\.113\.7<\/dd>/);
+    const line = JSON.parse(wary.log.find((entry) => entry.includes('nobody can log in')) ?? '{}');
+    const { scheme, client, peer, forwardedProto } = line;
+    assert.deepEqual(
+      [scheme, client, peer, forwardedProto],
+      ['http', '127.0.0.1', '127.0.0.1', 'https'],
     );
-    await wary.close();
+  });
+
+  it('tells a proxy that says nothing, or was reached over http, from one that is not trusted', async () => {
+    const login = async (headers: object) =>
+      (await shop.visitor().get('/login', { headers: { ...PAGE.headers, ...headers } })).text;
+    assert.match(await login({}), /proxy_set_header X-Forwarded-Proto \$scheme;/);
+    assert.match(await login({ 'x-forwarded-proto': 'http' }), /return 308 https:/);
+    assert.doesNotMatch(await login(https), /Nobody can log in/);
   });
 });
 

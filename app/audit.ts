@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 
-export type SecurityEvent = 'log-in' | 'log-in-failed' | 'log-out' | 'refused' | 'limited';
+type SecurityEvent = 'log-in' | 'log-in-failed' | 'log-out' | 'refused' | 'limited';
 export type Audit = (req: Request, event: SecurityEvent, details?: object) => void;
 
 /** Logs what matters for security, a line each, tied to its request's line by the request id. */

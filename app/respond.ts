@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { countItems } from './cart/cart.ts';
-import { cookieReachesBrowser, describeSession } from './session/session.ts';
+import { diagnose } from './inspector/proxy-doctor.ts';
+import { describeSession } from './session/session.ts';
 
 /**
  * Whether to answer with JSON: to who asks for it, and to who sends it without asking for a page. A
@@ -23,7 +24,7 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     user: session?.user,
     itemCount: session ? countItems(session.cart) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
-    cookieLost: session && !cookieReachesBrowser(req),
+    lost: session && diagnose(req),
     ...content,
   });
 }
