@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
 
@@ -83,6 +84,22 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     check: () => client.ping(),
     close: () => client.destroy(),
   };
+}
+
+/** Done when Redis answers, or after `limitMs`. */
+export async function whenConnected(redis: RedisClient, limitMs: number): Promise<void> {
+  const limit = AbortSignal.timeout(limitMs);
+  const answers = async () => {
+    while (
+      !limit.aborted &&
+      !(await redis.check().then(
+        () => true,
+        () => false,
+      ))
+    )
+      await sleep(20);
+  };
+  await Promise.race([answers(), once(limit, 'abort')]);
 }
 
 /** The URL class reads one host only, so the list of a cluster is taken apart here. */

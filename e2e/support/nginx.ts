@@ -36,6 +36,9 @@ http {
   upstream app {
     ${upstreams.map((upstream) => `server 127.0.0.1:${upstream};`).join('\n    ')}
     keepalive 16;
+    # Less than the second in which a worker that drains leaves idle connections open: a POST sent on
+    # one that the app closes at that moment gets 502, for nginx does not send it again.
+    keepalive_timeout 500ms;
   }
   server {
     listen 127.0.0.1:${httpPort};
