@@ -92,12 +92,12 @@ it('refuses a bad environment in under a second, naming every wrong variable', (
   const started = performance.now();
   const { status, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
     cwd: new URL('..', import.meta.url),
-    env: { NODE_ENV: 'production', PORT: 'x', SESSION_STORE: 'memory' },
+    env: { NODE_ENV: 'production', PORT: 'x', SESSION_STORE: 'memory', WEB_CONCURRENCY: '0' },
     encoding: 'utf8',
   });
   assert.equal(status, 1);
   assert.ok(performance.now() - started < 1000);
-  for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY'])
+  for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY', 'WEB_CONCURRENCY'])
     assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
   assert.doesNotMatch(stderr, /at .*\.ts:/);
 });

@@ -25,6 +25,7 @@ it('needs nothing in development', () => {
     ['127.0.0.1', 3000, 'memory', false, true],
   );
   assert.deepEqual([config.idleMs, config.absoluteMs], [1_800_000, 43_200_000]);
+  assert.equal(config.workers, 1);
   assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['sid', false]);
   assert.ok((config.secrets[0] ?? '').length >= 32);
   assert.notDeepEqual(config.secrets, readConfig({}).secrets);
@@ -44,6 +45,7 @@ it('names every wrong variable at once', () => {
     REDIS_URL: 'http://localhost',
     SESSION_IDLE_MINUTES: 'soon',
     LOG_LEVEL: 'loud',
+    WEB_CONCURRENCY: '2',
     DEMO_ACCOUNTS: 'yes',
     SESSION_ABSOLUTE_HOURS: '0',
   });
@@ -58,6 +60,7 @@ it('names every wrong variable at once', () => {
     'SESSION_SECRET',
     'SESSION_STORE',
     'TRUST_PROXY',
+    'WEB_CONCURRENCY',
   ]);
   assert.match(message, /SESSION_STORE memory is refused in production: it is lost/);
 });
@@ -106,6 +109,23 @@ it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
     assert.match(problems({ TRUST_PROXY: wrong }), /^TRUST_PROXY /, wrong);
 });
 
+it('takes 1 to 64 workers, and several only on a store that they share', () => {
+  const read = (WEB_CONCURRENCY: string, SESSION_STORE = 'redis') =>
+    readConfig({ WEB_CONCURRENCY, SESSION_STORE }).workers;
+  assert.deepEqual([read('1'), read('64'), read('1', 'memory')], [1, 64, 1]);
+  assert.equal(readConfig({ ...PRODUCTION, WEB_CONCURRENCY: '4' }).workers, 4);
+  for (const WEB_CONCURRENCY of ['0', '65', '-1', '1.5', 'two', 'auto', ' 2'])
+    assert.match(
+      problems({ SESSION_STORE: 'redis', WEB_CONCURRENCY }),
+      /^WEB_CONCURRENCY must be /,
+    );
+  for (const SESSION_STORE of ['memory', ''])
+    assert.match(
+      problems({ SESSION_STORE, WEB_CONCURRENCY: '2' }),
+      /^WEB_CONCURRENCY above 1 is refused with SESSION_STORE=memory/,
+    );
+});
+
 it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
   const good = [
     'redis://127.0.0.1:6379',
@@ -126,6 +146,15 @@ it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
     'redis://a:0',
   ];
   for (const REDIS_URL of wrong) assert.match(problems({ REDIS_URL }), /^REDIS_URL /, REDIS_URL);
+});
+
+it('warns of Redis on another host without TLS', () => {
+  const warned = (REDIS_URL: string) =>
+    readConfig({ ...PRODUCTION, REDIS_URL }).warnings.some((line) => line.includes('without TLS'));
+  for (const url of ['redis://10.0.0.5:6379', 'redis+cluster://127.0.0.1:1,b:2'])
+    assert.ok(warned(url));
+  for (const url of ['redis://localhost', 'rediss://10.0.0.5', 'redis://[::1]:7'])
+    assert.ok(!warned(url), url);
 });
 
 it('takes an empty variable for an absent one', () => {

@@ -44,6 +44,7 @@ export function readConfig(env: Record<string, string | undefined>) {
   // An empty variable counts as absent: compose files and .env files leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const production = given.NODE_ENV === 'production';
+  const usualStore = production ? 'redis' : 'memory';
   const schema = z.object({
     NODE_ENV: z
       .enum(['development', 'production', 'test'], 'must be development, production or test')
@@ -52,7 +53,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     PORT: wholeNumber(0, 65535).default(3000),
     SESSION_STORE: z
       .enum(['memory', 'redis'], 'must be memory or redis')
-      .default(production ? 'redis' : 'memory')
+      .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
         'memory is refused in production: it is lost at each restart, grows with each visitor and is not shared by processes. Use redis',
@@ -88,6 +89,12 @@ export function readConfig(env: Record<string, string | undefined>) {
         'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
       )
       .transform((trusted) => trusted ?? false),
+    WEB_CONCURRENCY: wholeNumber(1, 64)
+      .default(1)
+      .refine(
+        (workers) => workers === 1 || (given.SESSION_STORE ?? usualStore) !== 'memory',
+        'above 1 is refused with SESSION_STORE=memory: each process would have sessions of its own. Use redis',
+      ),
     DEMO_ACCOUNTS: onOff.default(!production),
     LOG_LEVEL: z
       .enum(
@@ -114,8 +121,17 @@ export function readConfig(env: Record<string, string | undefined>) {
   for (const { path, message } of error?.issues ?? []) problems.push(`${path.join()} ${message}`);
   if (!data || problems.length > 0) throw new ConfigError(problems.join('\n'));
 
+  const warnings: string[] = [];
+  const redis = parseRedisUrl(data.REDIS_URL);
+  if (data.SESSION_STORE === 'redis' && !redis?.tls && !redis?.nodes.every(isLoopback))
+    warnings.push(
+      'REDIS_URL reaches another host without TLS: who listens on the way reads every session. Use rediss://',
+    );
+
   return {
     production,
+    /** What is allowed but unwise, for the log. */
+    warnings,
     host: data.HOST,
     port: data.PORT,
     store: data.SESSION_STORE,
@@ -124,6 +140,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     idleMs: data.SESSION_IDLE_MINUTES * 60_000,
     absoluteMs: data.SESSION_ABSOLUTE_HOURS * 3_600_000,
     trustProxy: data.TRUST_PROXY,
+    workers: data.WEB_CONCURRENCY,
     demoAccounts: data.DEMO_ACCOUNTS,
     logLevel: data.LOG_LEVEL,
     cookie: {
@@ -134,6 +151,9 @@ export function readConfig(env: Record<string, string | undefined>) {
     },
   } as const;
 }
+
+const isLoopback = ({ host }: { host: string }) =>
+  host === 'localhost' || host === '::1' || host.startsWith('127.');
 
 /** @returns what Express takes as `trust proxy`, or undefined when the value is not acceptable */
 function trustProxy(value: string): number | string[] | false | undefined {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
 import { parseRedisUrl } from '../../config/redis-url.ts';
@@ -100,6 +101,20 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       client.destroy();
     },
   };
+}
+
+/** Done when Redis answers, or after `limitMs`. */
+export async function whenConnected(redis: RedisClient, limitMs: number): Promise<void> {
+  const limit = AbortSignal.timeout(limitMs);
+  const answers = () =>
+    redis.check().then(
+      () => true,
+      () => false,
+    );
+  const connected = async () => {
+    while (!limit.aborted && !(await answers())) await sleep(20);
+  };
+  await Promise.race([connected(), once(limit, 'abort')]);
 }
 
 /** Clusters and sentinels give up when no node answers the first time; a single client does not. */

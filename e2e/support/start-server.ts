@@ -5,15 +5,19 @@ import { freePort } from './free-port.ts';
 export type AppServer = {
   origin: string;
   port: number;
+  pid: number;
   output(): string;
+  kill(signal: NodeJS.Signals): void;
   stop(): Promise<unknown>;
 };
 
+const root = resolve(import.meta.dirname, '../..');
+
 /** `app/server.ts` as a process of its own, on a free port, with nothing but `env` set. */
-export async function startServer(env: Record<string, string>): Promise<AppServer> {
+export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
   const port = await freePort();
   const child = await startChild(process.execPath, ['app/server.ts'], {
-    cwd: resolve(import.meta.dirname, '../..'),
+    cwd,
     env: { NODE_ENV: 'development', PORT: String(port), ...env },
     ready: /Cloakroom is open/,
     name: 'app/server.ts',
@@ -21,7 +25,9 @@ export async function startServer(env: Record<string, string>): Promise<AppServe
   return {
     origin: `http://127.0.0.1:${port}`,
     port,
+    pid: child.pid,
     output: () => child.output(),
+    kill: (signal) => child.kill(signal),
     stop: () => child.stop(),
   };
 }

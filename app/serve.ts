@@ -1,0 +1,92 @@
+import cluster from 'node:cluster';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { demoAccounts, demoProducts } from '../config/demo-data.ts';
+import type { Config } from '../config/environment.ts';
+import { fixedAccounts } from './accounts/accounts.ts';
+import { createApp } from './app.ts';
+import { drainable } from './drain.ts';
+import { memoryBackend, redisBackend } from './session/backends.ts';
+import { hitsInRedis } from './storage/hits-in-redis.ts';
+import { connectRedis, whenConnected } from './storage/redis-client.ts';
+
+/** Serves the shop in this process, be it alone or one of several workers, until a signal ends it. */
+export async function serve(config: Config, log: Logger): Promise<void> {
+  const redis =
+    config.store === 'redis'
+      ? connectRedis(config.redisUrl, (err) => log.error({ err }, 'Redis'))
+      : undefined;
+  const demo = config.demoAccounts ? demoAccounts : [];
+
+  if (demo.length === 0) log.warn('There are no accounts: nobody can log in (DEMO_ACCOUNTS=on)');
+  for (const warning of config.warnings) log.warn(warning);
+
+  const app = createApp({
+    production: config.production,
+    trustProxy: config.trustProxy,
+    log,
+    session: {
+      backend: redis ? redisBackend(redis) : memoryBackend(),
+      secrets: config.secrets,
+      cookie: config.cookie,
+      idleMs: config.idleMs,
+      absoluteMs: config.absoluteMs,
+    },
+    checkStore: async () => redis?.check(),
+    ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
+    accounts: fixedAccounts(demo),
+    products: demoProducts,
+    // Passwords are shown where they are no secret: on the developer's own machine.
+    demoLogins: config.production ? [] : demo,
+  });
+
+  const server = createServer({ connectionsCheckingInterval: 1000 }, app);
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 20_000;
+  server.on('error', (err) => {
+    log.fatal({ err }, `Cannot listen on ${config.host}:${config.port}`);
+    if (!config.production) say(`Port ${config.port} is in use? Try: PORT=3001 npm run dev`);
+    process.exit(1);
+  });
+
+  // Take no new connection, finish what is under way, then go.
+  const drain = drainable(server);
+  let closing = false;
+  const close = async (code: number) => {
+    if (closing) return;
+    closing = true;
+    const giveUp = () => {
+      log.warn('What is still under way after 8 s is cut off');
+      server.closeAllConnections();
+    };
+    setTimeout(giveUp, 8000).unref();
+    // Only where others take over has a proxy a reason to wait.
+    await drain(cluster.isWorker && code === 0 ? 1000 : 0);
+    redis?.close();
+    // Connections that the primary handed over at the last moment go back to it.
+    if (cluster.worker) await once(cluster.worker.disconnect(), 'disconnect');
+    process.exit(code);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void close(0));
+  // A terminal that closes tells the whole process group; a worker hears from its primary.
+  if (cluster.isWorker) process.on('SIGHUP', () => {});
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'Unexpected error');
+    void close(1);
+  });
+
+  // A new worker would answer its first visitors 503, while the others could have served them.
+  if (redis) await whenConnected(redis, 2000);
+  server.listen(config.port, config.host, () => {
+    const { port } = server.address() as AddressInfo;
+    log.info({ url: `http://${config.host}:${port}`, store: config.store }, 'Cloakroom is open');
+    if (!config.production) say(`http://localhost:${port} shows the shop`);
+  });
+}
+
+/** To a person at a terminal, between the lines for machines. */
+function say(sentence: string): void {
+  process.stderr.write(`\n  ${sentence}\n\n`);
+}

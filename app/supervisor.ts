@@ -1,0 +1,114 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import type { Logger } from 'pino';
+
+type SupervisorOptions = {
+  /** How many workers serve. */
+  count: number;
+  /** Set in each worker, beside this process's own environment. */
+  env: Record<string, string>;
+  log: Logger;
+};
+
+// A worker that lived for less died at once: the wait before the next one doubles each time.
+const STEADY_MS = 5_000;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 30_000;
+// SIGKILL ends a worker that takes longer.
+const START_MS = 30_000;
+const DRAIN_MS = 9_000;
+
+/**
+ * Makes this process the primary: it keeps the listening socket, hands each connection to one of
+ * `count` workers, which run the same program, and serves no request itself.
+ *
+ * A worker that dies is replaced. SIGHUP replaces all, one at a time, by such as run the code that is
+ * on disk then; each drains only once its successor listens, and stays if that does not start. SIGTERM
+ * and SIGINT drain all and exit with 0 within 10 s. If the primary dies, node:cluster ends the workers.
+ */
+export function supervise({ count, env, log }: SupervisorOptions): void {
+  // Oldest first. Not those that drain, nor a successor that does not listen yet.
+  const serving = new Set<Worker>();
+  let everListened = false;
+  let rolling = false;
+  let rollAgain = false;
+  let stopping = false;
+
+  cluster.schedulingPolicy = cluster.SCHED_RR;
+  cluster.once('listening', () => {
+    everListened = true;
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
+  process.on('SIGHUP', () => void roll());
+  for (let n = 0; n < count; n++) serving.add(fork());
+
+  /** @param deaths how many before it, in its place, died at once */
+  function fork(deaths = 0): Worker {
+    const worker = cluster.fork(env);
+    const forked = performance.now();
+    const replace = (code: unknown, signal: unknown) => {
+      if (stopping || !serving.delete(worker)) return;
+      // It cannot start at all, say for a port that is taken: whoever started this process shall know.
+      if (!everListened) return void stop(1);
+      const atOnce = performance.now() - forked < STEADY_MS;
+      const waitMs = atOnce ? Math.min(FIRST_WAIT_MS * 2 ** deaths, LONGEST_WAIT_MS) : 0;
+      log.error({ worker: worker.process.pid, code, signal, waitMs }, 'A worker died');
+      setTimeout(() => {
+        if (serving.size < count && !stopping) serving.add(fork(atOnce ? deaths + 1 : 0));
+      }, waitMs);
+    };
+    worker.once('exit', replace).once('error', replace);
+    return worker;
+  }
+
+  async function roll(): Promise<void> {
+    rollAgain = rolling;
+    if (rolling || stopping) return;
+    rolling = true;
+    const old = new Set(serving);
+    log.info({ workers: count }, 'Replacing the workers');
+    const unfinished = () => !stopping && (serving.size < count || !old.isDisjointFrom(serving));
+    while (unfinished()) {
+      const successor = fork();
+      if (!(await listens(successor))) break;
+      serving.add(successor);
+      const [oldest] = serving;
+      if (oldest && serving.size > count) void retire(oldest);
+    }
+    rolling = false;
+    if (stopping) return;
+    if (old.isDisjointFrom(serving)) log.info('All workers are new');
+    else log.error('A new worker did not start: the old ones stay');
+    if (rollAgain) void roll();
+  }
+
+  async function stop(code: number): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    log.info('Closing');
+    const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+    await Promise.all(workers.map(retire));
+    process.exit(code);
+  }
+
+  async function retire(worker: Worker): Promise<void> {
+    serving.delete(worker);
+    if (worker.isDead()) return;
+    const exited = once(worker, 'exit');
+    worker.process.kill('SIGTERM');
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), DRAIN_MS);
+    await exited;
+    clearTimeout(timer);
+  }
+}
+
+/** Whether `worker` comes to listen; it is ended if it takes too long. */
+async function listens(worker: Worker): Promise<boolean> {
+  const timer = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
+  const listening = await new Promise<boolean>((resolve) => {
+    worker.once('listening', () => resolve(true));
+    worker.once('exit', () => resolve(false)).once('error', () => resolve(false));
+  });
+  clearTimeout(timer);
+  return listening;
+}
