@@ -15,9 +15,7 @@ import { connectRedis, whenConnected } from './storage/redis-client.ts';
 /** Serves the shop in this process, be it alone or one of several workers, until a signal ends it. */
 export async function serve(config: Config, log: Logger): Promise<void> {
   const redis =
-    config.store === 'redis'
-      ? connectRedis(config.redisUrl, (err) => log.error({ err }, 'Redis'))
-      : undefined;
+    config.store === 'redis' ? connectRedis(config.redisUrl, redisErrors(log)) : undefined;
   const demo = config.demoAccounts ? demoAccounts : [];
 
   if (demo.length === 0) log.warn('There are no accounts: nobody can log in (DEMO_ACCOUNTS=on)');
@@ -43,8 +41,8 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   });
 
   const server = createServer({ connectionsCheckingInterval: 1000 }, app);
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 20_000;
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 10_000;
   server.on('error', (err) => {
     log.fatal({ err }, `Cannot listen on ${config.host}:${config.port}`);
     if (!config.production) say(`Port ${config.port} is in use? Try: PORT=3001 npm run dev`);
@@ -84,6 +82,16 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     log.info({ url: `http://${config.host}:${port}`, store: config.store }, 'Cloakroom is open');
     if (!config.production) say(`http://localhost:${port} shows the shop`);
   });
+}
+
+/** The first error in full, then one a minute: while Redis is away, each try to connect fails. */
+function redisErrors(log: Logger) {
+  let quietUntil = 0;
+  return (err: unknown) => {
+    if (performance.now() < quietUntil) return log.debug({ err }, 'Redis cannot be reached');
+    quietUntil = performance.now() + 60_000;
+    log.error({ err }, 'Redis cannot be reached, trying again');
+  };
 }
 
 /** To a person at a terminal, between the lines for machines. */

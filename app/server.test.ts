@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { freePort } from '../e2e/support/free-port.ts';
 import { type Answer, httpClient } from '../e2e/support/http-client.ts';
 import {
   startRedis,
@@ -9,7 +12,7 @@ import {
   startTlsRedis,
 } from '../e2e/support/redis.ts';
 import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
-import { PAGE } from '../e2e/support/start-shop.ts';
+import { ADA, PAGE } from '../e2e/support/start-shop.ts';
 import { until } from '../e2e/support/until.ts';
 
 const stores = {
@@ -123,4 +126,70 @@ it('finishes what is under way at SIGTERM, then exits with 0', async () => {
   const code = server.stop();
   assert.equal((await login).status, 200);
   assert.equal(await code, 0);
+});
+
+it('shows the metrics of all its workers on a port of their own, and on no other', async (t) => {
+  const store = await startRedis();
+  t.after(store.stop);
+  const metricsPort = await freePort();
+  const server = await startServer({
+    NODE_ENV: 'production',
+    SESSION_STORE: 'redis',
+    REDIS_URL: store.url,
+    SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+    TRUST_PROXY: 'loopback',
+    WEB_CONCURRENCY: '2',
+    METRICS_PORT: String(metricsPort),
+  });
+  t.after(server.stop);
+  const visitor = httpClient(server.origin);
+  const https = { headers: { 'x-forwarded-proto': 'https' } };
+  await until(async () => (await visitor.get('/readyz')).status === 200, 'ready');
+  for (let view = 0; view < 5; view++) assert.equal((await visitor.get('/', https)).status, 200);
+  const metrics = () => fetch(`http://127.0.0.1:${metricsPort}/metrics`).then((res) => res.text());
+  const counted = async () =>
+    (await metrics()).includes('_seconds_count{method="GET",route="/",status="200"} 5');
+  await until(counted, 'five views counted');
+  assert.equal((await visitor.get('/metrics', https)).status, 404);
+});
+
+it('shows no demo account in production, and lets none in', async (t) => {
+  const store = await startRedis();
+  t.after(store.stop);
+  const server = await startServer({
+    NODE_ENV: 'production',
+    REDIS_URL: store.url,
+    SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+    TRUST_PROXY: 'loopback',
+  });
+  t.after(server.stop);
+  const visitor = httpClient(server.origin);
+  const https = { 'x-forwarded-proto': 'https' };
+  await until(async () => (await visitor.get('/readyz')).status === 200, 'ready');
+  const page = await visitor.get('/login', { headers: { ...https, ...PAGE.headers } });
+  assert.doesNotMatch(page.text, /analytical-engine|cloakroom\.test/);
+  assert.equal((await visitor.post('/login', { json: ADA, headers: https })).status, 403);
+});
+
+it('cuts off who sends a request too slowly, and goes on serving', async (t) => {
+  const server = await startServer({});
+  t.after(server.stop);
+  const closed = async (lines: string) => {
+    const socket = connect(server.port, '127.0.0.1');
+    socket.write(lines);
+    const started = performance.now();
+    const answer = await text(socket);
+    return [answer.split('\r\n', 1)[0], performance.now() - started] as const;
+  };
+  const slow = await Promise.all([
+    closed('GET / HTTP/1.1\r\nHost: a.test\r\nX-Slow:'),
+    closed(
+      'POST /login HTTP/1.1\r\nHost: a.test\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+    ),
+  ]);
+  for (const [answer, ms] of slow) {
+    assert.match(answer ?? '', /^HTTP\/1\.1 408 /);
+    assert.ok(ms < 13_000, `${ms}`);
+  }
+  assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });

@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { type Config, ConfigError, readConfig } from '../config/environment.ts';
 import { createLog } from './log.ts';
+import { serveMetrics } from './metrics-server.ts';
 import { supervise } from './supervisor.ts';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
@@ -10,7 +11,9 @@ const log = createLog(config.logLevel);
 
 // One process serves by itself in development. In production even a single worker has a primary, so
 // that SIGHUP can replace it.
-if (cluster.isPrimary && (config.production || config.workers > 1)) {
+const supervised = config.production || config.workers > 1;
+serveMetrics(config.metricsPort, log, supervised);
+if (cluster.isPrimary && supervised) {
   supervise({
     count: config.workers,
     // A secret that is made up must be the same in all workers.

@@ -95,6 +95,7 @@ export function readConfig(env: Record<string, string | undefined>) {
         (workers) => workers === 1 || (given.SESSION_STORE ?? usualStore) !== 'memory',
         'above 1 is refused with SESSION_STORE=memory: each process would have sessions of its own. Use redis',
       ),
+    METRICS_PORT: wholeNumber(1, 65535).optional(),
     DEMO_ACCOUNTS: onOff.default(!production),
     LOG_LEVEL: z
       .enum(
@@ -141,6 +142,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     absoluteMs: data.SESSION_ABSOLUTE_HOURS * 3_600_000,
     trustProxy: data.TRUST_PROXY,
     workers: data.WEB_CONCURRENCY,
+    metricsPort: data.METRICS_PORT,
     demoAccounts: data.DEMO_ACCOUNTS,
     logLevel: data.LOG_LEVEL,
     cookie: {
