@@ -33,6 +33,8 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   let rolling = false;
   let rollAgain = false;
   let stopping = false;
+  // SIGHUP may bring better code: what died before it says nothing about what comes after.
+  let rolls = 0;
 
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.once('listening', () => {
@@ -46,15 +48,17 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   function fork(deaths = 0): Worker {
     const worker = cluster.fork(env);
     const forked = performance.now();
+    const bornIn = rolls;
     const replace = (code: unknown, signal: unknown) => {
       if (stopping || !serving.delete(worker)) return;
       // It cannot start at all, say for a port that is taken: whoever started this process shall know.
       if (!everListened) return void stop(1);
       const atOnce = performance.now() - forked < STEADY_MS;
-      const waitMs = atOnce ? Math.min(FIRST_WAIT_MS * 2 ** deaths, LONGEST_WAIT_MS) : 0;
+      const before = bornIn === rolls ? deaths : 0;
+      const waitMs = atOnce ? Math.min(FIRST_WAIT_MS * 2 ** before, LONGEST_WAIT_MS) : 0;
       log.error({ worker: worker.process.pid, code, signal, waitMs }, 'A worker died');
       setTimeout(() => {
-        if (serving.size < count && !stopping) serving.add(fork(atOnce ? deaths + 1 : 0));
+        if (serving.size < count && !stopping) serving.add(fork(atOnce ? before + 1 : 0));
       }, waitMs);
     };
     worker.once('exit', replace).once('error', replace);
@@ -65,6 +69,7 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     rollAgain = rolling;
     if (rolling || stopping) return;
     rolling = true;
+    rolls += 1;
     const old = new Set(serving);
     log.info({ workers: count }, 'Replacing the workers');
     const unfinished = () => !stopping && (serving.size < count || !old.isDisjointFrom(serving));
