@@ -216,9 +216,12 @@ it('workers that die at once are started ever more slowly, until SIGHUP brings b
 
   await edit('app/serve.ts', (code) => code);
   server.kill('SIGHUP');
-  const renewed = async () => workers(server).length === 4 && running(server).length === 2;
+  // One more may have been under way by itself, and be replaced with the others.
+  const renewed = async () =>
+    said(server, 'All workers are new').length === 1 && running(server).length === 2;
   await until(renewed, 'two new workers serve', 20_000);
-  assert.deepEqual(running(server), workers(server).slice(-2));
+  const old = workers(server).slice(0, 2);
+  assert.ok(running(server).every((pid) => !old.includes(pid)));
 });
 
 it('SIGTERM answers what is under way, then all end with 0', async (t) => {
