@@ -16,7 +16,7 @@ import { createMetrics } from './metrics.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
-import { rateLimits } from './security/rate-limits.ts';
+import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
@@ -32,6 +32,7 @@ export type AppOptions = {
   checkStore: () => Promise<unknown>;
   /** Where rate limits are counted that hold over all processes; absent: in this one. */
   sharedHits?: (name: string) => HitStore;
+  floodLimits?: FloodLimits;
   accounts: Accounts;
   products: readonly Product[];
   /** Shown on the log-in page. */
@@ -97,7 +98,7 @@ export function createApp(options: AppOptions): Express {
       shop: shopHandlers({ catalogue }),
       accounts: accountHandlers({ accounts, demoLogins, audit }),
       cart: cartHandlers({ catalogue }),
-      limits: rateLimits(options.sharedHits ?? (() => undefined)),
+      limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
     }),
   );
   app.use(notFound, errorHandler({ audit }));

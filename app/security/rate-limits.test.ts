@@ -106,3 +106,29 @@ it('500 log-ins at once leave the shop answering, and the surplus is told to com
   const worst = times.slice(20).toSorted((a, b) => b - a)[1] ?? 0;
   assert.ok(worst < 100, `${worst} ms`);
 });
+
+it('one address cannot make sessions without end, and who has one is not held up', async (t) => {
+  const floodLimits = { newSessions: 3, cartChanges: 100 };
+  const shop = await startShop(memoryBackend(), { floodLimits });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  for (let view = 0; view < 10; view++) assert.equal((await visitor.get('/')).status, 200);
+  for (const expected of [200, 200, 429]) {
+    const { status, headers } = await shop.visitor().get('/');
+    assert.equal(status, expected);
+    assert.equal(headers.has('set-cookie'), status === 200);
+    assert.equal(headers.has('retry-after'), status === 429);
+  }
+  assert.equal((await visitor.get('/')).status, 200);
+});
+
+it('one session cannot change its cart without end, and another still can', async (t) => {
+  const floodLimits = { newSessions: 100, cartChanges: 5 };
+  const shop = await startShop(memoryBackend(), { floodLimits });
+  t.after(shop.close);
+  const visitors = [shop.visitor(), shop.visitor()];
+  for (const visitor of visitors) await visitor.get('/');
+  const clear = async (n: number) => (await visitors[n]?.post('/cart/clear'))?.status;
+  for (let change = 0; change < 5; change++) assert.equal(await clear(0), 200);
+  assert.deepEqual([await clear(0), await clear(1)], [429, 200]);
+});

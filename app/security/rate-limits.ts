@@ -5,13 +5,24 @@ import { Refusal } from '../errors.ts';
 
 const MINUTE = 60_000;
 
+export type FloodLimits = { newSessions: number; cartChanges: number };
+
+/**
+ * A minute's worth for one address, or for one session. Generous, and counted in each process: they
+ * bound what one client can make the store hold and do, at no cost to who has a session.
+ */
+const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
+
 /**
  * Limits against guessing and flooding; each answers 429 with Retry-After. An address is what
  * `trust proxy` says it is, for IPv6 its /56.
  * @param sharedHits where the counts of a limit are kept that holds over all processes; undefined
  *   keeps them in this process
  */
-export function rateLimits(sharedHits: (name: string) => Store | undefined) {
+export function rateLimits(
+  sharedHits: (name: string) => Store | undefined,
+  { newSessions, cartChanges }: FloodLimits = FLOOD_LIMITS,
+) {
   const limit = (options: Partial<Options>) =>
     rateLimit({
       legacyHeaders: false,
@@ -48,17 +59,15 @@ export function rateLimits(sharedHits: (name: string) => Store | undefined) {
       // With the address in the key, nobody is locked out of an account from elsewhere.
       logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
     ],
-    // Generous, and counted in each process: they bound what one client can make the store hold and
-    // do, at no cost to a page of somebody who has a session.
     newSessions: limit({
       windowMs: MINUTE,
-      limit: 10_000,
+      limit: newSessions,
       keyGenerator: addressOf,
       skip: (req) => req.session.version > 0,
     }),
     cartChanges: limit({
       windowMs: MINUTE,
-      limit: 3000,
+      limit: cartChanges,
       keyGenerator: (req) => (req.session.version > 0 ? req.sessionID : addressOf(req)),
     }),
   };
