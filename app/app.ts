@@ -20,7 +20,7 @@ import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
-import type { SessionEvent } from './session/session-store.ts';
+import type { SessionEvent } from './session/sessions.ts';
 
 export type AppOptions = {
   production: boolean;

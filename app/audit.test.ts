@@ -4,7 +4,7 @@ import { register } from 'prom-client';
 import { ADA, startShop } from '../e2e/support/start-shop.ts';
 import { until } from '../e2e/support/until.ts';
 import { memoryBackend } from './session/backends.ts';
-import { sessionHandle } from './session/session-store.ts';
+import { sessionHandle } from './session/session-id.ts';
 
 it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to the request', async (t) => {
   const shop = await startShop(memoryBackend());

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
 import type { SessionBackend } from './session/backends.ts';
-import type { SessionEvent } from './session/session-store.ts';
+import type { SessionEvent } from './session/sessions.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 

@@ -3,7 +3,7 @@ import { after, before, beforeEach, it } from 'node:test';
 import type { HttpClient } from '../../e2e/support/http-client.ts';
 import { ADA, GRACE, PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
 import { onEachStore } from '../../e2e/support/stores.ts';
-import { sessionHandle } from '../session/session-store.ts';
+import { sessionHandle } from '../session/session-id.ts';
 
 const USER = { id: 'acct_ada', email: ADA.email, name: 'Ada' };
 const denied = { errorMessage: 'Permission denied!' };

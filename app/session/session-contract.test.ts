@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text as readAll } from 'node:stream/consumers';
 import { afterEach, beforeEach, it } from 'node:test';
 import express from 'express';
 import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
@@ -8,8 +11,8 @@ import type { SessionBackend } from './backends.ts';
 import { endSession, renewSession, updateSession } from './session.ts';
 import { draftOf, recordOf } from './session-data.ts';
 import { SessionGone } from './session-errors.ts';
+import { newSessionId, sessionHandle } from './session-id.ts';
 import { sessionMiddleware } from './session-middleware.ts';
-import { newSessionId, sessionHandle } from './session-store.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -93,11 +96,16 @@ onEachStore(
     });
     afterEach(() => site.close());
 
-    function sessionApp({ secrets = ['a secret'], backend = store.backend } = {}) {
+    function sessionApp({
+      secrets = ['a secret'],
+      backend = store.backend,
+      answerWithinMs = 1500,
+    } = {}) {
       const app = express();
       app.use(
         sessionMiddleware({
           backend,
+          answerWithinMs,
           secrets,
           cookie: {
             name: 'sid',
@@ -340,7 +348,30 @@ onEachStore(
       const other = await listen(sessionApp({ backend }));
       t.after(other.close);
       const visitor = httpClient(other.origin, client.cookie);
-      for (let look = 0; look < 3; look++) assert.equal((await visitor.get('/')).json.views, 1);
+      assert.equal((await visitor.get('/')).json.views, 1);
+      // Nor is the connection cut: the next request on it is answered, too.
+      const socket = connect(other.port, '127.0.0.1');
+      const request = `GET / HTTP/1.1\r\nHost: a.test\r\nCookie: ${client.cookie}\r\n`;
+      socket.write(`${request}\r\n`);
+      await once(socket, 'data');
+      socket.write(`${request}Connection: close\r\n\r\n`);
+      assert.match(await readAll(socket), /^HTTP\/1\.1 200 /);
+    });
+
+    it('does not make a whole line wait in turn for a silent store', async (t) => {
+      await client.post('/count');
+      const backend: SessionBackend = {
+        ...store.backend,
+        compareAndSet: () => new Promise(() => {}),
+      };
+      const other = await listen(sessionApp({ backend, answerWithinMs: 300 }));
+      t.after(other.close);
+      const visitor = httpClient(other.origin, client.cookie);
+      const started = performance.now();
+      const answers = await Promise.all(Array.from({ length: 30 }, () => visitor.post('/count')));
+      assert.ok(answers.every(({ json }) => /StoreUnavailable/.test(json.error)));
+      const ms = performance.now() - started;
+      assert.ok(ms < 1200, `${ms} ms`);
     });
 
     it('takes no change that comes after its 12 hours', async () => {

@@ -1,9 +1,12 @@
 import { sign } from 'cookie-signature';
 import type { RequestHandler } from 'express';
 import expressSession from 'express-session';
-import { newSessionId, SessionStore, type SessionStoreOptions } from './session-store.ts';
+import { newSessionId } from './session-id.ts';
+import { type SessionCookie, SessionStore } from './session-store.ts';
+import { createSessions, type SessionsOptions } from './sessions.ts';
 
-export type SessionOptions = SessionStoreOptions & {
+export type SessionOptions = SessionsOptions & {
+  cookie: SessionCookie;
   /** Signs the cookie: the first signs, all verify, so a secret is rotated by `[new, old]`. */
   secrets: readonly string[];
 };
@@ -19,12 +22,17 @@ export type SessionOptions = SessionStoreOptions & {
  * 5. The answer ends. express-session saves what differs from what it had read, which the store
  *    ignores, for it is stored already; or, after a mere look, touches it: the idle clock restarts.
  */
-export function sessionMiddleware({ secrets, ...options }: SessionOptions): RequestHandler[] {
-  const store = new SessionStore(options);
+export function sessionMiddleware({
+  secrets,
+  cookie,
+  ...options
+}: SessionOptions): RequestHandler[] {
+  const sessions = createSessions(options);
+  const store = new SessionStore(sessions, cookie);
   const session = expressSession({
     store,
-    name: options.cookie.name,
-    cookie: options.cookie.attributes,
+    name: cookie.name,
+    cookie: cookie.attributes,
     secret: [...secrets],
     genid: newSessionId,
     resave: false,
@@ -36,8 +44,8 @@ export function sessionMiddleware({ secrets, ...options }: SessionOptions): Requ
   const generate = store.generate;
   store.generate = (req) => {
     generate(req);
-    const lost = Boolean(req.headers.cookie?.includes(`${options.cookie.name}=`));
-    Object.assign(req.session, store.fresh({ lost }));
+    const lost = Boolean(req.headers.cookie?.includes(`${cookie.name}=`));
+    Object.assign(req.session, sessions.fresh({ lost }));
   };
 
   const freeze: RequestHandler = (req, _res, next) => {
@@ -50,9 +58,8 @@ export function sessionMiddleware({ secrets, ...options }: SessionOptions): Requ
   const [newest = ''] = secrets;
   const signAnew: RequestHandler = (req, res, next) => {
     const value = `s:${sign(req.sessionID, newest)}`;
-    const { name, attributes } = options.cookie;
     if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
-      res.cookie(name, value, attributes);
+      res.cookie(cookie.name, value, cookie.attributes);
     next();
   };
   return secrets.length > 1 ? [session, freeze, signAnew] : [session, freeze];

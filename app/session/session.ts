@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express';
 import type { SessionDraft, SessionRecord } from './session-data.ts';
 import { CookieUndeliverable, SessionGone } from './session-errors.ts';
-import { MOVED, SessionStore, sessionHandle } from './session-store.ts';
+import { sessionHandle } from './session-id.ts';
+import { SessionStore } from './session-store.ts';
+import { MOVED } from './sessions.ts';
 
 /**
  * The one way to change a session. When it returns, the change is stored; only then answer.
@@ -12,8 +14,8 @@ import { MOVED, SessionStore, sessionHandle } from './session-store.ts';
  * @param change edits the draft in place, without waiting for anything; it runs again on a newer
  *   session when another request was faster, so it must depend on the draft alone
  * @returns what `change` returned the last time
- * @throws SessionGone, SessionBusy, StoreUnavailable, CookieUndeliverable, or what `change` throws; in each case
- *   `req.session` is as before
+ * @throws SessionGone, SessionBusy, StoreUnavailable, CookieUndeliverable, or what `change` throws;
+ *   in each case `req.session` is as before
  */
 export async function updateSession<T>(
   req: Request,
@@ -22,7 +24,7 @@ export async function updateSession<T>(
   const store = storeOf(req);
   refuseUndeliverable(req);
   let result: { value: T } | undefined;
-  const record = await store.update(req.sessionID, req.session, (draft) => {
+  const record = await store.sessions.update(req.sessionID, req.session, (draft) => {
     result = { value: change(draft) };
   });
   store.show(req, record);
@@ -42,7 +44,7 @@ export async function renewSession(
 ): Promise<void> {
   const store = storeOf(req);
   refuseUndeliverable(req);
-  const { id, record } = await store.renew(req.sessionID, req.session, carry);
+  const { id, record } = await store.sessions.renew(req.sessionID, req.session, carry);
   req.sessionID = id;
   store.show(req, record);
 }
@@ -55,17 +57,17 @@ export async function renewSession(
 export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
   if (req.session.version === MOVED) throw new SessionGone();
-  await store.end(req.sessionID);
+  await store.sessions.end(req.sessionID);
   Reflect.deleteProperty(req, 'session'); // as express-session does: there is none any more
   res.clearCookie(store.cookie.name, store.cookie.attributes);
 }
 
 /** What a page may say of a session: the ticket. The id itself never leaves the cookie. */
 export function describeSession(req: Request) {
-  const store = storeOf(req);
+  const { now, expiresAt } = storeOf(req).sessions;
   const { version, createdAt } = req.session;
-  const now = store.now();
-  const msLeft = store.expiresAt({ lastSeenAt: now, createdAt }) - now;
+  const time = now();
+  const msLeft = expiresAt({ lastSeenAt: time, createdAt }) - time;
   return {
     stored: version > 0,
     number: sessionHandle(req.sessionID).slice(0, 4),
