@@ -1,13 +1,13 @@
 // The shop as deploy/ puts it up: a real proxy with TLS, two processes, and one Redis with its users.
 import { expect, test } from 'playwright/test';
-import { startCaddy } from './support/caddy.ts';
+import { startBriefCaddy, startCaddy } from './support/caddy.ts';
 import { startNginx } from './support/nginx.ts';
 import { startRedisWithUsers } from './support/redis.ts';
 import { logIn } from './support/shop-fixture.ts';
 import { startTwoServers } from './support/start-server.ts';
 import { ADA } from './support/start-shop.ts';
 
-const proxies = { nginx: startNginx, Caddy: startCaddy };
+const proxies = { nginx: startNginx, Caddy: startCaddy, 'two lines of Caddy': startBriefCaddy };
 
 for (const [name, start] of Object.entries(proxies))
   test(`behind ${name}: log in, fill the cart, log out, on two processes`, async ({ browser }) => {

@@ -9,8 +9,13 @@ import { tempDir } from './temp-dir.ts';
 /**
  * Caddy with `deploy/caddy/Caddyfile`, or with that of `deploy/docker/` and one process. For localhost
  * it makes its own certificate, without the network.
+ * @param edit changes the file further
  */
-export async function startCaddy(upstreams: number[], file = 'caddy/Caddyfile'): Promise<TlsProxy> {
+export async function startCaddy(
+  upstreams: number[],
+  file = 'caddy/Caddyfile',
+  edit = (site: string) => site,
+): Promise<TlsProxy> {
   await using cleanup = new AsyncDisposableStack();
   const { path: dir } = cleanup.use(await tempDir('caddy'));
   const [port, httpPort] = [await freePort(), await freePort()];
@@ -31,7 +36,7 @@ export async function startCaddy(upstreams: number[], file = 'caddy/Caddyfile'):
     https_port ${port}
     storage file_system ${dir}
   }\n`;
-  await writeFile(join(dir, 'Caddyfile'), options + site);
+  await writeFile(join(dir, 'Caddyfile'), options + edit(site));
   const origin = `https://localhost:${port}`;
   const args = ['run', '--config', join(dir, 'Caddyfile'), '--adapter', 'caddyfile'];
   const child = await startChild('caddy', args, {
@@ -50,3 +55,10 @@ export async function startCaddy(upstreams: number[], file = 'caddy/Caddyfile'):
     stop: () => running.disposeAsync(),
   };
 }
+
+/** Caddy with nothing but the two lines that name the site and the app. */
+export const startBriefCaddy = (upstreams: number[]): Promise<TlsProxy> =>
+  startCaddy(upstreams, 'caddy/Caddyfile', (site) => {
+    const [address, proxy] = site.split('\n').filter((line) => !line.startsWith('#'));
+    return `${address}\n${proxy?.replace(/ \{$/, '')}\n}\n`;
+  });
