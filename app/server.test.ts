@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { startChild } from '../e2e/support/child.ts';
 import { freePort } from '../e2e/support/free-port.ts';
 import { type Answer, httpClient } from '../e2e/support/http-client.ts';
 import {
@@ -193,4 +195,23 @@ it('cuts off who sends a request too slowly, and goes on serving', async (t) => 
     assert.ok(ms < 13_000, `${ms}`);
   }
   assert.equal((await httpClient(server.origin).get('/')).status, 200);
+});
+
+it('npm start ends with 0 at SIGTERM, and leaves nothing running', async (t) => {
+  const store = await startRedis();
+  t.after(store.stop);
+  const port = await freePort();
+  const npm = await startChild('npm', ['start'], {
+    cwd: resolve(import.meta.dirname, '..'),
+    env: {
+      NODE_ENV: 'production',
+      REDIS_URL: store.url,
+      SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+      TRUST_PROXY: 'loopback',
+      PORT: String(port),
+    },
+    ready: /Cloakroom is open/,
+  });
+  assert.equal(await npm.stop(), 0);
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/livez`));
 });
