@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { startChild } from '../e2e/support/child.ts';
@@ -202,7 +202,7 @@ it('npm start ends with 0 at SIGTERM, and leaves nothing running', async (t) => 
   t.after(store.stop);
   const port = await freePort();
   const npm = await startChild('npm', ['start'], {
-    cwd: resolve(import.meta.dirname, '..'),
+    cwd: join(import.meta.dirname, '..'),
     env: {
       NODE_ENV: 'production',
       REDIS_URL: store.url,

@@ -52,6 +52,9 @@ onEachStore('the cart', (store) => {
     const form = { sku: HAT.sku, quantity: '2' };
     const added = await visitor.post('/cart/lines', { ...PAGE, form });
     assert.deepEqual([added.status, added.headers.get('location')], [303, '/cart']);
+    // A program that looks meanwhile takes nothing from the person.
+    await visitor.get('/');
+    await visitor.get('/cart');
     assert.match((await visitor.get('/cart', PAGE)).text, /Bowler hat added\./);
     const page = (await visitor.get('/cart', PAGE)).text;
     assert.doesNotMatch(page, /added\./);
