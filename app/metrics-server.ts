@@ -15,8 +15,13 @@ export function serveMetrics(port: number | undefined, log: Logger, supervised: 
   if (cluster.isWorker) return;
   const app = express().disable('x-powered-by');
   app.get('/metrics', async (_req, res) => {
-    const text = await (workers ? workers.clusterMetrics() : register.metrics());
-    res.type(register.contentType).send(text);
+    try {
+      const text = await (workers ? workers.clusterMetrics() : register.metrics());
+      res.type(register.contentType).send(text);
+    } catch (err) {
+      log.error({ err }, 'No metrics: a worker does not answer');
+      res.sendStatus(503);
+    }
   });
   const server = createServer(app);
   server.on('error', (err) => log.error({ err }, `No metrics: cannot listen on port ${port}`));

@@ -110,13 +110,16 @@ export function readConfig(env: Record<string, string | undefined>) {
   if (secretFile) {
     try {
       given.SESSION_SECRET = readFileSync(secretFile, 'utf8').trim();
-    } catch {
-      problems.push('SESSION_SECRET_FILE cannot be read');
+    } catch (error) {
+      given.SESSION_SECRET = undefined;
+      problems.push(
+        `SESSION_SECRET_FILE cannot be read: ${error instanceof Error ? error.message : error}`,
+      );
     }
   }
   if (production) {
     for (const [name, reason] of REQUIRED_IN_PRODUCTION)
-      if (given[name] === undefined) problems.push(`${name} is required in production: ${reason}`);
+      if (!(name in given)) problems.push(`${name} is required in production: ${reason}`);
   }
   const { data, error } = schema.safeParse(given);
   for (const { path, message } of error?.issues ?? []) problems.push(`${path.join()} ${message}`);
