@@ -5,7 +5,7 @@ import type { Store as HitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { accountHandlers } from './accounts/account-handlers.ts';
 import type { Accounts } from './accounts/accounts.ts';
-import { createAudit } from './audit.ts';
+import { createAudit, nameSessionInLog } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
@@ -65,7 +65,7 @@ export function createApp(options: AppOptions): Express {
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
   app.use(requestLog({ log, metrics, secret }));
-  app.use(refuseAmbiguous, securityHeaders({ https: production }));
+  app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
     '/assets',
     express.static(folder('public'), {
@@ -91,6 +91,7 @@ export function createApp(options: AppOptions): Express {
     bodyParsers,
     sessionMiddleware({ ...session, backend: metrics.backend(session.backend), onEvent }),
     warnOfLostCookie(log),
+    nameSessionInLog(secret),
   );
   mount(
     app,

@@ -24,12 +24,13 @@ it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to 
   const events = lines.filter(({ event }) => event);
   assert.deepEqual(
     [...new Set(events.map(({ event }) => event))],
-    ['log-in-failed', 'refused', 'log-in', 'log-out', 'limited'],
+    ['log-in-failed', 'log-in', 'refused', 'log-out', 'limited'],
   );
   for (const line of lines) assert.match(line.time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   const [first] = events;
   assert.equal(first.requestId, failed.headers.get('x-request-id'));
   assert.equal(first.address, '127.0.0.1');
+  assert.ok(events.find(({ event }) => event === 'log-out')?.session, 'named to the end');
   // One session, one name, in every line of it; and nothing by which to find it.
   const ofSession = lines.filter(({ session }) => session);
   assert.equal(new Set(ofSession.map(({ session }) => session)).size, 1);

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 
 type SecurityEvent = 'log-in' | 'log-in-failed' | 'log-out' | 'refused' | 'limited';
@@ -11,6 +11,7 @@ export const createAudit =
   (req, event, details) => {
     const requestId: unknown = req.res?.locals.requestId;
     const session = sessionInLog(req, secret);
+    if (req.res) req.res.locals.audited = true;
     log.info({ event, requestId, session, address: req.ip, ...details }, event);
   };
 
@@ -19,9 +20,19 @@ export const createAudit =
  * the store knows it by, nor to be computed from them without the secret.
  */
 export function sessionInLog(req: Request, secret: string): string | undefined {
-  if (!req.session?.version) return undefined;
+  // After a log-out: the session that was.
+  if (!req.session) return req.res?.locals.sessionInLog;
+  if (req.session.version <= 0) return undefined;
   return createHmac('sha256', secret)
     .update(`log:${req.sessionID}`)
     .digest('base64url')
     .slice(0, 16);
 }
+
+/** Keeps the name for the lines that come after a log-out, when there is no session any more. */
+export const nameSessionInLog =
+  (secret: string): RequestHandler =>
+  (req, res, next) => {
+    res.locals.sessionInLog = sessionInLog(req, secret);
+    next();
+  };

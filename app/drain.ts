@@ -4,7 +4,7 @@ import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Prepares `server` for its end. The function it answers takes no new connection, finishes what is
+ * Prepares `server` for its end. The function it returns takes no new connection, finishes what is
  * under way, and is done when the last connection is closed.
  *
  * No idle connection is closed for `lingerMs`: a proxy may be sending a POST on it at this moment,

@@ -42,9 +42,11 @@ export const errorHandler =
   (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
     if (status >= 500) res.locals.fault = error; // for the request's log line
-    // What a browser used as meant does not send, and what guessing and flooding look like.
+    // What a browser used as meant does not send, and what guessing and flooding look like. A handler
+    // that knows more has said it already.
     if (status === 429) audit(req, 'limited', { message });
-    else if ([400, 403, 413, 415, 422].includes(status)) audit(req, 'refused', { status, message });
+    else if ([400, 403, 413, 415, 422].includes(status) && !res.locals.audited)
+      audit(req, 'refused', { status, message });
     if (res.headersSent) return next(error);
     res.removeHeader('Content-Type'); // that of a file which could not be sent
     // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.

@@ -44,7 +44,11 @@ export function createMetrics() {
       const route: unknown =
         req.route?.path ?? (req.originalUrl.startsWith('/assets/') ? '/assets' : 'none');
       requests.observe(
-        { method: req.method, route: String(route), status: res.statusCode },
+        {
+          method: req.method,
+          route: String(route),
+          status: res.headersSent ? res.statusCode : 499,
+        },
         seconds,
       );
     },

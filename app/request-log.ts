@@ -24,7 +24,8 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
         session: sessionInLog(req, secret),
         method: req.method,
         path: req.originalUrl.split('?', 1)[0],
-        status: res.statusCode,
+        // 499, as nginx has it: the client left before there was an answer.
+        status: res.headersSent ? res.statusCode : 499,
         ms: Math.round(ms),
         // The client left before the answer was complete.
         ...(!res.writableFinished && { aborted: true }),

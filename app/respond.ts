@@ -4,7 +4,7 @@ import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
 
 /**
- * Whether to answer with JSON: to who asks for it, and to who sends it without asking for a page. A
+ * Whether to answer with JSON: to whoever asks for it, and to whoever sends it without asking for a page. A
  * browser and a bare `curl` get the page.
  */
 export function wantsJson(req: Request): boolean {

@@ -84,7 +84,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   });
 }
 
-/** The first error in full, then one a minute: while Redis is away, each try to connect fails. */
+/** The first error in full, then one a minute: while Redis is away, each attempt fails. */
 function redisErrors(log: Logger) {
   let quietUntil = 0;
   return (err: unknown) => {

@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import type { Logger } from 'pino';
 
 type SupervisorOptions = {
@@ -22,8 +21,8 @@ const DRAIN_MS = 9_000;
  * Makes this process the primary: it keeps the listening socket, hands each connection to one of
  * `count` workers, which run the same program, and serves no request itself.
  *
- * A worker that dies is replaced. SIGHUP replaces all, one at a time, by such as run the code that is
- * on disk then; each drains only once its successor listens, and stays if that does not start. SIGTERM
+ * A worker that dies is replaced. SIGHUP replaces all, one at a time, with workers that run the code
+ * then on disk; each drains only once its successor listens, and stays if that does not start. SIGTERM
  * and SIGINT drain all and exit with 0 within 10 s. If the primary dies, node:cluster ends the workers.
  */
 export function supervise({ count, env, log }: SupervisorOptions): void {
@@ -49,10 +48,16 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     const worker = cluster.fork(env);
     const forked = performance.now();
     const bornIn = rolls;
+    const tooLong = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
+    worker.once('listening', () => clearTimeout(tooLong));
     const replace = (code: unknown, signal: unknown) => {
+      clearTimeout(tooLong);
       if (stopping || !serving.delete(worker)) return;
-      // It cannot start at all, say for a port that is taken: whoever started this process shall know.
-      if (!everListened) return void stop(1);
+      // It cannot start at all, say for a port that is taken: whoever started this should know.
+      if (!everListened) {
+        log.fatal({ worker: worker.process.pid, code, signal }, 'A worker could not start');
+        return void stop(1);
+      }
       const atOnce = performance.now() - forked < STEADY_MS;
       const before = bornIn === rolls ? deaths : 0;
       const waitMs = atOnce ? Math.min(FIRST_WAIT_MS * 2 ** before, LONGEST_WAIT_MS) : 0;
@@ -61,7 +66,7 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
         if (serving.size < count && !stopping) serving.add(fork(atOnce ? before + 1 : 0));
       }, waitMs);
     };
-    worker.once('exit', replace).once('error', replace);
+    worker.once('exit', replace).on('error', replace);
     return worker;
   }
 
@@ -73,16 +78,18 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     const old = new Set(serving);
     log.info({ workers: count }, 'Replacing the workers');
     const unfinished = () => !stopping && (serving.size < count || !old.isDisjointFrom(serving));
+    let failed = false;
     while (unfinished()) {
       const successor = fork();
-      if (!(await listens(successor))) break;
+      failed = !(await listens(successor));
+      if (failed) break;
       serving.add(successor);
       const [oldest] = serving;
       if (oldest && serving.size > count) void retire(oldest);
     }
     rolling = false;
     if (stopping) return;
-    if (old.isDisjointFrom(serving)) log.info('All workers are new');
+    if (!failed) log.info('All workers are new');
     else log.error('A new worker did not start: the old ones stay');
     if (rollAgain) void roll();
   }
@@ -99,7 +106,7 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   async function retire(worker: Worker): Promise<void> {
     serving.delete(worker);
     if (worker.isDead()) return;
-    const exited = once(worker, 'exit');
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
     worker.process.kill('SIGTERM');
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), DRAIN_MS);
     await exited;
@@ -107,13 +114,9 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   }
 }
 
-/** Whether `worker` comes to listen; it is ended if it takes too long. */
-async function listens(worker: Worker): Promise<boolean> {
-  const timer = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
-  const listening = await new Promise<boolean>((resolve) => {
+/** Whether `worker` comes to listen. */
+const listens = (worker: Worker) =>
+  new Promise<boolean>((resolve) => {
     worker.once('listening', () => resolve(true));
     worker.once('exit', () => resolve(false)).once('error', () => resolve(false));
   });
-  clearTimeout(timer);
-  return listening;
-}

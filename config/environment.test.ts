@@ -105,6 +105,7 @@ it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
     '::/0',
     '0.0.0.0/1',
     '::ffff:0:0/96',
+    '0:0:0:0:0:ffff:0:0/96',
   ])
     assert.match(problems({ TRUST_PROXY: wrong }), /^TRUST_PROXY /, wrong);
 });

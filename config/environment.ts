@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -112,9 +112,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       given.SESSION_SECRET = readFileSync(secretFile, 'utf8').trim();
     } catch (error) {
       given.SESSION_SECRET = undefined;
-      problems.push(
-        `SESSION_SECRET_FILE cannot be read: ${error instanceof Error ? error.message : error}`,
-      );
+      problems.push(`SESSION_SECRET_FILE cannot be read: ${String(error)}`);
     }
   }
   if (production) {
@@ -173,7 +171,13 @@ function isTrustable(address: string): boolean {
   const [ip = '', bits, ...rest] = address.split('/');
   const longest = { 4: 32, 6: 128 }[isIP(ip)];
   if (longest === undefined || rest.length > 0) return false;
-  // A range of everyone (0.0.0.0/0, or that in the notation of IPv6) would be `true` in disguise.
-  const shortest = longest === 32 ? 8 : ip.startsWith('::') ? 104 : 16;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= shortest && +bits <= longest);
+  if (bits === undefined) return true;
+  if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
+  // A range of everyone (0.0.0.0/0, or half of it) would be `true` in disguise.
+  if (longest === 32) return +bits >= 8;
+  // So would all of IPv4 in the notation of IPv6, however it is spelt.
+  const range = new BlockList();
+  range.addSubnet(ip, +bits, 'ipv6');
+  const everyone = ['8.8.8.8', '200.8.8.8'].every((v4) => range.check(`::ffff:${v4}`, 'ipv6'));
+  return +bits >= 16 && !everyone;
 }

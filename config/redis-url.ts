@@ -30,12 +30,15 @@ export function parseRedisUrl(url: string): RedisUrl | undefined {
   if (kind === 'cluster' && path !== '') return undefined;
   if (kind === 'sentinel' && path === '') return undefined;
   try {
-    const [username, password] = login.split(':', 2).map(decodeURIComponent);
+    const [, username = '', password = ''] = /^([^:]*):?(.*)$/.exec(login) ?? [];
     return {
       kind,
       tls: scheme === 'rediss',
       nodes: nodes.filter((node) => node !== undefined),
-      credentials: { ...(username && { username }), ...(password && { password }) },
+      credentials: {
+        ...(username && { username: decodeURIComponent(username) }),
+        ...(password && { password: decodeURIComponent(password) }),
+      },
       path,
     };
   } catch {

@@ -47,7 +47,12 @@ export function accountHandlers({ accounts, demoLogins, audit }: Options) {
   /** A log-in that was refused, for whatever reason, leaves the form as it was, less the password. */
   const keepForm: ErrorRequestHandler = (error: unknown, req, res, next) => {
     const { next: wanted, email } = req.body ?? {};
-    const content = { title: 'Log in', demoLogins, next: returnPath(wanted), email };
+    const content = {
+      title: 'Log in',
+      demoLogins,
+      next: returnPath(wanted),
+      email: typeof email === 'string' ? email : '',
+    };
     res.locals.errorPage = { view: 'accounts/log-in', content };
     next(error);
   };
@@ -58,9 +63,10 @@ export function accountHandlers({ accounts, demoLogins, audit }: Options) {
   };
 
   const logOut: RequestHandler = async (req, res) => {
-    audit(req, 'log-out', { account: req.session.user?.id });
+    const account = req.session.user?.id;
     try {
       await endSession(req, res);
+      audit(req, 'log-out', { account });
     } catch (cause) {
       // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
       throw new Refusal(500, 'Could not log out.', {}, { cause });

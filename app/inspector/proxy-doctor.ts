@@ -20,11 +20,11 @@ export function diagnose(req: Request) {
     peer,
     forwardedFor: req.get('X-Forwarded-For'),
     forwardedProto,
-    ...prescribe(peer, forwardedProto),
+    ...prescribe(peer, req.app.get('trust proxy fn')(peer, 0), forwardedProto),
   };
 }
 
-function prescribe(peer: string, forwardedProto: string | undefined) {
+function prescribe(peer: string, trusted: boolean, forwardedProto: string | undefined) {
   if (forwardedProto === undefined)
     return {
       cause: 'No X-Forwarded-Proto came along: if a proxy ends TLS here, it does not say so.',
@@ -34,7 +34,7 @@ function prescribe(peer: string, forwardedProto: string | undefined) {
         ['A load balancer', 'an HTTPS listener that adds X-Forwarded-Proto'],
       ],
     };
-  if (forwardedProto.split(',').at(-1)?.trim() === 'https')
+  if (!trusted && forwardedProto.split(',', 1)[0]?.trim() === 'https')
     return {
       cause: `X-Forwarded-Proto says https, but it came from ${peer}, which TRUST_PROXY does not trust.`,
       changes: [

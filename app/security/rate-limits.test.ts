@@ -54,7 +54,7 @@ onEachStore('the limits', (store) => {
     const headers = { ...PAGE.headers, 'x-forwarded-for': '203.0.113.1' };
     const page = await shops[0]?.visitor().post('/login', { form, headers });
     assert.equal(page?.status, 429);
-    assert.match(page?.text ?? '', /Too many tries\. Please wait \d+ seconds\./);
+    assert.match(page?.text ?? '', /Too many requests\. Please wait \d+ seconds\./);
     assert.match(page?.text ?? '', /value="ada@cloakroom\.test"/);
     assert.match(page?.text ?? '', /name="next" value="\/cart"/);
   });

@@ -16,8 +16,7 @@ const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
 /**
  * Limits against guessing and flooding; each answers 429 with Retry-After. An address is what
  * `trust proxy` says it is, for IPv6 its /56.
- * @param sharedHits where the counts of a limit are kept that holds over all processes; undefined
- *   keeps them in this process
+ * @param sharedHits where the counts that all processes share are kept; undefined: in this process
  */
 export function rateLimits(
   sharedHits: (name: string) => Store | undefined,
@@ -32,7 +31,7 @@ export function rateLimits(
         const { resetTime } = (req as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
         const seconds = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
         next(
-          new Refusal(429, `Too many tries. Please wait ${seconds} seconds.`, {
+          new Refusal(429, `Too many requests. Please wait ${seconds} seconds.`, {
             'Retry-After': String(seconds),
           }),
         );
@@ -78,5 +77,6 @@ const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 /** A hash, so that the counts tell nobody's email address. */
 function accountOf(req: Request): string {
   const email: unknown = (req.body as Record<string, unknown> | undefined)?.email;
-  return createHash('sha256').update(String(email).trim().toLowerCase()).digest('base64url');
+  const name = typeof email === 'string' ? email.trim().toLowerCase() : '';
+  return createHash('sha256').update(name).digest('base64url');
 }

@@ -4,8 +4,8 @@ import { StoreUnavailable } from './session-errors.ts';
 const IMPATIENCE_MS = 50;
 
 /**
- * Holds a store to an answer within `ms`. Once it has been silent for so long, nobody else waits
- * for it that long until it answers again.
+ * Holds a store to an answer within `ms`. Once it has been silent for so long, later callers wait
+ * 50 ms only, until it answers again.
  * @param onChange is told when the store falls silent or fails, and when it answers again
  * @returns a function that passes an answer on, or rejects with StoreUnavailable where it failed or
  *   did not come in time
@@ -26,11 +26,12 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
     }, patience);
     const answered = answer.then((value) => {
       patience = ms;
-      turn(false);
       return value;
     });
     try {
-      return await Promise.race([answered, silence]);
+      const value = await Promise.race([answered, silence]);
+      turn(false);
+      return value;
     } catch (cause) {
       turn(true, cause);
       throw new StoreUnavailable('the session store is unavailable', { cause });

@@ -44,7 +44,9 @@ export function sessionMiddleware({
   const generate = store.generate;
   store.generate = (req) => {
     generate(req);
-    const lost = Boolean(req.headers.cookie?.includes(`${cookie.name}=`));
+    const lost = Boolean(
+      req.headers.cookie?.split(/; */).some((c) => c.startsWith(`${cookie.name}=`)),
+    );
     Object.assign(req.session, sessions.fresh({ lost }));
   };
 

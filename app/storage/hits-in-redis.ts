@@ -2,7 +2,7 @@ import type { Store } from 'express-rate-limit';
 import { answersWithin } from '../session/deadline.ts';
 import type { RedisClient } from './redis-client.ts';
 
-// Both keep the key's time to live, and neither leaves a key without one behind.
+// Neither leaves a key behind that has no time to live.
 const INCREMENT = `
   local hits = redis.call('INCR', KEYS[1])
   if hits == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end

@@ -69,12 +69,20 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       scanInterval: 1000,
     });
     sentinel.on('error', onError);
-    void keepTrying(() => sentinel.connect(), onError, closing.signal);
+    // Until it has connected once, this client neither answers nor fails.
+    let connected = false;
+    const whenReady = <T>(ask: () => Promise<T>) =>
+      connected ? ask() : Promise.reject<T>(new Error('not connected yet'));
+    const connect = async () => {
+      await sentinel.connect();
+      connected = true;
+    };
+    void keepTrying(connect, onError, closing.signal);
     return {
-      get: (key) => sentinel.get(key),
-      eval: (script, args) => sentinel.eval(script, args),
-      del: (keys) => sentinel.del(keys),
-      check: () => sentinel.ping(),
+      get: (key) => whenReady(() => sentinel.get(key)),
+      eval: (script, args) => whenReady(() => sentinel.eval(script, args)),
+      del: (keys) => whenReady(() => sentinel.del(keys)),
+      check: () => whenReady(() => sentinel.ping()),
       close: () => {
         closing.abort();
         void sentinel.destroy();
