@@ -1,13 +1,12 @@
 // Redis fails in every way it can, under load, and the shop stays on its feet.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../e2e/support/http-client.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from '../e2e/support/redis.ts';
 import { startServer } from '../e2e/support/start-server.ts';
 import { until } from '../e2e/support/until.ts';
+import { startWay } from '../e2e/support/way.ts';
 
 type Seen = { at: number; ms: number; status: number; retryAfter: string | null };
 
@@ -150,27 +149,17 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
 it('when a connection falls silent without an end, under traffic, another one is made', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
-  // A way to Redis that can lose what is on it, as a dead host or a forgetful NAT does.
-  const ways = new Set<Socket>();
-  const way = createServer((near) => {
-    const far = connect(store.port, '127.0.0.1');
-    near.on('data', (data) => ways.has(near) && far.write(data)).on('error', () => {});
-    far.on('data', (data) => ways.has(near) && near.write(data)).on('error', () => {});
-    near.on('close', () => far.destroy());
-    ways.add(near);
-  }).listen(0, '127.0.0.1');
-  t.after(() => way.close());
-  await once(way, 'listening');
-  const { port } = way.address() as AddressInfo;
+  const way = await startWay(store.port);
+  t.after(way.stop);
   const server = await startServer({
     SESSION_STORE: 'redis',
-    REDIS_URL: `redis://127.0.0.1:${port}`,
+    REDIS_URL: `redis://127.0.0.1:${way.port}`,
   });
   t.after(server.stop);
   const visitor = httpClient(server.origin);
   const works = async () => (await visitor.get('/')).status === 200;
   await until(works, 'ready');
-  ways.clear();
+  way.silence();
   assert.equal((await visitor.get('/')).status, 503);
   await until(works, 'another connection', 8000);
 });

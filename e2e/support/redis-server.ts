@@ -9,7 +9,7 @@ export type RedisServer = {
   cli: (...args: string[]) => Promise<string>;
   /** SIGKILL; answers once the process is gone. */
   kill: () => Promise<void>;
-  /** An empty server on the same port. */
+  /** SIGKILL and the same again: empty, unless its arguments have it keep its data. */
   restart: () => Promise<void>;
   pause: () => void;
   resume: () => void;

@@ -28,7 +28,7 @@ const addresses = (servers: RedisServer[]) =>
 const always = '--bind 127.0.0.1 --appendonly no --shutdown-timeout 0'.split(' ');
 const inMemory = (dir: string) => [...always, '--save', '', '--dir', dir];
 
-/** A Redis that keeps nothing on disk. */
+/** A Redis that keeps nothing on disk, unless `args` say so. */
 export async function startRedis(
   options: { args?: string[]; port?: number } = {},
 ): Promise<RedisServer> {
@@ -87,12 +87,18 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   return { url, nodes, stop: () => running.disposeAsync() };
 }
 
-/** A master called cloakroom, its replica and three sentinels that know all of each other. */
-export async function startRedisSentinel(): Promise<RedisSentinel> {
+/**
+ * A master called cloakroom, its replica and three sentinels that know all of each other.
+ * @param options.wayTo answers the port at which everyone reaches the master
+ */
+export async function startRedisSentinel(
+  options: { args?: string[]; wayTo?: (port: number) => Promise<number> } = {},
+): Promise<RedisSentinel> {
   await using cleanup = new AsyncDisposableStack();
-  const noDelay = ['--repl-diskless-sync-delay', '0'];
-  const master = cleanup.adopt(await startRedis({ args: noDelay }), stopServer);
-  const replicaArgs = [...noDelay, '--replicaof', '127.0.0.1', `${master.port}`];
+  const args = ['--repl-diskless-sync-delay', '0', ...(options.args ?? [])];
+  const master = cleanup.adopt(await startRedis({ args }), stopServer);
+  const masterPort = (await options.wayTo?.(master.port)) ?? master.port;
+  const replicaArgs = [...args, '--replicaof', '127.0.0.1', `${masterPort}`];
   const replica = cleanup.adopt(await startRedis({ args: replicaArgs }), stopServer);
   // Sentinels ask the master for its replicas when they start, and next after 10 s.
   await until(
@@ -108,7 +114,7 @@ export async function startRedisSentinel(): Promise<RedisSentinel> {
         'bind 127.0.0.1',
         `port ${port}`,
         `dir "${dir}"`,
-        `sentinel monitor cloakroom 127.0.0.1 ${master.port} 2`,
+        `sentinel monitor cloakroom 127.0.0.1 ${masterPort} 2`,
         'sentinel down-after-milliseconds cloakroom 1000',
         'sentinel failover-timeout cloakroom 3000',
       ];
