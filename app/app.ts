@@ -12,6 +12,8 @@ import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { healthHandlers } from './health-handlers.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
+import { createRecorder } from './inspector/recorder.ts';
+import { sessionHandlers } from './inspector/session-handlers.ts';
 import { createMetrics } from './metrics.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
@@ -37,6 +39,8 @@ export type AppOptions = {
   products: readonly Product[];
   /** Shown on the log-in page. */
   demoLogins: readonly { email: string; password: string }[];
+  /** Shows at the foot of each page what the request did to the session. */
+  toolbar?: boolean;
 };
 
 const folder = (name: string) => join(import.meta.dirname, '..', name);
@@ -77,8 +81,10 @@ export function createApp(options: AppOptions): Express {
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
+  const recorder = createRecorder(options);
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
+    recorder.onEvent(event);
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
@@ -89,7 +95,8 @@ export function createApp(options: AppOptions): Express {
   app.use(
     refuseCrossSite,
     bodyParsers,
-    sessionMiddleware({ ...session, backend: metrics.backend(session.backend), onEvent }),
+    recorder.middleware,
+    sessionMiddleware({ ...session, onEvent }),
     warnOfLostCookie(log),
     nameSessionInLog(secret),
   );
@@ -99,6 +106,7 @@ export function createApp(options: AppOptions): Express {
       shop: shopHandlers({ catalogue }),
       accounts: accountHandlers({ accounts, demoLogins, audit }),
       cart: cartHandlers({ catalogue }),
+      session: sessionHandlers({ session, recorder }),
       limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
     }),
   );

@@ -1,6 +1,5 @@
 import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
-import type { SessionBackend } from './session/backends.ts';
 import type { SessionEvent } from './session/sessions.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -17,7 +16,7 @@ export function createMetrics() {
   });
   const sessions = new Counter({
     name: 'cloakroom_session_events_total',
-    help: 'Sessions created, renewed and ended; conflicts retried; failures of the store',
+    help: 'What happened to sessions: created, loaded, committed, conflict, renewed, ended, touched; failures of the store',
     labelNames: ['event'],
   });
   const roundTrips = new Histogram({
@@ -26,18 +25,6 @@ export function createMetrics() {
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });
-
-  const timed = async <T>(operation: string, answer: Promise<T>): Promise<T> => {
-    const end = roundTrips.startTimer({ operation });
-    try {
-      const value = await answer;
-      end({ outcome: value === false ? 'refused' : 'ok' });
-      return value;
-    } catch (error) {
-      end({ outcome: 'failed' });
-      throw error;
-    }
-  };
 
   return {
     request: (req: Request, res: Response, seconds: number) => {
@@ -52,11 +39,10 @@ export function createMetrics() {
         seconds,
       );
     },
-    session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
-    backend: (backend: SessionBackend): SessionBackend => ({
-      get: (key) => timed('get', backend.get(key)),
-      compareAndSet: (...args) => timed('compare-and-set', backend.compareAndSet(...args)),
-      destroy: (key) => timed('destroy', backend.destroy(key)),
-    }),
+    session: (event: SessionEvent) => {
+      if (event.type !== 'round-trip') return sessions.inc({ event: event.type });
+      const { operation, outcome, ms } = event;
+      roundTrips.observe({ operation, outcome }, ms / 1000);
+    },
   };
 }

@@ -4,6 +4,7 @@ import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
 import type { healthHandlers } from './health-handlers.ts';
+import type { sessionHandlers } from './inspector/session-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
@@ -19,11 +20,12 @@ type Handlers = {
   shop: ReturnType<typeof shopHandlers>;
   accounts: ReturnType<typeof accountHandlers>;
   cart: ReturnType<typeof cartHandlers>;
+  session: ReturnType<typeof sessionHandlers>;
   limits: ReturnType<typeof rateLimits>;
 };
 
 /** The sitemap. */
-export const shopRoutes = ({ shop, accounts, cart, limits }: Handlers): Route[] => [
+export const shopRoutes = ({ shop, accounts, cart, session, limits }: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
@@ -35,6 +37,8 @@ export const shopRoutes = ({ shop, accounts, cart, limits }: Handlers): Route[] 
   ['post', '/cart/lines', limits.cartChanges, cart.add],
   ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
   ['post', '/cart/clear', limits.cartChanges, cart.clear],
+
+  ['get', '/session', session.show],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

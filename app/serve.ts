@@ -38,6 +38,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     products: demoProducts,
     // Passwords are shown where they are no secret: on the developer's own machine.
     demoLogins: config.production ? [] : demo,
+    toolbar: !config.production,
   });
 
   const server = createServer({ connectionsCheckingInterval: 1000 }, app);

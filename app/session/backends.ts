@@ -15,6 +15,8 @@ import { parseSession, type SessionRecord } from './session-data.ts';
  * - All reject when the store cannot answer; whether a write took place is then unknown.
  */
 export type SessionBackend = {
+  /** What a page may call it. */
+  readonly name?: string;
   get(key: string): Promise<SessionRecord | undefined>;
   compareAndSet(
     key: string,
@@ -52,6 +54,7 @@ export function memoryBackend(store = new MemoryStore()): SessionBackend {
   };
 
   return {
+    name: 'memory',
     get: async (key) => read(key),
     // Atomic because nothing in it waits: MemoryStore reads and writes at once, only its callbacks
     // come later.
@@ -93,6 +96,7 @@ export function redisBackend(client: RedisCommands): SessionBackend {
     serializer: { parse: (text) => parseSession(text) as never, stringify: JSON.stringify },
   });
   return {
+    name: 'Redis',
     get: async (key) => ((await redis.get(key)) as SessionRecord | null | undefined) ?? undefined,
     compareAndSet: async (key, version, next, ttlMs) => {
       const text = next === null ? '' : JSON.stringify(next);

@@ -11,9 +11,18 @@ import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts'
 import { newSessionId, sessionHandle } from './session-id.ts';
 
 export type SessionEvent =
-  | { type: 'created' | 'renewed' | 'ended' | 'conflict' | 'store-up' }
+  | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
+  /** version: undefined when there is none, MOVED when it has another id by now. */
+  | { type: 'loaded'; version: number | undefined }
+  | { type: 'committed'; from: SessionRecord; to: SessionRecord }
+  /** to: what the session under the new id begins with. */
+  | { type: 'renewed'; to: SessionRecord }
+  /** refused: compare-and-set found another version. */
+  | { type: 'round-trip'; operation: Operation; outcome: 'ok' | 'refused' | 'failed'; ms: number }
   /** touch-failed: the idle clock could not be restarted; the answer was complete by then. */
   | { type: 'store-down' | 'touch-failed'; error: unknown };
+
+type Operation = 'get' | 'compare-and-set' | 'destroy';
 
 export type SessionsOptions = {
   backend: SessionBackend;
@@ -25,7 +34,7 @@ export type SessionsOptions = {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. */
   answerWithinMs?: number;
-  /** Told what happens to sessions and to the store, for logs and metrics. */
+  /** Told what happens to sessions and to the store, for logs, metrics and pages. */
   onEvent?: (event: SessionEvent) => void;
 };
 
@@ -53,10 +62,24 @@ export function createSessions(options: SessionsOptions) {
   );
   // Every failure of the backend is a StoreUnavailable, silence among them.
   const backend: SessionBackend = {
-    get: (key) => ask(options.backend.get(key)),
-    compareAndSet: (...args) => ask(options.backend.compareAndSet(...args)),
-    destroy: (key) => ask(options.backend.destroy(key)),
+    get: (key) => ask(timed('get', options.backend.get(key))),
+    compareAndSet: (...args) =>
+      ask(timed('compare-and-set', options.backend.compareAndSet(...args))),
+    destroy: (key) => ask(timed('destroy', options.backend.destroy(key))),
   };
+  async function timed<T>(operation: Operation, answer: Promise<T>): Promise<T> {
+    const started = performance.now();
+    const over = (outcome: 'ok' | 'refused' | 'failed') =>
+      tell({ type: 'round-trip', operation, outcome, ms: performance.now() - started });
+    try {
+      const value = await answer;
+      over(value === false ? 'refused' : 'ok');
+      return value;
+    } catch (error) {
+      over('failed');
+      throw error;
+    }
+  }
   /** Per session, the change that is under way in this process: the next one waits for it. */
   const lastInLine = new Map<string, Promise<SessionRecord>>();
 
@@ -76,6 +99,12 @@ export function createSessions(options: SessionsOptions) {
    *   version MOVED when it was renewed a moment ago
    */
   async function read(id: string): Promise<SessionRecord | undefined> {
+    const record = await find(id);
+    tell({ type: 'loaded', version: record?.version });
+    return record;
+  }
+
+  async function find(id: string): Promise<SessionRecord | undefined> {
     const key = sessionHandle(id);
     const record = await backend.get(key);
     if (!record) {
@@ -99,6 +128,7 @@ export function createSessions(options: SessionsOptions) {
     if (version <= 0 || left <= 0) return;
     backend
       .compareAndSet(sessionHandle(id), version, record, left)
+      .then((kept) => kept && tell({ type: 'touched' }))
       .catch((error: unknown) => tell({ type: 'touch-failed', error }));
   }
 
@@ -143,6 +173,7 @@ export function createSessions(options: SessionsOptions) {
       if (left <= 0) throw new SessionGone();
       if (await backend.compareAndSet(key, version, next, left)) {
         if (version === 0) tell({ type: 'created' });
+        tell({ type: 'committed', from: current, to: next });
         return next;
       }
       tell({ type: 'conflict' });
@@ -175,7 +206,7 @@ export function createSessions(options: SessionsOptions) {
       // The new one first, so that the session is at all times somewhere. Nobody else knows the new
       // id, so this cannot conflict.
       await backend.compareAndSet(sessionHandle(id), version - 1, record, msLeft(record));
-      tell({ type: version === 1 ? 'renewed' : 'conflict' });
+      tell(version === 1 ? { type: 'renewed', to: record } : { type: 'conflict' });
       if (!old || old.version === 0) return { id, record };
       await backend.compareAndSet(movedKey(oldKey), 0, fresh(), MOVED_MS);
       if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
