@@ -12,7 +12,7 @@ import { until } from '../e2e/support/until.ts';
 import { memoryBackend, redisBackend, type SessionBackend } from './session/backends.ts';
 import { connectRedis } from './storage/redis-client.ts';
 
-const PAGES = ['/', '/login', '/logout', '/cart', '/session'];
+const PAGES = ['/', '/login', '/logout', '/cart', '/session', '/guide', '/guide/two-clocks'];
 const POSTS = ['/login', '/logout', '/cart/lines', '/cart/lines/bowler-hat', '/cart/clear'];
 
 onEachStore('the shop', (store) => {

@@ -10,6 +10,7 @@ import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
+import { guideHandlers } from './guide/guide-handlers.ts';
 import { healthHandlers } from './health-handlers.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
@@ -107,6 +108,7 @@ export function createApp(options: AppOptions): Express {
       accounts: accountHandlers({ accounts, demoLogins, audit }),
       cart: cartHandlers({ catalogue }),
       session: sessionHandlers({ session, recorder }),
+      guide: guideHandlers(),
       limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
     }),
   );

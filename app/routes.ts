@@ -3,6 +3,7 @@ import type { accountHandlers } from './accounts/account-handlers.ts';
 import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
+import type { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './health-handlers.ts';
 import type { sessionHandlers } from './inspector/session-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
@@ -21,11 +22,12 @@ type Handlers = {
   accounts: ReturnType<typeof accountHandlers>;
   cart: ReturnType<typeof cartHandlers>;
   session: ReturnType<typeof sessionHandlers>;
+  guide: ReturnType<typeof guideHandlers>;
   limits: ReturnType<typeof rateLimits>;
 };
 
 /** The sitemap. */
-export const shopRoutes = ({ shop, accounts, cart, session, limits }: Handlers): Route[] => [
+export const shopRoutes = ({ shop, accounts, cart, session, guide, limits }: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
@@ -39,6 +41,8 @@ export const shopRoutes = ({ shop, accounts, cart, session, limits }: Handlers):
   ['post', '/cart/clear', limits.cartChanges, cart.clear],
 
   ['get', '/session', session.show],
+  ['get', '/guide', guide.index],
+  ['get', '/guide/:chapter', guide.show],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

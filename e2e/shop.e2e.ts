@@ -184,7 +184,8 @@ test('asks nothing of any other origin, breaks no rule of its own and logs no er
   });
   page.on('console', (message) => complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(error.message));
-  for (const path of ['/', '/cart', '/login', '/logout', '/session']) await page.goto(path);
+  for (const path of ['/', '/cart', '/login', '/logout', '/session', '/guide'])
+    await page.goto(path);
   expect(elsewhere).toEqual([]);
   expect(complaints).toEqual([]);
 });
@@ -232,7 +233,16 @@ for (const colorScheme of ['light', 'dark'] as const)
           );
           expect(overflow).toBeLessThanOrEqual(0);
         };
-        for (const path of ['/login', '/', '/cart', '/session', '/logout', '/nowhere']) {
+        for (const path of [
+          '/login',
+          '/',
+          '/cart',
+          '/session',
+          '/guide',
+          '/guide/lost-changes',
+          '/logout',
+          '/nowhere',
+        ]) {
           await page.goto(path);
           await check();
         }
