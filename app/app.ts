@@ -12,6 +12,8 @@ import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { guideHandlers } from './guide/guide-handlers.ts';
 import { healthHandlers } from './health-handlers.ts';
+import { labHandlers } from './inspector/lab-handlers.ts';
+import { pretendOutages } from './inspector/pretend-outages.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
 import { sessionHandlers } from './inspector/session-handlers.ts';
@@ -42,6 +44,8 @@ export type AppOptions = {
   demoLogins: readonly { email: string; password: string }[];
   /** Shows at the foot of each page what the request did to the session. */
   toolbar?: boolean;
+  /** Opens the race lab. A visitor may let the store go away for so long, for himself alone; 0: not. */
+  lab?: { outageSeconds: number };
 };
 
 const folder = (name: string) => join(import.meta.dirname, '..', name);
@@ -83,6 +87,8 @@ export function createApp(options: AppOptions): Express {
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
   const recorder = createRecorder(options);
+  const outages = pretendOutages(session.backend);
+  app.locals.lab = options.lab !== undefined;
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
     recorder.onEvent(event);
@@ -97,7 +103,7 @@ export function createApp(options: AppOptions): Express {
     refuseCrossSite,
     bodyParsers,
     recorder.middleware,
-    sessionMiddleware({ ...session, onEvent }),
+    sessionMiddleware({ ...session, backend: outages.backend, onEvent }),
     warnOfLostCookie(log),
     nameSessionInLog(secret),
   );
@@ -109,6 +115,7 @@ export function createApp(options: AppOptions): Express {
       cart: cartHandlers({ catalogue }),
       session: sessionHandlers({ session, recorder }),
       guide: guideHandlers(),
+      lab: options.lab && labHandlers({ ...options.lab, outages }),
       limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
     }),
   );

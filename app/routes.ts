@@ -5,6 +5,7 @@ import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
 import type { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './health-handlers.ts';
+import type { labHandlers } from './inspector/lab-handlers.ts';
 import type { sessionHandlers } from './inspector/session-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
@@ -23,11 +24,20 @@ type Handlers = {
   cart: ReturnType<typeof cartHandlers>;
   session: ReturnType<typeof sessionHandlers>;
   guide: ReturnType<typeof guideHandlers>;
+  lab: ReturnType<typeof labHandlers> | undefined;
   limits: ReturnType<typeof rateLimits>;
 };
 
 /** The sitemap. */
-export const shopRoutes = ({ shop, accounts, cart, session, guide, limits }: Handlers): Route[] => [
+export const shopRoutes = ({
+  shop,
+  accounts,
+  cart,
+  session,
+  guide,
+  lab,
+  limits,
+}: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
@@ -43,6 +53,13 @@ export const shopRoutes = ({ shop, accounts, cart, session, guide, limits }: Han
   ['get', '/session', session.show],
   ['get', '/guide', guide.index],
   ['get', '/guide/:chapter', guide.show],
+  ...(lab ? labRoutes(lab, limits) : []),
+];
+
+const labRoutes = (lab: ReturnType<typeof labHandlers>, limits: Handlers['limits']): Route[] => [
+  ['get', '/lab', lab.show],
+  ['post', '/lab/outage', limits.lab, lab.beginOutage],
+  ['post', '/lab/:race', limits.lab, lab.run],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

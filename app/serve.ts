@@ -39,6 +39,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     // Passwords are shown where they are no secret: on the developer's own machine.
     demoLogins: config.production ? [] : demo,
     toolbar: !config.production,
+    ...(config.lab && { lab: { outageSeconds: config.production ? 0 : 10 } }),
   });
 
   const server = createServer({ connectionsCheckingInterval: 1000 }, app);

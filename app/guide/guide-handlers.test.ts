@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
+import { excerpt } from '../inspector/excerpt.ts';
 import { memoryBackend } from '../session/backends.ts';
-import { excerpt } from './excerpt.ts';
 
 const root = join(import.meta.dirname, '../..');
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
 import { colour } from '../inspector/colour.ts';
+import { excerpt } from '../inspector/excerpt.ts';
 import { renderPage, wantsJson } from '../respond.ts';
-import { excerpt } from './excerpt.ts';
 
 const views = join(import.meta.dirname, '../../views/guide');
 
