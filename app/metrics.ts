@@ -1,7 +1,9 @@
 import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
-import type { SessionBackend } from './session/backends.ts';
 import type { SessionEvent } from './session/sessions.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever a backend is asked
+type Ask = (...args: any[]) => Promise<unknown>;
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -22,7 +24,7 @@ export function createMetrics() {
   });
   const roundTrips = new Histogram({
     name: 'cloakroom_store_seconds',
-    help: 'Round trips to the session store. A refused write is one whose version was overtaken',
+    help: 'Round trips to the store. A refused write is one whose version was overtaken',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });
@@ -53,10 +55,13 @@ export function createMetrics() {
       );
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
-    backend: (backend: SessionBackend): SessionBackend => ({
-      get: (key) => timed('get', backend.get(key)),
-      compareAndSet: (...args) => timed('compare-and-set', backend.compareAndSet(...args)),
-      destroy: (key) => timed('destroy', backend.destroy(key)),
-    }),
+    /** The same backend, measured. */
+    timed: <B extends Record<string, Ask>>(backend: B): B =>
+      Object.fromEntries(
+        Object.entries(backend).map(([name, ask]) => [
+          name,
+          (...args: Parameters<Ask>) => timed(name, ask(...args)),
+        ]),
+      ) as B,
   };
 }

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { countItems } from './cart/cart.ts';
+import { currentCart } from './cart/current-cart.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
 
@@ -22,8 +23,9 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     path: req.path,
     requestId: res.locals.requestId,
     user: session?.user,
-    itemCount: session ? countItems(session.cart) : 0,
+    itemCount: session ? countItems(currentCart(req)) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
+    merged: session?.merged,
     lost: session && diagnose(req),
     ...content,
   });

@@ -1,9 +1,12 @@
 import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
 import type { accountHandlers } from './accounts/account-handlers.ts';
+import type { deviceHandlers } from './accounts/device-handlers.ts';
+import { requireUser } from './accounts/identify.ts';
 import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
 import type { healthHandlers } from './health-handlers.ts';
+import type { orderHandlers } from './orders/order-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
@@ -18,23 +21,46 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 type Handlers = {
   shop: ReturnType<typeof shopHandlers>;
   accounts: ReturnType<typeof accountHandlers>;
+  devices: ReturnType<typeof deviceHandlers>;
   cart: ReturnType<typeof cartHandlers>;
+  orders: ReturnType<typeof orderHandlers>;
   limits: ReturnType<typeof rateLimits>;
 };
 
 /** The sitemap. */
-export const shopRoutes = ({ shop, accounts, cart, limits }: Handlers): Route[] => [
+export const shopRoutes = ({
+  shop,
+  accounts,
+  devices,
+  cart,
+  orders,
+  limits,
+}: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
-  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepForm],
+  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepLogIn],
+  ['get', '/register', accounts.showRegister],
+  ['post', '/register', limits.register, accounts.register, accounts.keepRegister],
   ['get', '/logout', accounts.showLogOut],
   ['post', '/logout', accounts.logOut],
+
+  ['get', '/account', requireUser, devices.show],
+  ['get', '/account/password', requireUser, devices.showPassword],
+  ['post', '/account/password', requireUser, limits.password, devices.changePassword],
+  ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
+  ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
+  ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],
 
   ['get', '/cart', cart.show],
   ['post', '/cart/lines', limits.cartChanges, cart.add],
   ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
   ['post', '/cart/clear', limits.cartChanges, cart.clear],
+  ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
+
+  ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
+  ['get', '/orders', requireUser, orders.showAll],
+  ['get', '/orders/:id', requireUser, orders.show],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
+import { currentCart } from '../cart/current-cart.ts';
 import { takeFlash } from '../flash.ts';
 import { renderPage, wantsJson } from '../respond.ts';
 import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
@@ -19,14 +20,20 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
       });
     }
     const { expiresInSeconds } = describeSession(req);
-    const { views, user = null, cart } = req.session;
+    const { views, user = null } = req.session;
     const products = catalogue.products.map(({ sku, name, priceCents }) => ({
       sku,
       name,
       priceCents,
       currency: CURRENCY,
     }));
-    res.json({ views, expiresInSeconds, user, cart: { count: countItems(cart) }, products });
+    res.json({
+      views,
+      expiresInSeconds,
+      user,
+      cart: { count: countItems(currentCart(req)) },
+      products,
+    });
   };
 
   return { show };

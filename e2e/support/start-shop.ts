@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
-import { fixedAccounts } from '../../app/accounts/accounts.ts';
 import { type AppOptions, createApp } from '../../app/app.ts';
 import { createLog } from '../../app/log.ts';
 import type { SessionBackend } from '../../app/session/backends.ts';
+import { memoryDocuments } from '../../app/storage/documents.ts';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import { readConfig } from '../../config/environment.ts';
 import { type HttpClient, httpClient } from './http-client.ts';
@@ -44,7 +44,8 @@ export async function startShop(
     log: createLog('info', sink),
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
-    accounts: fixedAccounts(demoAccounts),
+    documents: memoryDocuments(),
+    demoAccounts,
     products: demoProducts,
     demoLogins: config.production ? [] : demoAccounts,
     ...options,
