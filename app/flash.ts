@@ -1,7 +1,7 @@
 import type { Request } from 'express';
-import { wantsJson } from './respond.ts';
 import { updateSession } from './session/session.ts';
 import type { SessionDraft } from './session/session-data.ts';
+import { wantsJson } from './wants-json.ts';
 
 // A flash is a sentence that a form leaves for the page it redirects to. Programs neither leave nor
 // take one: they read the outcome in the answer.

@@ -2,8 +2,7 @@ import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
 import type { SessionEvent } from './session/sessions.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever a backend is asked
-type Ask = (...args: any[]) => Promise<unknown>;
+type Ask = (...args: never[]) => Promise<unknown>;
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -60,7 +59,7 @@ export function createMetrics() {
       Object.fromEntries(
         Object.entries(backend).map(([name, ask]) => [
           name,
-          (...args: Parameters<Ask>) => timed(name, ask(...args)),
+          (...args: never[]) => timed(name, ask(...args)),
         ]),
       ) as B,
   };

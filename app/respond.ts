@@ -5,15 +5,6 @@ import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
 
 /**
- * Whether to answer with JSON: to whoever asks for it, and to whoever sends it without asking for a page. A
- * browser and a bare `curl` get the page.
- */
-export function wantsJson(req: Request): boolean {
-  if (req.accepts(['html', 'json']) === 'json') return true;
-  return Boolean(req.is('json')) && !req.get('Accept')?.includes('text/html');
-}
-
-/**
  * Renders a view inside the shop's frame: who is logged in, the ticket, the number of items. Views
  * see it all as `page`. Without a session (the store is down) the frame shows none.
  */

@@ -12,6 +12,6 @@ async function look() {
   }
   looking = false;
 }
-document.addEventListener('visibilitychange', look);
-addEventListener('focus', look);
-addEventListener('pageshow', (event) => event.persisted && look());
+document.addEventListener('visibilitychange', () => void look());
+addEventListener('focus', () => void look());
+addEventListener('pageshow', ({ persisted }) => void (persisted && look())); // back, from the history

@@ -1,24 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
-import { z } from 'zod';
 import type { Audit } from '../audit.ts';
 import type { Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
-import { invalidField, Refusal } from '../errors.ts';
+import { Refusal } from '../errors.ts';
 import { checkboxField, textField } from '../fields.ts';
 import { leaveFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { endSession, lastSeen, refuseUndeliverable, renewSession } from '../session/session.ts';
 import { emptySession } from '../session/session-data.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import {
   type Account,
   type Accounts,
+  identityOf,
   isLoggedIn,
   isShut,
   MOST_SESSIONS,
-  newAccount,
-  normalEmail,
   sanitizedUser,
   withoutSessions,
   withSession,
@@ -94,26 +92,20 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
 
   const register: RequestHandler = async (req, res) => {
     refuseUndeliverable(req);
-    const email = normalEmail(textField(req.body, 'email'));
-    const name = textField(req.body, 'name').trim();
+    const who = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
-    if (email.length > 254 || !EMAIL.test(email))
-      throw invalidField('email', 'must be an email address');
-    if (name === '' || name.length > 80 || /\p{C}/u.test(name))
-      throw invalidField('name', 'must have 1 to 80 characters');
-    requireGoodPassword('password', password, [name, email]);
+    requireGoodPassword('password', password, [who.name, who.email]);
 
     // Hashed whether or not the address is taken: the answer takes the same time.
     const passwordHash = await hashPassword(password, hashCost);
     const id = newSessionId();
-    const made = newAccount({ id: `acct_${randomUUID()}`, email, name, passwordHash });
-    const account = await accounts.create(
+    const account = await accounts.create({ ...who, passwordHash }, (made) =>
       withSession(made, sessionHandle(id), logInOf(req), new Map()),
     );
     if (!account)
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
-    await startUserSession(req, account, `Welcome, ${name}. Your account is made.`, { id });
+    await startUserSession(req, account, `Welcome, ${who.name}. Your account is made.`, { id });
     audit(req, 'registered', { account: account.id });
     if (wantsJson(req)) return res.status(201).json({ user: sanitizedUser(account) });
     res.redirect(303, next);
@@ -192,9 +184,6 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     ...{ showLogOut, logOut },
   };
 }
-
-/** As browsers check a field of type email. */
-const EMAIL = z.regexes.html5Email;
 
 const logInOf = (req: Request) => ({
   at: Date.now(),

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { invalidField } from '../errors.ts';
 import type { SessionUser } from '../session/session-data.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
@@ -55,15 +56,22 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
     return account?.demo && !demos.has(normal) ? undefined : account;
   }
 
-  /** @returns undefined when the address has an account already */
-  async function create(account: AccountData): Promise<Account | undefined> {
-    if (demos.has(account.email)) return undefined;
-    const kept = await stored.change(
-      keyOf(account.email),
-      undefined,
-      (there) => there ?? { ...account },
-    );
-    return kept.id === account.id ? kept : undefined;
+  /** By the key of its document, as the operator's commands find it. */
+  const byKey = (key: string): Promise<Account | undefined> => stored.read(key);
+
+  /**
+   * @param who made by `identityOf`
+   * @param edit what a new account has from the start
+   * @returns undefined when the address has an account already
+   */
+  async function create(
+    who: Omit<DemoAccount, 'id'>,
+    edit: (account: AccountData) => AccountData,
+  ): Promise<Account | undefined> {
+    if (demos.has(who.email)) return undefined;
+    const made = edit(newAccount({ id: `acct_${randomUUID()}`, ...who }));
+    const kept = await stored.change(keyOf(who.email), undefined, (there) => there ?? made);
+    return kept.id === made.id ? kept : undefined;
   }
 
   /**
@@ -73,22 +81,36 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
   const change = (account: Account, edit: (current: Account) => AccountData): Promise<Account> =>
     stored.change(keyOf(account.email), account, (current) => edit(current ?? account));
 
-  return { find, create, change };
+  return { find, byKey, create, change };
 }
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
 export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({ id, email, name });
 
-export const normalEmail = (email: string) => email.trim().toLowerCase();
+const normalEmail = (email: string) => email.trim().toLowerCase();
 
 const keyOf = (email: string) => createHash('sha256').update(email).digest('base64url');
 
-export const newAccount = (who: DemoAccount): AccountData => ({
+const newAccount = (who: DemoAccount): AccountData => ({
   ...who,
   passwordChanges: 0,
   sessions: {},
   logIns: [],
 });
+
+/**
+ * Who a new account is for.
+ * @throws Refusal 422 when the email address is none (by the rule that browsers have), or the name
+ *   is not 1 to 80 characters
+ */
+export function identityOf(email: string, name: string) {
+  const identity = { email: normalEmail(email), name: name.trim() };
+  if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
+    throw invalidField('email', 'must be an email address');
+  if (!/^[^\p{C}]{1,80}$/u.test(identity.name))
+    throw invalidField('name', 'must have 1 to 80 characters');
+  return identity;
+}
 
 /** Whether nobody can log in, whatever the password. */
 export const isShut = ({ disabled, passwordExpiresAt = Infinity }: Account) =>

@@ -3,11 +3,12 @@ import type { Audit } from '../audit.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
 import { leaveFlash, takenFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { lastSeen, renewSession, updateSession } from '../session/session.ts';
 import { draftOf } from '../session/session-data.ts';
 import { SessionGone } from '../session/session-errors.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import {
   type Account,
   type Accounts,
@@ -71,14 +72,14 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const passwordHash = await hashPassword(newPassword, hashCost);
     const id = newSessionId();
     const own = sessionHandle(req.sessionID);
-    await changeOwn(req, ({ passwordExpiresAt: _, ...current }) => {
+    await changeOwn(req, (current) => {
       const { [own]: session } = current.sessions;
       const changed = current.passwordChanges !== account.passwordChanges;
       if (!session || changed) throw new SessionGone();
       const passwordChanges = current.passwordChanges + 1;
       // All other sessions end here. This one goes on under a new id.
       const sessions = { [sessionHandle(id)]: session };
-      return { ...current, passwordHash, passwordChanges, sessions };
+      return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
     });
     await renewSession(
       req,

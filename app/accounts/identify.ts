@@ -2,10 +2,10 @@ import type { RequestHandler } from 'express';
 import type { AccountCart, Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
-import { wantsJson } from '../respond.ts';
 import { renewSession } from '../session/session.ts';
 import { emptySession } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import { type Account, type Accounts, isLoggedIn } from './accounts.ts';
 import { returnPath } from './return-path.ts';
 

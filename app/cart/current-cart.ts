@@ -1,9 +1,9 @@
 import type { Request } from 'express';
 import { leaveFlash } from '../flash.ts';
-import { wantsJson } from '../respond.ts';
 import { updateSession } from '../session/session.ts';
 import { SessionGone } from '../session/session-errors.ts';
 import { sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
 import { type Carts, merge } from './carts.ts';
 

@@ -2,9 +2,10 @@ import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
 import { currentCart } from '../cart/current-cart.ts';
 import { takeFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
 import { countView } from '../visits/views.ts';
+import { wantsJson } from '../wants-json.ts';
 import { type Catalogue, CURRENCY, formatCents } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {

@@ -7,7 +7,8 @@ import { type Catalogue, CURRENCY, formatCents } from '../catalogue/catalogue.ts
 import { Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
 import { takenFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
+import { wantsJson } from '../wants-json.ts';
 import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };
