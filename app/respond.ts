@@ -17,6 +17,7 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     itemCount: session ? countItems(currentCart(req)) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
     merged: session?.merged,
+    temporaryPassword: req.account?.passwordExpiresAt !== undefined,
     lost: session && diagnose(req),
     ...content,
   });

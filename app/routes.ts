@@ -47,7 +47,14 @@ export const shopRoutes = ({
 
   ['get', '/account', requireUser, devices.show],
   ['get', '/account/password', requireUser, devices.showPassword],
-  ['post', '/account/password', requireUser, limits.password, devices.changePassword],
+  [
+    'post',
+    '/account/password',
+    requireUser,
+    limits.password,
+    devices.changePassword,
+    accounts.keepPassword,
+  ],
   ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
   ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
   ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],

@@ -111,19 +111,14 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     res.redirect(303, next);
   };
 
-  /** A form that was refused, for whatever reason, is shown as it was, less the password. */
+  /** A form that was refused, for whatever reason, is shown as it was, less the passwords. */
   const keepForm =
-    (view: 'log-in' | 'register', title: string): ErrorRequestHandler =>
+    (view: string, title: string): ErrorRequestHandler =>
     (error: unknown, req, res, next) => {
-      const { next: wanted, email, name, keep } = req.body ?? {};
-      const content = {
-        title,
-        demoLogins,
-        next: returnPath(wanted),
-        email: typeof email === 'string' ? email : '',
-        name: typeof name === 'string' ? name : '',
-        keep: keep === 'on',
-      };
+      const text = (name: string): unknown =>
+        typeof req.body?.[name] === 'string' ? req.body[name] : '';
+      const fields = { email: text('email'), name: text('name'), keep: text('keep') };
+      const content = { title, demoLogins, next: returnPath(text('next')), ...fields };
       res.locals.errorPage = { view: `accounts/${view}`, content };
       next(error);
     };
@@ -181,6 +176,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
   return {
     ...{ showLogIn, logIn, keepLogIn: keepForm('log-in', 'Log in') },
     ...{ showRegister, register, keepRegister: keepForm('register', 'Register') },
+    keepPassword: keepForm('password', 'Change the password'),
     ...{ showLogOut, logOut },
   };
 }

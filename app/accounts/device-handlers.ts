@@ -57,8 +57,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
 
   const showPassword: RequestHandler = (req, res) => {
     if (wantsJson(req)) return res.json({ user: sanitizedUser(accountOf(req)) });
-    const temporary = accountOf(req).passwordExpiresAt !== undefined;
-    renderPage(req, res, 'accounts/password', { title: 'Change the password', temporary });
+    renderPage(req, res, 'accounts/password', { title: 'Change the password' });
   };
 
   const changePassword: RequestHandler = async (req, res) => {

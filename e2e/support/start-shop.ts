@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import bcrypt from 'bcrypt';
 import { type AppOptions, createApp } from '../../app/app.ts';
 import { createLog } from '../../app/log.ts';
 import type { SessionBackend } from '../../app/session/backends.ts';
@@ -10,6 +11,15 @@ import { listen } from './listen.ts';
 
 export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
 export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
+
+/** Passwords that cost next to nothing, for tests that log in often. */
+export const QUICK_PASSWORDS = {
+  hashCost: 4,
+  demoAccounts: demoAccounts.map((account) => ({
+    ...account,
+    passwordHash: bcrypt.hashSync(account.password, 4),
+  })),
+};
 
 export type Shop = {
   origin: string;
