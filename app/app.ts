@@ -4,9 +4,12 @@ import express, { type Express } from 'express';
 import type { Store as HitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { accountHandlers } from './accounts/account-handlers.ts';
-import type { Accounts } from './accounts/accounts.ts';
+import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
+import { deviceHandlers } from './accounts/device-handlers.ts';
+import { identify } from './accounts/identify.ts';
 import { createAudit, nameSessionInLog } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
+import { createCarts } from './cart/carts.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
@@ -18,6 +21,8 @@ import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
 import { sessionHandlers } from './inspector/session-handlers.ts';
 import { createMetrics } from './metrics.ts';
+import { orderHandlers } from './orders/order-handlers.ts';
+import { createOrders } from './orders/orders.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, shopRoutes } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
@@ -26,6 +31,8 @@ import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
 import type { SessionEvent } from './session/sessions.ts';
+import { createDocuments, type DocumentBackend } from './storage/documents.ts';
+import { type RoundTrip, timed } from './storage/timed.ts';
 
 export type AppOptions = {
   production: boolean;
@@ -38,10 +45,14 @@ export type AppOptions = {
   /** Where rate limits are counted that hold over all processes; absent: in this one. */
   sharedHits?: (name: string) => HitStore;
   floodLimits?: FloodLimits;
-  accounts: Accounts;
-  products: readonly Product[];
+  /** Where accounts, carts and orders are kept. */
+  documents: DocumentBackend;
+  demoAccounts: readonly DemoAccount[];
   /** Shown on the log-in page. */
   demoLogins: readonly { email: string; password: string }[];
+  /** What a password's bcrypt costs; absent: 12. */
+  hashCost?: number;
+  products: readonly Product[];
   /** Shows at the foot of each page what the request did to the session. */
   toolbar?: boolean;
   /** Opens the race lab. A visitor may let the store go away for so long, for himself alone; 0: not. */
@@ -52,8 +63,7 @@ const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log, session, checkStore, accounts, products, demoLogins } = options;
-  const catalogue = createCatalogue(products);
+  const { production, log, session, checkStore, demoLogins, hashCost = 12 } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -73,6 +83,16 @@ export function createApp(options: AppOptions): Express {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
+  const recorder = createRecorder(options);
+  const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
+    metrics.roundTrip(trip);
+    recorder.onTrip({ of, ...trip });
+  };
+  const documents = createDocuments(timed(options.documents, onTrip('document')));
+  const accounts = createAccounts(documents, options.demoAccounts);
+  const carts = createCarts(documents);
+  const orders = createOrders(documents);
+  const catalogue = createCatalogue(options.products);
   app.use(requestLog({ log, metrics, secret }));
   app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
@@ -86,7 +106,6 @@ export function createApp(options: AppOptions): Express {
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
-  const recorder = createRecorder(options);
   const outages = pretendOutages(session.backend);
   app.locals.lab = options.lab !== undefined;
   const onEvent = (event: SessionEvent) => {
@@ -103,16 +122,19 @@ export function createApp(options: AppOptions): Express {
     refuseCrossSite,
     bodyParsers,
     recorder.middleware,
-    sessionMiddleware({ ...session, backend: outages.backend, onEvent }),
+    sessionMiddleware({ ...session, backend: timed(outages.backend, onTrip('session')), onEvent }),
     warnOfLostCookie(log),
     nameSessionInLog(secret),
+    identify({ accounts, carts }),
   );
   mount(
     app,
     shopRoutes({
       shop: shopHandlers({ catalogue }),
-      accounts: accountHandlers({ accounts, demoLogins, audit }),
-      cart: cartHandlers({ catalogue }),
+      accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
+      devices: deviceHandlers({ accounts, hashCost, audit }),
+      cart: cartHandlers({ carts, catalogue }),
+      orders: orderHandlers({ orders, carts, catalogue }),
       session: sessionHandlers({ session, recorder }),
       guide: guideHandlers(),
       lab: options.lab && labHandlers({ ...options.lab, outages }),

@@ -70,7 +70,7 @@ it('counts requests, sessions, conflicts and round trips for Prometheus', async 
       'cloakroom_session_events_total{event="created"} 1',
       'cloakroom_session_events_total{event="renewed"} 1',
       'cloakroom_session_events_total{event="ended"} 1',
-      'cloakroom_store_seconds_count{operation="compare-and-set",outcome="ok"}',
+      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="ok"}',
     ].every((line) => text.includes(line));
   };
   await until(counted, 'counted');

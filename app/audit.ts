@@ -2,7 +2,15 @@ import { createHmac } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 
-type SecurityEvent = 'log-in' | 'log-in-failed' | 'log-out' | 'refused' | 'limited';
+type SecurityEvent =
+  | 'log-in'
+  | 'log-in-failed'
+  | 'log-out'
+  | 'registered'
+  | 'password-changed'
+  | 'sessions-ended'
+  | 'refused'
+  | 'limited';
 export type Audit = (req: Request, event: SecurityEvent, details?: object) => void;
 
 /** Logs what matters for security, a line each, tied to its request's line by the request id. */

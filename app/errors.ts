@@ -1,13 +1,14 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from './audit.ts';
-import { renderPage, wantsJson } from './respond.ts';
+import { renderPage } from './respond.ts';
 import {
   CookieUndeliverable,
   SessionBusy,
   SessionGone,
   StoreUnavailable,
 } from './session/session-errors.ts';
+import { wantsJson } from './wants-json.ts';
 
 /**
  * A failure that is expected: a status and words that a visitor may read. It is thrown, for that is

@@ -34,3 +34,11 @@ export function wholeNumberField(
     throw invalidField(name, `must be a whole number from ${min} to ${max}`);
   return number;
 }
+
+/** A box that may be ticked, as a form sends it ("on", or nothing) or as JSON does. */
+export function checkboxField(body: unknown, name: string): boolean {
+  const value = field(body, name, false);
+  if (typeof value === 'boolean') return value;
+  if (value !== 'on') throw invalidField(name, 'must be true or false');
+  return true;
+}

@@ -1,12 +1,19 @@
 import type { Request } from 'express';
-import { wantsJson } from './respond.ts';
+import { updateSession } from './session/session.ts';
 import type { SessionDraft } from './session/session-data.ts';
+import { wantsJson } from './wants-json.ts';
 
 // A flash is a sentence that a form leaves for the page it redirects to. Programs neither leave nor
 // take one: they read the outcome in the answer.
 
 export function leaveFlash(req: Request, draft: SessionDraft, sentence: string): void {
   if (!wantsJson(req)) draft.flash = sentence;
+}
+
+/** Takes it for a page that changes nothing else: a write, so it is done only if there is one. */
+export async function takenFlash(req: Request): Promise<string | undefined> {
+  if (!req.session.flash || req.method === 'HEAD') return undefined;
+  return updateSession(req, (draft) => takeFlash(req, draft));
 }
 
 /** @returns the sentence, once */

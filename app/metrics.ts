@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
 import type { SessionEvent } from './session/sessions.ts';
+import type { RoundTrip } from './storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -21,7 +22,7 @@ export function createMetrics() {
   });
   const roundTrips = new Histogram({
     name: 'cloakroom_store_seconds',
-    help: 'Round trips to the session store. A refused write is one whose version was overtaken',
+    help: 'Round trips to the store. A refused write is one whose version was overtaken',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });
@@ -39,10 +40,8 @@ export function createMetrics() {
         seconds,
       );
     },
-    session: (event: SessionEvent) => {
-      if (event.type !== 'round-trip') return sessions.inc({ event: event.type });
-      const { operation, outcome, ms } = event;
-      roundTrips.observe({ operation, outcome }, ms / 1000);
-    },
+    session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
+    roundTrip: ({ operation, outcome, ms }: RoundTrip) =>
+      roundTrips.observe({ operation, outcome }, ms / 1000),
   };
 }

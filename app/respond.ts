@@ -1,16 +1,8 @@
 import type { Request, Response } from 'express';
 import { countItems } from './cart/cart.ts';
+import { currentCart } from './cart/current-cart.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
-
-/**
- * Whether to answer with JSON: to whoever asks for it, and to whoever sends it without asking for a page. A
- * browser and a bare `curl` get the page.
- */
-export function wantsJson(req: Request): boolean {
-  if (req.accepts(['html', 'json']) === 'json') return true;
-  return Boolean(req.is('json')) && !req.get('Accept')?.includes('text/html');
-}
 
 /**
  * Renders a view inside the shop's frame: who is logged in, the ticket, the number of items. Views
@@ -22,8 +14,10 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     path: req.path,
     requestId: res.locals.requestId,
     user: session?.user,
-    itemCount: session ? countItems(session.cart) : 0,
+    itemCount: session ? countItems(currentCart(req)) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
+    merged: session?.merged,
+    temporaryPassword: req.account?.passwordExpiresAt !== undefined,
     lost: session && diagnose(req),
     ...content,
   });

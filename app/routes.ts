@@ -1,5 +1,7 @@
 import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
 import type { accountHandlers } from './accounts/account-handlers.ts';
+import type { deviceHandlers } from './accounts/device-handlers.ts';
+import { requireUser } from './accounts/identify.ts';
 import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
@@ -7,6 +9,7 @@ import type { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './health-handlers.ts';
 import type { labHandlers } from './inspector/lab-handlers.ts';
 import type { sessionHandlers } from './inspector/session-handlers.ts';
+import type { orderHandlers } from './orders/order-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
@@ -21,7 +24,9 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 type Handlers = {
   shop: ReturnType<typeof shopHandlers>;
   accounts: ReturnType<typeof accountHandlers>;
+  devices: ReturnType<typeof deviceHandlers>;
   cart: ReturnType<typeof cartHandlers>;
+  orders: ReturnType<typeof orderHandlers>;
   session: ReturnType<typeof sessionHandlers>;
   guide: ReturnType<typeof guideHandlers>;
   lab: ReturnType<typeof labHandlers> | undefined;
@@ -32,7 +37,9 @@ type Handlers = {
 export const shopRoutes = ({
   shop,
   accounts,
+  devices,
   cart,
+  orders,
   session,
   guide,
   lab,
@@ -41,14 +48,35 @@ export const shopRoutes = ({
   ['get', '/', limits.newSessions, shop.show],
 
   ['get', '/login', accounts.showLogIn],
-  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepForm],
+  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepLogIn],
+  ['get', '/register', accounts.showRegister],
+  ['post', '/register', limits.register, accounts.register, accounts.keepRegister],
   ['get', '/logout', accounts.showLogOut],
   ['post', '/logout', accounts.logOut],
+
+  ['get', '/account', requireUser, devices.show],
+  ['get', '/account/password', requireUser, devices.showPassword],
+  [
+    'post',
+    '/account/password',
+    requireUser,
+    limits.password,
+    devices.changePassword,
+    accounts.keepPassword,
+  ],
+  ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
+  ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
+  ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],
 
   ['get', '/cart', cart.show],
   ['post', '/cart/lines', limits.cartChanges, cart.add],
   ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
   ['post', '/cart/clear', limits.cartChanges, cart.clear],
+  ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
+
+  ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
+  ['get', '/orders', requireUser, orders.showAll],
+  ['get', '/orders/:id', requireUser, orders.show],
 
   ['get', '/session', session.show],
   ['get', '/guide', guide.index],

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../config/demo-data.ts';
 import type { Config } from '../config/environment.ts';
-import { fixedAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { drainable } from './drain.ts';
 import { memoryBackend, redisBackend } from './session/backends.ts';
+import { memoryDocuments, redisDocuments } from './storage/documents.ts';
 import { hitsInRedis } from './storage/hits-in-redis.ts';
 import { connectRedis, whenConnected } from './storage/redis-client.ts';
 
@@ -17,8 +17,6 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   const redis =
     config.store === 'redis' ? connectRedis(config.redisUrl, redisErrors(log)) : undefined;
   const demo = config.demoAccounts ? demoAccounts : [];
-
-  if (demo.length === 0) log.warn('There are no accounts: nobody can log in (DEMO_ACCOUNTS=on)');
   for (const warning of config.warnings) log.warn(warning);
 
   const app = createApp({
@@ -34,7 +32,8 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     },
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
-    accounts: fixedAccounts(demo),
+    documents: redis ? redisDocuments(redis) : memoryDocuments(),
+    demoAccounts: demo,
     products: demoProducts,
     // Passwords are shown where they are no secret: on the developer's own machine.
     demoLogins: config.production ? [] : demo,

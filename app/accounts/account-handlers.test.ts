@@ -12,7 +12,7 @@ onEachStore('logging in and out', (store) => {
   let shop: Shop;
   let visitor: HttpClient;
   before(async () => {
-    shop = await startShop(store.backend);
+    shop = await startShop(store.backend, { documents: store.documents });
   });
   after(() => shop.close());
   beforeEach(() => {

@@ -1,22 +1,40 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Audit } from '../audit.ts';
+import type { Carts } from '../cart/carts.ts';
+import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
-import { textField } from '../fields.ts';
+import { checkboxField, textField } from '../fields.ts';
 import { leaveFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
-import { endSession, refuseUndeliverable, renewSession } from '../session/session.ts';
-import { emptySession, type SessionUser } from '../session/session-data.ts';
-import { type Accounts, sanitizedUser } from './accounts.ts';
-import { verifyPassword } from './passwords.ts';
+import { renderPage } from '../respond.ts';
+import { endSession, lastSeen, refuseUndeliverable, renewSession } from '../session/session.ts';
+import { emptySession } from '../session/session-data.ts';
+import { newSessionId, sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
+import {
+  type Account,
+  type Accounts,
+  identityOf,
+  isLoggedIn,
+  isShut,
+  MOST_SESSIONS,
+  sanitizedUser,
+  withoutSessions,
+  withSession,
+} from './accounts.ts';
+import { deviceOf } from './device.ts';
+import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
 
 type Options = {
   accounts: Accounts;
+  carts: Carts;
+  /** What bcrypt costs: 12, but for tests. */
+  hashCost: number;
   demoLogins: readonly { email: string; password: string }[];
   audit: Audit;
 };
 
-export function accountHandlers({ accounts, demoLogins, audit }: Options) {
+export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
   const showLogIn: RequestHandler = (req, res) => {
     if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
     const next = returnPath(req.query.next);
@@ -28,34 +46,82 @@ export function accountHandlers({ accounts, demoLogins, audit }: Options) {
     const email = textField(req.body, 'email');
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
+    const persistent = checkboxField(req.body, 'keep');
 
-    const account = await accounts.findByEmail(email);
-    const proved = await verifyPassword(password, account?.passwordHash);
-    if (!account || !proved) {
-      // One answer for every cause: whether an account exists is nobody's business.
-      audit(req, 'log-in-failed', { account: account?.id });
-      throw new Refusal(403, 'Permission denied!');
-    }
+    const found = await accounts.find(email);
+    // One answer for every cause: whether an account exists is nobody's business.
+    const deny = () => {
+      audit(req, 'log-in-failed', { account: found?.id });
+      return new Refusal(403, 'Permission denied!');
+    };
+    const proved = await verifyPassword(password, found?.passwordHash);
+    if (!found || !proved || isShut(found)) throw deny();
 
-    const user = sanitizedUser(account);
-    await startUserSession(req, user);
-    audit(req, 'log-in', { account: user.id });
-    if (wantsJson(req)) return res.json({ user });
+    // The account is asked first and the session made then: so a log-in that is overtaken by a change
+    // of the password, or by the account's end, leaves nothing behind.
+    const id = newSessionId();
+    const seen = await lastSeen(req, Object.keys(found.sessions));
+    const passwordHash = await upToDate(found.passwordHash, password, hashCost);
+    let full = false;
+    const account = await accounts.change(found, (current) => {
+      if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
+      const others = withoutSessions(current, [sessionHandle(req.sessionID)]);
+      const admitted = withSession(others, sessionHandle(id), logInOf(req), seen);
+      full = Object.keys(others.sessions).some(
+        (handle) => seen.has(handle) && !isLoggedIn(admitted, handle),
+      );
+      return { ...admitted, passwordHash };
+    });
+    const pushedOut = full
+      ? ` You were logged in ${MOST_SESSIONS} times: the session idle longest was ended.`
+      : '';
+    await startUserSession(req, account, `Welcome, ${account.name}.${pushedOut}`, {
+      id,
+      persistent,
+    });
+    audit(req, 'log-in', { account: account.id });
+    if (wantsJson(req)) return res.json({ user: sanitizedUser(account) });
     res.redirect(303, next);
   };
 
-  /** A log-in that was refused, for whatever reason, leaves the form as it was, less the password. */
-  const keepForm: ErrorRequestHandler = (error: unknown, req, res, next) => {
-    const { next: wanted, email } = req.body ?? {};
-    const content = {
-      title: 'Log in',
-      demoLogins,
-      next: returnPath(wanted),
-      email: typeof email === 'string' ? email : '',
-    };
-    res.locals.errorPage = { view: 'accounts/log-in', content };
-    next(error);
+  const showRegister: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
+    const next = returnPath(req.query.next);
+    renderPage(req, res, 'accounts/register', { title: 'Register', next });
   };
+
+  const register: RequestHandler = async (req, res) => {
+    refuseUndeliverable(req);
+    const who = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
+    const password = textField(req.body, 'password');
+    const next = returnPath(textField(req.body, 'next'));
+    requireGoodPassword('password', password, [who.name, who.email]);
+
+    // Hashed whether or not the address is taken: the answer takes the same time.
+    const passwordHash = await hashPassword(password, hashCost);
+    const id = newSessionId();
+    const account = await accounts.create({ ...who, passwordHash }, (made) =>
+      withSession(made, sessionHandle(id), logInOf(req), new Map()),
+    );
+    if (!account)
+      throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
+    await startUserSession(req, account, `Welcome, ${who.name}. Your account is made.`, { id });
+    audit(req, 'registered', { account: account.id });
+    if (wantsJson(req)) return res.status(201).json({ user: sanitizedUser(account) });
+    res.redirect(303, next);
+  };
+
+  /** A form that was refused, for whatever reason, is shown as it was, less the passwords. */
+  const keepForm =
+    (view: string, title: string): ErrorRequestHandler =>
+    (error: unknown, req, res, next) => {
+      const text = (name: string): unknown =>
+        typeof req.body?.[name] === 'string' ? req.body[name] : '';
+      const fields = { email: text('email'), name: text('name'), keep: text('keep') };
+      const content = { title, demoLogins, next: returnPath(text('next')), ...fields };
+      res.locals.errorPage = { view: `accounts/${view}`, content };
+      next(error);
+    };
 
   const showLogOut: RequestHandler = (req, res) => {
     if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
@@ -63,10 +129,12 @@ export function accountHandlers({ accounts, demoLogins, audit }: Options) {
   };
 
   const logOut: RequestHandler = async (req, res) => {
-    const account = req.session.user?.id;
+    const { account } = req;
     try {
+      const handle = sessionHandle(req.sessionID);
+      if (account) await accounts.change(account, (current) => withoutSessions(current, [handle]));
       await endSession(req, res);
-      audit(req, 'log-out', { account });
+      audit(req, 'log-out', { account: account?.id });
     } catch (cause) {
       // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
       throw new Refusal(500, 'Could not log out.', {}, { cause });
@@ -75,22 +143,46 @@ export function accountHandlers({ accounts, demoLogins, audit }: Options) {
     res.redirect(303, '/');
   };
 
-  return { showLogIn, logIn, keepForm, showLogOut, logOut };
+  /**
+   * What survives log-in: the cart, which goes to the account, and the views, under a new id (session
+   * fixation). Nothing survives from another user's session.
+   */
+  async function startUserSession(
+    req: Request,
+    account: Account,
+    greeting: string,
+    renewal: { id: string; persistent?: boolean },
+  ): Promise<void> {
+    const user = sanitizedUser(account);
+    // The second click on "Log in" finds the guest's session ended by the first. Its cart, as this
+    // request saw it, comes along all the same; that of a user who logged out meanwhile does not.
+    const guest = req.session.user ? undefined : req.session;
+    await renewSession(
+      req,
+      (old = guest) => {
+        const theirs = old && (!old.user || old.user.id === user.id);
+        const { views, cart } = theirs ? old : emptySession();
+        const draft = { user, authenticatedAt: Date.now(), views, cart };
+        leaveFlash(req, draft, greeting);
+        return draft;
+      },
+      { persistent: false, ...renewal },
+    );
+    req.account = account;
+    req.accountCart = await carts.read(account.id);
+    await adoptGuestCart(req, carts);
+  }
+
+  return {
+    ...{ showLogIn, logIn, keepLogIn: keepForm('log-in', 'Log in') },
+    ...{ showRegister, register, keepRegister: keepForm('register', 'Register') },
+    keepPassword: keepForm('password', 'Change the password'),
+    ...{ showLogOut, logOut },
+  };
 }
 
-/**
- * What survives log-in: the cart and the views, under a new id (session fixation). Nothing survives
- * from another user's session, whose cart is nobody else's.
- */
-function startUserSession(req: Request, user: SessionUser): Promise<void> {
-  // The second click on "Log in" finds the guest's session ended by the first. Its cart, as this
-  // request saw it, comes along all the same; that of a user who logged out meanwhile does not.
-  const guest = req.session.user ? undefined : req.session;
-  return renewSession(req, (old = guest) => {
-    const theirs = old && (!old.user || old.user.id === user.id);
-    const { views, cart } = theirs ? old : emptySession();
-    const draft = { user, authenticatedAt: Date.now(), views, cart };
-    leaveFlash(req, draft, `Welcome, ${user.name}.`);
-    return draft;
-  });
-}
+const logInOf = (req: Request) => ({
+  at: Date.now(),
+  device: deviceOf(req),
+  address: req.ip ?? 'unknown',
+});

@@ -1,19 +1,156 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { invalidField } from '../errors.ts';
 import type { SessionUser } from '../session/session-data.ts';
+import type { Document, Documents } from '../storage/documents.ts';
 
-export type Account = {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string;
-  readonly passwordHash: string;
+const shape = {
+  id: z.string(),
+  email: z.string(),
+  name: z.string(),
+  passwordHash: z.string(),
+  /** Tells a changed password from one that was only hashed anew. */
+  passwordChanges: z.int(),
+  /** Set for a password that the operator made: it must be changed before, in ms since 1970. */
+  passwordExpiresAt: z.number().optional(),
+  /** The authority over who is logged in: handle of the session -> since when, on what. */
+  sessions: z.record(z.string(), z.object({ since: z.number(), device: z.string() })),
+  /** The last two log-ins, so that a page can tell of the one that is not its own. */
+  logIns: z.array(z.object({ at: z.number(), device: z.string(), address: z.string() })),
+  disabled: z.boolean().optional(),
+  /** One of the demo's, whose password is public. */
+  demo: z.boolean().optional(),
 };
 
-export type Accounts = { findByEmail(email: string): Promise<Account | undefined> };
+type AccountData = z.infer<z.ZodObject<typeof shape>>;
+export type Account = Document<AccountData>;
+export type LogIn = { at: number; device: string; address: string };
+export type DemoAccount = Pick<AccountData, 'id' | 'email' | 'name' | 'passwordHash'>;
 
-/** Accounts from a fixed list, as the demo has them. */
-export function fixedAccounts(accounts: readonly Account[]): Accounts {
-  const byEmail = new Map(accounts.map((account) => [account.email, account]));
-  return { findByEmail: async (email) => byEmail.get(email.trim().toLowerCase()) };
+/** At most so many sessions of one account at a time. */
+export const MOST_SESSIONS = 10;
+
+/** A log-in under way may not have stored its session yet: within this time it is not missed. */
+const SETTLING_MS = 60_000;
+
+export type Accounts = ReturnType<typeof createAccounts>;
+
+/**
+ * Accounts, one document each, kept under the hash of the email address: so an address has one
+ * account, and there is no index that could disagree.
+ * @param demo accounts that are there without being stored, until they are first changed. Those of an
+ *   earlier start are shut when this one has none: their passwords are public.
+ */
+export function createAccounts(documents: Documents, demo: readonly DemoAccount[] = []) {
+  const stored = documents('account', shape);
+  const demos = new Map(
+    demo.map(({ id, email, name, passwordHash }): [string, Account] => [
+      email,
+      { ...newAccount({ id, email, name, passwordHash }), demo: true, version: 0 },
+    ]),
+  );
+
+  async function find(email: string): Promise<Account | undefined> {
+    const normal = normalEmail(email);
+    const account = (await stored.read(keyOf(normal))) ?? demos.get(normal);
+    return account?.demo && !demos.has(normal) ? undefined : account;
+  }
+
+  /** By the key of its document, as the operator's commands find it. */
+  const byKey = (key: string): Promise<Account | undefined> => stored.read(key);
+
+  /**
+   * @param who made by `identityOf`
+   * @param edit what a new account has from the start
+   * @returns undefined when the address has an account already
+   */
+  async function create(
+    who: Omit<DemoAccount, 'id'>,
+    edit: (account: AccountData) => AccountData,
+  ): Promise<Account | undefined> {
+    if (demos.has(who.email)) return undefined;
+    const made = edit(newAccount({ id: `acct_${randomUUID()}`, ...who }));
+    const kept = await stored.change(keyOf(who.email), undefined, (there) => there ?? made);
+    return kept.id === made.id ? kept : undefined;
+  }
+
+  /**
+   * @param account as it was read, however stale
+   * @param edit as in `Documents`: its very argument back changes nothing
+   */
+  const change = (account: Account, edit: (current: Account) => AccountData): Promise<Account> =>
+    stored.change(keyOf(account.email), account, (current) => edit(current ?? account));
+
+  return { find, byKey, create, change };
 }
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
 export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({ id, email, name });
+
+const normalEmail = (email: string) => email.trim().toLowerCase();
+
+const keyOf = (email: string) => createHash('sha256').update(email).digest('base64url');
+
+const newAccount = (who: DemoAccount): AccountData => ({
+  ...who,
+  passwordChanges: 0,
+  sessions: {},
+  logIns: [],
+});
+
+/**
+ * Who a new account is for.
+ * @throws Refusal 422 when the email address is none (by the rule that browsers have), or the name
+ *   is not 1 to 80 characters
+ */
+export function identityOf(email: string, name: string) {
+  const identity = { email: normalEmail(email), name: name.trim() };
+  if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
+    throw invalidField('email', 'must be an email address');
+  if (!/^[^\p{C}]{1,80}$/u.test(identity.name))
+    throw invalidField('name', 'must have 1 to 80 characters');
+  return identity;
+}
+
+/** Whether nobody can log in, whatever the password. */
+export const isShut = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
+  disabled === true || passwordExpiresAt < Date.now();
+
+/** Whether the session with this handle is logged in. */
+export const isLoggedIn = (account: Account, handle: string) =>
+  !account.disabled && Object.hasOwn(account.sessions, handle);
+
+/**
+ * The account with one more session. Where there are ten, the one idle longest makes room.
+ * @param lastSeen when its sessions were last used; one that is missing is over
+ */
+export function withSession<A extends AccountData>(
+  account: A,
+  handle: string,
+  { at, device, address }: LogIn,
+  lastSeen: ReadonlyMap<string, number>,
+): A {
+  const usedAt = (name: string, since: number) =>
+    lastSeen.get(name) ?? (at - since < SETTLING_MS ? since : 0);
+  const others = Object.entries(account.sessions)
+    .map(([name, session]) => ({ name, session, used: usedAt(name, session.since) }))
+    .filter(({ used }) => used > 0)
+    .toSorted((a, b) => b.used - a.used)
+    .slice(0, MOST_SESSIONS - 1);
+  const sessions = Object.fromEntries(others.map(({ name, session }) => [name, session]));
+  return {
+    ...account,
+    sessions: { ...sessions, [handle]: { since: at, device } },
+    logIns: [...account.logIns.slice(-1), { at, device, address }],
+  };
+}
+
+export const withoutSessions = <A extends AccountData>(
+  account: A,
+  ended: readonly string[],
+): A => ({
+  ...account,
+  sessions: Object.fromEntries(
+    Object.entries(account.sessions).filter(([handle]) => !ended.includes(handle)),
+  ),
+});

@@ -10,7 +10,7 @@ onEachStore('the cart', (store) => {
   let shop: Shop;
   let visitor: HttpClient;
   before(async () => {
-    shop = await startShop(store.backend);
+    shop = await startShop(store.backend, { documents: store.documents });
   });
   after(() => shop.close());
   beforeEach(() => {

@@ -1,24 +1,23 @@
 import type { Request, RequestHandler, Response } from 'express';
+import type { Account } from '../accounts/accounts.ts';
 import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
-import { leaveFlash, takeFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
-import { updateSession } from '../session/session.ts';
+import { takenFlash } from '../flash.ts';
+import { renderPage } from '../respond.ts';
+import { sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import { addLine, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
+import { type Carts, unmerge } from './carts.ts';
+import { changeCart, currentCart, tell } from './current-cart.ts';
 
-export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
+export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Catalogue }) {
   const show: RequestHandler = async (req, res) => {
-    if (wantsJson(req)) return res.json(priceCart(req.session.cart, catalogue));
-    const flash = await flashOf(req);
-    const cart = priceCart(req.session.cart, catalogue);
-    renderPage(req, res, 'cart/show', {
-      title: 'Your cart',
-      cart,
-      formatCents,
-      flash,
-      MAX_QUANTITY,
-    });
+    const cart = priceCart(currentCart(req), catalogue);
+    if (wantsJson(req)) return res.json(cart);
+    const flash = await takenFlash(req);
+    const content = { title: 'Your cart', cart, formatCents, flash, MAX_QUANTITY };
+    renderPage(req, res, 'cart/show', { ...content, orderId: req.accountCart?.orderId });
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -30,11 +29,10 @@ export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
       max: MAX_QUANTITY,
       ifAbsent: 1,
     });
-    await updateSession(req, (draft) => {
-      const cart = addLine(draft.cart, sku, quantity);
-      if (!cart) throw tooMany(name, quantityOf(draft.cart, sku));
-      draft.cart = cart;
-      leaveFlash(req, draft, `${name} added.`);
+    await changeCart(req, carts, `${name} added.`, (cart) => {
+      const more = addLine(cart, sku, quantity);
+      if (!more) throw tooMany(name, quantityOf(cart, sku));
+      return more;
     });
     answer(req, res);
   };
@@ -43,25 +41,30 @@ export function cartHandlers({ catalogue }: { catalogue: Catalogue }) {
     const product = catalogue.find(String(req.params.sku));
     if (!product) throw new Refusal(404, 'There is no product with this sku.');
     const quantity = wholeNumberField(req.body, 'quantity', { min: 0, max: MAX_QUANTITY });
-    await updateSession(req, (draft) => {
-      draft.cart = setLine(draft.cart, product.sku, quantity);
-      leaveFlash(req, draft, `${product.name} ${quantity === 0 ? 'removed' : `now ${quantity}`}.`);
-    });
+    const sentence = `${product.name} ${quantity === 0 ? 'removed' : `now ${quantity}`}.`;
+    await changeCart(req, carts, sentence, (cart) => setLine(cart, product.sku, quantity));
     answer(req, res);
   };
 
   const clear: RequestHandler = async (req, res) => {
-    await updateSession(req, (draft) => {
-      draft.cart = {};
-      leaveFlash(req, draft, 'Your cart is empty now.');
-    });
+    await changeCart(req, carts, 'Your cart is empty now.', () => ({}));
+    answer(req, res);
+  };
+
+  /** Takes back what log-in added to the account's cart. */
+  const undoMerge: RequestHandler = async (req, res) => {
+    const { id } = req.account as Account;
+    req.accountCart = await carts.change(id, req.accountCart, (cart) =>
+      unmerge(cart, sessionHandle(req.sessionID)),
+    );
+    await tell(req, 'What this device had added is taken out again.');
     answer(req, res);
   };
 
   const answer = (req: Request, res: Response) =>
-    wantsJson(req) ? res.json(priceCart(req.session.cart, catalogue)) : res.redirect(303, '/cart');
+    wantsJson(req) ? res.json(priceCart(currentCart(req), catalogue)) : res.redirect(303, '/cart');
 
-  return { show, add, set, clear };
+  return { show, add, set, clear, undoMerge };
 }
 
 const tooMany = (name: string, already: number) =>
@@ -69,9 +72,3 @@ const tooMany = (name: string, already: number) =>
     409,
     `A cart holds at most ${MAX_QUANTITY} of one product, and yours has ${already} of ${name}. Nothing was changed.`,
   );
-
-/** Taking the message is a write, so it is done only if there is one. */
-async function flashOf(req: Request): Promise<string | undefined> {
-  if (!req.session.flash || req.method === 'HEAD') return undefined;
-  return updateSession(req, (draft) => takeFlash(req, draft));
-}

@@ -17,6 +17,24 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
+/** @returns what of `added` there is room for, line by line */
+export function fitting(cart: Cart, added: Cart): Cart {
+  const fits = Object.entries(added).map(([sku, quantity]): [string, number] => [
+    sku,
+    Math.min(quantity, MAX_QUANTITY - quantityOf(cart, sku)),
+  ]);
+  return Object.fromEntries(fits.filter(([, quantity]) => quantity > 0));
+}
+
+/** @param sign 1 adds the lines, which must fit; -1 takes them away, as far as they are there */
+export function combine(cart: Cart, lines: Cart, sign: 1 | -1): Cart {
+  return Object.entries(lines).reduce(
+    (result, [sku, quantity]) =>
+      setLine(result, sku, Math.max(0, quantityOf(result, sku) + sign * quantity)),
+    cart,
+  );
+}
+
 export const quantityOf = (cart: Cart, sku: string) =>
   Object.hasOwn(cart, sku) ? (cart[sku] ?? 0) : 0;
 
@@ -27,14 +45,22 @@ export function priceCart(cart: Cart, catalogue: Catalogue) {
   const lines = Object.entries(cart).flatMap(([sku, quantity]) => {
     const product = catalogue.find(sku);
     if (!product) return [];
-    const { name, priceCents } = product;
-    const lineTotalCents = priceCents * quantity;
-    return [{ sku, name, unitPriceCents: priceCents, quantity, lineTotalCents }];
+    return [{ sku, name: product.name, unitPriceCents: product.priceCents, quantity }];
   });
+  return { ...totalsOf(lines), currency: CURRENCY };
+}
+
+type Line = { sku: string; name: string; unitPriceCents: number; quantity: number };
+
+/** Lines with their totals, which are never kept. */
+export function totalsOf(lines: readonly Line[]) {
+  const withTotals = lines.map((line) => ({
+    ...line,
+    lineTotalCents: line.unitPriceCents * line.quantity,
+  }));
   return {
-    lines,
-    count: lines.reduce((sum, line) => sum + line.quantity, 0),
-    totalCents: lines.reduce((sum, line) => sum + line.lineTotalCents, 0),
-    currency: CURRENCY,
+    lines: withTotals,
+    count: withTotals.reduce((sum, line) => sum + line.quantity, 0),
+    totalCents: withTotals.reduce((sum, line) => sum + line.lineTotalCents, 0),
   };
 }

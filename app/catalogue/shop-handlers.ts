@@ -1,9 +1,11 @@
 import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
+import { currentCart } from '../cart/current-cart.ts';
 import { takeFlash } from '../flash.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
 import { countView } from '../visits/views.ts';
+import { wantsJson } from '../wants-json.ts';
 import { type Catalogue, CURRENCY, formatCents } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
@@ -19,14 +21,20 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
       });
     }
     const { expiresInSeconds } = describeSession(req);
-    const { views, user = null, cart } = req.session;
+    const { views, user = null } = req.session;
     const products = catalogue.products.map(({ sku, name, priceCents }) => ({
       sku,
       name,
       priceCents,
       currency: CURRENCY,
     }));
-    res.json({ views, expiresInSeconds, user, cart: { count: countItems(cart) }, products });
+    res.json({
+      views,
+      expiresInSeconds,
+      user,
+      cart: { count: countItems(currentCart(req)) },
+      products,
+    });
   };
 
   return { show };

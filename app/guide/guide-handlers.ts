@@ -4,7 +4,8 @@ import type { RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
 import { colour } from '../inspector/colour.ts';
 import { excerpt } from '../inspector/excerpt.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
+import { wantsJson } from '../wants-json.ts';
 
 const views = join(import.meta.dirname, '../../views/guide');
 

@@ -1,8 +1,9 @@
 import type { RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { Refusal } from '../errors.ts';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
 import { colour } from './colour.ts';
 import { excerpt } from './excerpt.ts';
 import type { pretendOutages } from './pretend-outages.ts';

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Request, RequestHandler } from 'express';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionEvent } from '../session/sessions.ts';
+import type { RoundTrip } from '../storage/timed.ts';
 
 type Recording = {
   method: string;
@@ -27,11 +28,14 @@ export function createRecorder({ toolbar = false } = {}) {
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
 
-  /** Takes down what happens to a session, for the request on whose behalf it happens. */
-  const onEvent = (event: SessionEvent) => {
+  // Takes down what happens, for the request on whose behalf it happens.
+  const add = (step: Step) => {
     const steps = current.getStore()?.steps;
-    if (steps && steps.length < MOST_STEPS) steps.push(describe(event));
+    if (steps && steps.length < MOST_STEPS) steps.push(step);
   };
+  const onEvent = (event: SessionEvent) => add(describe(event));
+  const onTrip = (trip: RoundTrip & { of: 'session' | 'document' }) =>
+    add({ what: 'round-trip', ...trip });
 
   const middleware: RequestHandler = (req, res, next) => {
     const started = performance.now();
@@ -67,17 +71,17 @@ export function createRecorder({ toolbar = false } = {}) {
     return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
   };
 
-  return { onEvent, middleware, recall };
+  return { onEvent, onTrip, middleware, recall };
 }
 
 export type Recorder = ReturnType<typeof createRecorder>;
-type Step = ReturnType<typeof describe>;
+type Step = { what: string; [detail: string]: unknown };
 
 /**
  * An event as a page or a program may see it: of records the difference, of errors nothing. Made at
  * once, for a session holds on to its request.
  */
-function describe(event: SessionEvent) {
+function describe(event: SessionEvent): Step {
   if (event.type === 'committed' || event.type === 'renewed') {
     const { version } = event.to;
     const from = event.type === 'committed' ? event.from : {};

@@ -1,9 +1,10 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
-import { renderPage, wantsJson } from '../respond.ts';
+import { renderPage } from '../respond.ts';
 import { draftOf, recordOf } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionOptions } from '../session/session-middleware.ts';
+import { wantsJson } from '../wants-json.ts';
 import { colour } from './colour.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -43,8 +44,7 @@ export function sessionHandlers(options: { session: SessionOptions; recorder: Re
   }
 
   function coatOf(req: Request) {
-    const { version, createdAt, lastSeenAt } = req.session;
-    const document = recordOf(draftOf(req.session), { version, createdAt, lastSeenAt });
+    const document = recordOf(draftOf(req.session), req.session);
     const bytes = Buffer.byteLength(JSON.stringify(document));
     return { handle: sessionHandle(req.sessionID), bytes, document };
   }

@@ -39,24 +39,40 @@ export function rateLimits(
       ...options,
     });
 
-  /** Counts failures only, before the work: of a hundred at once, ten reach bcrypt. */
-  const logInFailures = (name: string, most: number, keyGenerator: (req: Request) => string) => {
+  /** Counted for all processes together. */
+  const shared = (name: string, options: Partial<Options>) => {
     const store = sharedHits(name);
-    return limit({
-      windowMs: 3 * MINUTE,
+    return limit({ windowMs: 3 * MINUTE, ...options, ...(store && { store }) });
+  };
+
+  /** Counts failures only, before the work: of a hundred at once, ten reach bcrypt. */
+  const logInFailures = (name: string, most: number, keyGenerator: (req: Request) => string) =>
+    shared(name, {
       limit: most,
       keyGenerator,
       skipSuccessfulRequests: true,
       requestWasSuccessful: (_req, res) => res.statusCode !== 403,
-      ...(store && { store }),
     });
-  };
+
+  const passwordFailures = [
+    logInFailures('address', 100, addressOf),
+    // With the address in the key, nobody is locked out of an account from elsewhere.
+    logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
+  ];
 
   return {
-    logIn: [
-      logInFailures('address', 100, addressOf),
-      // With the address in the key, nobody is locked out of an account from elsewhere.
-      logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
+    logIn: passwordFailures,
+    /** The password once more. */
+    password: passwordFailures,
+    /** Each costs a hash, and tells whether an address has an account. */
+    register: [
+      shared('register', { limit: 100, keyGenerator: addressOf }),
+      shared('taken', {
+        limit: 10,
+        keyGenerator: addressOf,
+        skipSuccessfulRequests: true,
+        requestWasSuccessful: (_req, res) => res.statusCode !== 409,
+      }),
     ],
     newSessions: limit({
       windowMs: MINUTE,
@@ -77,7 +93,8 @@ const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
 /** A hash, so that the counts tell nobody's email address. */
 function accountOf(req: Request): string {
-  const email: unknown = (req.body as Record<string, unknown> | undefined)?.email;
+  const email: unknown =
+    (req.body as Record<string, unknown> | undefined)?.email ?? req.account?.email;
   const name = typeof email === 'string' ? email.trim().toLowerCase() : '';
   return createHash('sha256').update(name).digest('base64url');
 }

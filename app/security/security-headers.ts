@@ -11,6 +11,7 @@ export const securityHeaders = ({ https }: { https: boolean }) =>
       useDefaults: false,
       directives: {
         'default-src': ["'none'"],
+        'connect-src': ["'self'"],
         'base-uri': ["'none'"],
         'form-action': ["'self'"],
         'frame-ancestors': ["'none'"],

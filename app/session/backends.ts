@@ -70,8 +70,9 @@ export function memoryBackend(store = new MemoryStore()): SessionBackend {
   };
 }
 
-// KEYS[1] the session; ARGV[1] the version that must be there, 0: none; ARGV[2] the new text, empty
-// to delete; ARGV[3] the time to live in milliseconds. One key, so it runs on a cluster unchanged.
+// KEYS[1] the key; ARGV[1] the version that must be there, 0: none; ARGV[2] the new text, empty to
+// delete; ARGV[3] the time to live in milliseconds, empty: without end. One key, so it runs on a
+// cluster unchanged.
 const COMPARE_AND_SET = `
   local text = redis.call('GET', KEYS[1])
   local version = 0
@@ -82,10 +83,30 @@ const COMPARE_AND_SET = `
   if version ~= tonumber(ARGV[1]) then return 0 end
   if ARGV[2] == '' then
     redis.call('DEL', KEYS[1])
+  elseif ARGV[3] == '' then
+    redis.call('SET', KEYS[1], ARGV[2])
   else
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
   end
   return 1`;
+
+/**
+ * Compare-and-set of a JSON text with a field `version`, in one command.
+ * @param version what must be stored; 0: nothing
+ * @param text what to store instead; empty: nothing
+ * @param ttlMs in milliseconds; undefined: for good
+ * @returns whether it was stored
+ */
+export async function compareAndSet(
+  client: RedisCommands,
+  key: string,
+  version: number,
+  text: string,
+  ttlMs?: number,
+): Promise<boolean> {
+  const args = [String(version), text, ttlMs === undefined ? '' : String(Math.ceil(ttlMs))];
+  return (await client.eval(COMPARE_AND_SET, { keys: [key], arguments: args })) === 1;
+}
 
 /** Sessions in Redis, under `sess:`, each gone from there by itself when it has expired. */
 export function redisBackend(client: RedisCommands): SessionBackend {
@@ -98,12 +119,14 @@ export function redisBackend(client: RedisCommands): SessionBackend {
   return {
     name: 'Redis',
     get: async (key) => ((await redis.get(key)) as SessionRecord | null | undefined) ?? undefined,
-    compareAndSet: async (key, version, next, ttlMs) => {
-      const text = next === null ? '' : JSON.stringify(next);
-      const args = [String(version), text, String(Math.ceil(ttlMs))];
-      const stored = await client.eval(COMPARE_AND_SET, { keys: [prefix + key], arguments: args });
-      return stored === 1;
-    },
+    compareAndSet: (key, version, next, ttlMs) =>
+      compareAndSet(
+        client,
+        prefix + key,
+        version,
+        next === null ? '' : JSON.stringify(next),
+        ttlMs,
+      ),
     destroy: async (key) => {
       await redis.destroy(key);
     },

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, it } from 'node:test';
 import express from 'express';
 import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
 import { type Listening, listen } from '../../e2e/support/listen.ts';
-import { onEachStore } from '../../e2e/support/stores.ts';
+import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
 import type { SessionBackend } from './backends.ts';
 import { endSession, renewSession, updateSession } from './session.ts';
 import { draftOf, recordOf } from './session-data.ts';
@@ -16,7 +16,6 @@ import { sessionMiddleware } from './session-middleware.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const ALL = ['memory', 'Redis', 'Redis Cluster', 'Redis Sentinel'] as const;
 
 const record = (version: number, views = 0) =>
   recordOf({ views, cart: {} }, { version, createdAt: Date.now(), lastSeenAt: Date.now() });
@@ -76,7 +75,7 @@ onEachStore(
       }
     });
   },
-  ALL,
+  ALL_STORES,
 );
 
 onEachStore(
@@ -448,5 +447,5 @@ onEachStore(
       assert.equal(await views(), 1);
     });
   },
-  ALL,
+  ALL_STORES,
 );

@@ -12,10 +12,12 @@ const sessionData = z.object({
   authenticatedAt: z.number().optional(),
   /** How often the shop was shown in this session. */
   views: z.int().nonnegative(),
-  /** sku -> quantity. */
+  /** A guest's cart, sku -> quantity. A user's is the account's: log-in moves this one there. */
   cart: z.record(z.string(), z.int().positive()).readonly(),
   /** A sentence for the next page, shown once. */
   flash: z.string().optional(),
+  /** What log-in added to the account's cart, said with an Undo until the cart is changed. */
+  merged: z.string().optional(),
 });
 
 /** What the session module itself keeps beside it. */
@@ -26,6 +28,8 @@ const sessionStamp = z.object({
   createdAt: z.number(),
   /** The idle clock starts here, in milliseconds since 1970. */
   lastSeenAt: z.number(),
+  /** The cookie outlives the browser: it ends with the absolute clock. */
+  persistent: z.boolean().optional(),
 });
 
 const sessionRecord = z.object({ ...sessionData.shape, ...sessionStamp.shape });
@@ -62,7 +66,7 @@ export const draftOf = (session: SessionRecord): SessionDraft => sessionData.par
  */
 export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecord => ({
   ...sessionData.parse(draft),
-  ...stamp,
+  ...sessionStamp.parse(stamp),
 });
 
 /**

@@ -1,5 +1,5 @@
 import { sign } from 'cookie-signature';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import expressSession from 'express-session';
 import { newSessionId } from './session-id.ts';
 import { type SessionCookie, SessionStore } from './session-store.ts';
@@ -61,8 +61,13 @@ export function sessionMiddleware({
   const signAnew: RequestHandler = (req, res, next) => {
     const value = `s:${sign(req.sessionID, newest)}`;
     if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
-      res.cookie(cookie.name, value, cookie.attributes);
+      res.cookie(cookie.name, value, { ...cookie.attributes, ...expiry(req) });
     next();
   };
   return secrets.length > 1 ? [session, freeze, signAnew] : [session, freeze];
+}
+
+function expiry({ session }: Request) {
+  const { expires } = session.cookie;
+  return expires && { expires };
 }

@@ -6,7 +6,7 @@ import type { Sessions } from './sessions.ts';
 
 export type SessionCookie = {
   name: string;
-  /** Without `expires` or `maxAge`: the cookie ends with the browser, the clocks are the store's. */
+  /** Without `expires`: that of a persistent session is computed, any other ends with the browser. */
   attributes: { path: '/'; httpOnly: true; secure: boolean; sameSite: 'lax' | 'strict' };
 };
 
@@ -61,6 +61,13 @@ export class SessionStore extends Store {
 
   /** The cookie's attributes are not stored: they are this deployment's, not the session's. */
   #withCookie(record: SessionRecord): SessionData {
-    return { ...record, cookie: { originalMaxAge: null, ...this.cookie.attributes } };
+    const { now, endsAt } = this.sessions;
+    const end = record.persistent ? endsAt(record) : undefined;
+    const cookie = {
+      originalMaxAge: end === undefined ? null : end - now(),
+      ...(end !== undefined && { expires: new Date(end) }),
+      ...this.cookie.attributes,
+    };
+    return { ...record, cookie };
   }
 }

@@ -3,7 +3,7 @@ import type { SessionDraft, SessionRecord } from './session-data.ts';
 import { CookieUndeliverable, SessionGone } from './session-errors.ts';
 import { sessionHandle } from './session-id.ts';
 import { SessionStore } from './session-store.ts';
-import { MOVED } from './sessions.ts';
+import { MOVED, type Renewal } from './sessions.ts';
 
 /**
  * The one way to change a session. When it returns, the change is stored; only then answer.
@@ -41,10 +41,11 @@ export async function updateSession<T>(
 export async function renewSession(
   req: Request,
   carry: (old: SessionRecord | undefined) => SessionDraft,
+  renewal?: Renewal,
 ): Promise<void> {
   const store = storeOf(req);
   refuseUndeliverable(req);
-  const { id, record } = await store.sessions.renew(req.sessionID, req.session, carry);
+  const { id, record } = await store.sessions.renew(req.sessionID, req.session, carry, renewal);
   req.sessionID = id;
   store.show(req, record);
 }
@@ -73,6 +74,18 @@ export function describeSession(req: Request) {
     number: sessionHandle(req.sessionID).slice(0, 4),
     expiresInSeconds: Math.floor(msLeft / 1000),
   };
+}
+
+/**
+ * When sessions were last used, by their handles, in milliseconds since 1970. Those that are over
+ * are left out.
+ */
+export async function lastSeen(req: Request, handles: string[]): Promise<Map<string, number>> {
+  const { sessions } = storeOf(req);
+  const times = await Promise.all(
+    handles.map(async (handle) => [handle, await sessions.lastSeen(handle)] as const),
+  );
+  return new Map(times.filter((entry): entry is [string, number] => entry[1] !== undefined));
 }
 
 /** Whether the browser will get the session cookie with the answer to this request. */

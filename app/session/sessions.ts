@@ -7,8 +7,9 @@ import {
   type SessionDraft,
   type SessionRecord,
 } from './session-data.ts';
-import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
+import { SessionBusy, SessionGone } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
+import { turns } from './turns.ts';
 
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
@@ -17,12 +18,8 @@ export type SessionEvent =
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
   /** to: what the session under the new id begins with. */
   | { type: 'renewed'; to: SessionRecord }
-  /** refused: compare-and-set found another version. */
-  | { type: 'round-trip'; operation: Operation; outcome: 'ok' | 'refused' | 'failed'; ms: number }
   /** touch-failed: the idle clock could not be restarted; the answer was complete by then. */
   | { type: 'store-down' | 'touch-failed'; error: unknown };
-
-type Operation = 'get' | 'compare-and-set' | 'destroy';
 
 export type SessionsOptions = {
   backend: SessionBackend;
@@ -40,6 +37,13 @@ export type SessionsOptions = {
 
 type Change = (draft: SessionDraft) => void;
 type Carry = (old: SessionRecord | undefined) => SessionDraft;
+
+export type Renewal = {
+  /** The new id, where it must be known beforehand: see `newSessionId`. */
+  id?: string;
+  /** Whether the cookie outlives the browser; if not said, as before. */
+  persistent?: boolean | undefined;
+};
 
 /**
  * The version of a session that got a new id a moment ago. Requests that the browser sent before it
@@ -62,30 +66,17 @@ export function createSessions(options: SessionsOptions) {
   );
   // Every failure of the backend is a StoreUnavailable, silence among them.
   const backend: SessionBackend = {
-    get: (key) => ask(timed('get', options.backend.get(key))),
-    compareAndSet: (...args) =>
-      ask(timed('compare-and-set', options.backend.compareAndSet(...args))),
-    destroy: (key) => ask(timed('destroy', options.backend.destroy(key))),
+    get: (key) => ask(options.backend.get(key)),
+    compareAndSet: (...args) => ask(options.backend.compareAndSet(...args)),
+    destroy: (key) => ask(options.backend.destroy(key)),
   };
-  async function timed<T>(operation: Operation, answer: Promise<T>): Promise<T> {
-    const started = performance.now();
-    const over = (outcome: 'ok' | 'refused' | 'failed') =>
-      tell({ type: 'round-trip', operation, outcome, ms: performance.now() - started });
-    try {
-      const value = await answer;
-      over(value === false ? 'refused' : 'ok');
-      return value;
-    } catch (error) {
-      over('failed');
-      throw error;
-    }
-  }
-  /** Per session, the change that is under way in this process: the next one waits for it. */
-  const lastInLine = new Map<string, Promise<SessionRecord>>();
+  const inTurn = turns<SessionRecord>();
 
   /** @returns when the session will end if it is not used again, in milliseconds since 1970 */
   const expiresAt = ({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>) =>
     Math.min(lastSeenAt + idleMs, createdAt + absoluteMs);
+  /** @returns when it will end however busy it is, in milliseconds since 1970 */
+  const endsAt = ({ createdAt }: SessionRecord) => createdAt + absoluteMs;
   const msLeft = (record: SessionRecord) => expiresAt(record) - now();
 
   /** The session of someone who has none, at version 0: stored when it is first changed. */
@@ -122,10 +113,11 @@ export function createSessions(options: SessionsOptions) {
    * restarted the clock, or there is no session any more. Nobody waits for it.
    */
   function touch(id: string, seen: SessionRecord): void {
-    const { version, createdAt } = seen;
-    const record = recordOf(draftOf(seen), { version, createdAt, lastSeenAt: now() });
+    const { version } = seen;
+    if (version <= 0) return;
+    const record = recordOf(draftOf(seen), { ...seen, lastSeenAt: now() });
     const left = msLeft(record);
-    if (version <= 0 || left <= 0) return;
+    if (left <= 0) return;
     backend
       .compareAndSet(sessionHandle(id), version, record, left)
       .then((kept) => kept && tell({ type: 'touched' }))
@@ -144,22 +136,9 @@ export function createSessions(options: SessionsOptions) {
   function update(id: string, seen: SessionRecord, change: Change): Promise<SessionRecord> {
     if (seen.version === MOVED) return Promise.reject(new SessionGone());
     const key = sessionHandle(id);
-    // One at a time within a process, each starting from what the one before it stored. The promise
-    // of compare-and-set does not need it; it saves the store the conflicts.
-    const before = lastInLine.get(key);
-    const turn = (async () => {
-      const stored = await before?.catch((error: unknown) => {
-        // A silent store is silent to the whole line: each would wait for it in turn.
-        if (error instanceof StoreUnavailable) throw error;
-      });
-      return commit(key, stored && stored.version > seen.version ? stored : seen, change);
-    })();
-    lastInLine.set(key, turn);
-    const leave = () => {
-      if (lastInLine.get(key) === turn) lastInLine.delete(key);
-    };
-    turn.then(leave, leave);
-    return turn;
+    return inTurn(key, (stored) =>
+      commit(key, stored && stored.version > seen.version ? stored : seen, change),
+    );
   }
 
   async function commit(key: string, seen: SessionRecord, change: Change): Promise<SessionRecord> {
@@ -167,8 +146,8 @@ export function createSessions(options: SessionsOptions) {
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       const draft = draftOf(current);
       change(draft);
-      const { version, createdAt } = current;
-      const next = recordOf(draft, { version: version + 1, createdAt, lastSeenAt: now() });
+      const { version } = current;
+      const next = recordOf(draft, { ...current, version: version + 1, lastSeenAt: now() });
       const left = msLeft(next);
       if (left <= 0) throw new SessionGone();
       if (await backend.compareAndSet(key, version, next, left)) {
@@ -190,19 +169,33 @@ export function createSessions(options: SessionsOptions) {
    * @param carry what the new session begins with, made from the old one; from undefined when the
    *   old one has ended meanwhile, by a log-out or by another log-in
    * @returns the new id and the session stored under it
-   * @throws StoreUnavailable, and whatever `carry` throws
+   * @throws StoreUnavailable, and whatever `carry` throws: then there is no new session
    */
   async function renew(
     oldId: string,
     seen: SessionRecord,
     carry: Carry,
+    { id = newSessionId(), persistent = seen.persistent }: Renewal = {},
   ): Promise<{ id: string; record: SessionRecord }> {
-    const id = newSessionId();
     const createdAt = now();
     const oldKey = sessionHandle(oldId);
     let old = seen.version === MOVED ? undefined : seen;
+    const carryOver = async () => {
+      try {
+        return carry(old);
+      } catch (error) {
+        await backend.destroy(sessionHandle(id));
+        throw error;
+      }
+    };
     for (let version = 1; ; version++) {
-      const record = recordOf(carry(old), { version, createdAt, lastSeenAt: createdAt });
+      const stamp = {
+        version,
+        createdAt,
+        lastSeenAt: createdAt,
+        ...(persistent && { persistent }),
+      };
+      const record = recordOf(await carryOver(), stamp);
       // The new one first, so that the session is at all times somewhere. Nobody else knows the new
       // id, so this cannot conflict.
       await backend.compareAndSet(sessionHandle(id), version - 1, record, msLeft(record));
@@ -214,11 +207,25 @@ export function createSessions(options: SessionsOptions) {
     }
   }
 
-  /** Destroys the session; there need not be one. */
+  /**
+   * Destroys the session; there need not be one.
+   * @throws SessionGone when it was renewed meanwhile, and lives on under its new id
+   */
   async function end(id: string): Promise<void> {
-    await backend.destroy(sessionHandle(id));
+    const key = sessionHandle(id);
+    await backend.destroy(key);
+    if (await backend.get(movedKey(key))) throw new SessionGone();
     tell({ type: 'ended' });
   }
 
-  return { now, expiresAt, fresh, read, touch, update, renew, end };
+  /**
+   * @returns when the session with this handle was last used, in milliseconds since 1970; undefined
+   *   when it is over
+   */
+  async function lastSeen(handle: string): Promise<number | undefined> {
+    const record = await backend.get(handle);
+    return record && msLeft(record) > 0 ? record.lastSeenAt : undefined;
+  }
+
+  return { now, expiresAt, endsAt, fresh, read, touch, update, renew, end, lastSeen };
 }

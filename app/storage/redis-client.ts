@@ -6,6 +6,8 @@ import type { RedisCommands } from '../session/backends.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
 export type RedisClient = RedisCommands & {
+  /** All keys that begin so, on all masters: for the operator's commands, never for a request. */
+  keys(prefix: string): Promise<string[]>;
   /** Rejects while Redis, or a master of the cluster, does not answer. */
   check(): Promise<unknown>;
   close(): void;
@@ -48,6 +50,10 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       get: (key) => cluster.get(key),
       eval: (script, args) => cluster.eval(script, args),
       del: (keys) => cluster.del(keys),
+      keys: async (prefix) => {
+        const clients = await Promise.all(cluster.masters.map((m) => cluster.nodeClient(m)));
+        return (await Promise.all(clients.map((master) => scan(master, prefix)))).flat();
+      },
       check: async () => {
         if (cluster.masters.length === 0) throw new Error('not connected yet');
         await Promise.all(cluster.masters.map(async (m) => (await cluster.nodeClient(m)).ping()));
@@ -82,6 +88,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       get: (key) => whenReady(() => sentinel.get(key)),
       eval: (script, args) => whenReady(() => sentinel.eval(script, args)),
       del: (keys) => whenReady(() => sentinel.del(keys)),
+      keys: (prefix) => whenReady(() => sentinel.use((master) => scan(master, prefix))),
       check: () => whenReady(() => sentinel.ping()),
       close: () => {
         closing.abort();
@@ -103,12 +110,28 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     get: (key) => client.get(key),
     eval: (script, args) => client.eval(script, args),
     del: (keys) => client.del(keys),
+    keys: (prefix) => scan(client, prefix),
     check: () => client.ping(),
     close: () => {
       closing.abort();
       client.destroy();
     },
   };
+}
+
+type Scannable = {
+  scan(cursor: string, options: object): Promise<{ cursor: string; keys: string[] }>;
+};
+
+async function scan(client: Scannable, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  let cursor = '0';
+  do {
+    const part = await client.scan(cursor, { MATCH: `${prefix}*`, COUNT: 1000 });
+    found.push(...part.keys);
+    ({ cursor } = part);
+  } while (cursor !== '0');
+  return [...new Set(found)];
 }
 
 /** Done when Redis answers, or after `limitMs`. */

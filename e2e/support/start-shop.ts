@@ -1,8 +1,9 @@
 import { Writable } from 'node:stream';
-import { fixedAccounts } from '../../app/accounts/accounts.ts';
+import bcrypt from 'bcrypt';
 import { type AppOptions, createApp } from '../../app/app.ts';
 import { createLog } from '../../app/log.ts';
 import type { SessionBackend } from '../../app/session/backends.ts';
+import { memoryDocuments } from '../../app/storage/documents.ts';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import { readConfig } from '../../config/environment.ts';
 import { type HttpClient, httpClient } from './http-client.ts';
@@ -10,6 +11,15 @@ import { listen } from './listen.ts';
 
 export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
 export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
+
+/** Passwords that cost next to nothing, for tests that log in often. */
+export const QUICK_PASSWORDS = {
+  hashCost: 4,
+  demoAccounts: demoAccounts.map((account) => ({
+    ...account,
+    passwordHash: bcrypt.hashSync(account.password, 4),
+  })),
+};
 
 export type Shop = {
   origin: string;
@@ -44,7 +54,8 @@ export async function startShop(
     log: createLog('info', sink),
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
-    accounts: fixedAccounts(demoAccounts),
+    documents: memoryDocuments(),
+    demoAccounts,
     products: demoProducts,
     demoLogins: config.production ? [] : demoAccounts,
     ...options,

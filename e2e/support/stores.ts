@@ -1,6 +1,11 @@
 import { after, before, describe } from 'node:test';
 import { MemoryStore } from 'express-session';
 import { memoryBackend, redisBackend, type SessionBackend } from '../../app/session/backends.ts';
+import {
+  type DocumentBackend,
+  memoryDocuments,
+  redisDocuments,
+} from '../../app/storage/documents.ts';
 import { connectRedis, type RedisClient } from '../../app/storage/redis-client.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from './redis.ts';
 import { until } from './until.ts';
@@ -9,6 +14,7 @@ export type TestStore = {
   name: string;
   url: string | undefined;
   backend: SessionBackend;
+  documents: DocumentBackend;
   redis: RedisClient | undefined;
   /** Puts a text where a session would be, as a bug or another app might. */
   plant(key: string, text: string): Promise<void>;
@@ -22,6 +28,7 @@ const servers = {
 };
 
 export type StoreName = keyof typeof servers;
+export const ALL_STORES = Object.keys(servers) as StoreName[];
 
 /** Runs a suite once for each store; the Redis ones are real servers, started for it. */
 export function onEachStore(
@@ -40,6 +47,7 @@ export function onEachStore(
         store.redis = redis;
         const memory = new MemoryStore();
         store.backend = redis ? redisBackend(redis) : memoryBackend(memory);
+        store.documents = redis ? redisDocuments(redis) : memoryDocuments();
         store.plant = async (key, text) => {
           const set = "return redis.call('SET', KEYS[1], ARGV[1])";
           if (redis) await redis.eval(set, { keys: [`sess:${key}`], arguments: [text] });

@@ -1,0 +1,99 @@
+// npm run accounts: see USAGE. What it changes on the running store holds from the next request on.
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { demoAccounts } from '../../config/demo-data.ts';
+import { readConfig } from '../../config/environment.ts';
+import { createDocuments, redisDocuments } from '../storage/documents.ts';
+import { connectRedis, whenConnected } from '../storage/redis-client.ts';
+import { createAccounts, identityOf } from './accounts.ts';
+import { hashPassword } from './passwords.ts';
+
+const USAGE = `npm run accounts -- list
+                    add EMAIL NAME       prints a password, to be changed within a week
+                    disable EMAIL        ends its sessions, and lets nobody log in
+                    enable EMAIL
+                    end-sessions EMAIL   or --all
+`;
+const WEEK_MS = 7 * 24 * 3_600_000;
+const PREFIX = 'doc:account:';
+
+const say = (...columns: string[]) => process.stdout.write(`${columns.join('\t')}\n`);
+
+async function run([command = '', ...args]: string[]): Promise<void> {
+  const redis = connectRedis(config.redisUrl, () => {});
+  try {
+    await whenConnected(redis, 3000);
+    await redis.check();
+    const documents = createDocuments(redisDocuments(redis));
+    const accounts = createAccounts(documents, config.demoAccounts ? demoAccounts : []);
+    const all = async () => {
+      const keys = await redis.keys(PREFIX);
+      const found = await Promise.all(keys.map((key) => accounts.byKey(key.slice(PREFIX.length))));
+      return found.filter((account) => account !== undefined);
+    };
+    const named = async (email = '') => {
+      const account = await accounts.find(email);
+      if (!account) throw new Error(`There is no account ${email}`);
+      return account;
+    };
+
+    if (command === 'list') {
+      for (const { email, name, disabled = false, sessions } of await all())
+        say(
+          email,
+          name,
+          disabled ? 'disabled' : 'enabled',
+          `${Object.keys(sessions).length} sessions`,
+        );
+    } else if (command === 'add') {
+      const who = identityOf(args[0] ?? '', args[1] ?? '');
+      const password = randomBytes(15).toString('base64url');
+      const passwordHash = await hashPassword(password, 12);
+      const passwordExpiresAt = Date.now() + WEEK_MS;
+      if (!(await accounts.create({ ...who, passwordHash }, (a) => ({ ...a, passwordExpiresAt }))))
+        throw new Error(`${who.email} has an account already`);
+      say(`${who.email} is added, with the password ${password}`);
+    } else if (command === 'enable') {
+      const { email } = await accounts.change(await named(args[0]), (account) => ({
+        ...account,
+        disabled: false,
+      }));
+      say(`${email} is enabled`);
+    } else {
+      const disabled = command === 'disable' || undefined;
+      for (const account of args[0] === '--all' && !disabled
+        ? await all()
+        : [await named(args[0])]) {
+        await accounts.change(account, (now) => ({
+          ...now,
+          sessions: {},
+          ...(disabled && { disabled }),
+        }));
+        say(`${account.email}: all sessions are ended${disabled ? ', and nobody can log in' : ''}`);
+      }
+    }
+  } finally {
+    redis.close();
+  }
+}
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+const { env } = process;
+const usual = env.NODE_ENV === 'production' ? { SESSION_STORE: 'redis', DEMO_ACCOUNTS: 'off' } : {};
+const named = ['SESSION_STORE', 'REDIS_URL', 'DEMO_ACCOUNTS'].filter((name) => env[name]);
+const config = readConfig({ ...usual, ...Object.fromEntries(named.map((n) => [n, env[n]])) });
+const [, , command = '', ...rest] = process.argv;
+const wanted = { list: 0, add: 2, disable: 1, enable: 1, 'end-sessions': 1 }[command];
+
+if (wanted !== rest.length) {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+} else if (config.store === 'memory') {
+  process.stderr.write('These accounts are in the memory of the server. Set SESSION_STORE=redis\n');
+  process.exitCode = 1;
+} else {
+  await run([command, ...rest]).catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+    process.exitCode = 1;
+  });
+}

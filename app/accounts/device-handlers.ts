@@ -1,0 +1,166 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { Audit } from '../audit.ts';
+import { invalidField, Refusal } from '../errors.ts';
+import { textField } from '../fields.ts';
+import { leaveFlash, takenFlash } from '../flash.ts';
+import { renderPage } from '../respond.ts';
+import { lastSeen, renewSession, updateSession } from '../session/session.ts';
+import { draftOf } from '../session/session-data.ts';
+import { SessionGone } from '../session/session-errors.ts';
+import { newSessionId, sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
+import {
+  type Account,
+  type Accounts,
+  isLoggedIn,
+  isShut,
+  sanitizedUser,
+  withoutSessions,
+} from './accounts.ts';
+import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
+
+/** For so long after the password was typed, other sessions may be ended without it. */
+const FRESH_MS = 10 * 60_000;
+
+type Options = { accounts: Accounts; hashCost: number; audit: Audit };
+
+/** The account's own page: its devices, and its password. All of it is for users only. */
+export function deviceHandlers({ accounts, hashCost, audit }: Options) {
+  const show: RequestHandler = async (req, res) => {
+    const account = accountOf(req);
+    const own = sessionHandle(req.sessionID);
+    const seen = await lastSeen(req, Object.keys(account.sessions));
+    const sessions = Object.entries(account.sessions)
+      .filter(([handle]) => seen.has(handle))
+      .map(([handle, { since, device }]) => ({
+        handle,
+        device,
+        since: new Date(since).toISOString(),
+        lastSeen: new Date(seen.get(handle) ?? since).toISOString(),
+        current: handle === own,
+      }))
+      .toSorted(
+        (a, b) => Number(b.current) - Number(a.current) || (a.lastSeen < b.lastSeen ? 1 : -1),
+      );
+    if (wantsJson(req)) return res.json({ user: sanitizedUser(account), sessions });
+    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.since);
+    const flash = await takenFlash(req);
+    const title = 'Your account';
+    renderPage(req, res, 'accounts/account', {
+      title,
+      sessions,
+      lastLogIn,
+      fresh: isFresh(req),
+      flash,
+    });
+  };
+
+  const showPassword: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ user: sanitizedUser(accountOf(req)) });
+    renderPage(req, res, 'accounts/password', { title: 'Change the password' });
+  };
+
+  const changePassword: RequestHandler = async (req, res) => {
+    const account = accountOf(req);
+    const currentPassword = textField(req.body, 'currentPassword');
+    const newPassword = textField(req.body, 'newPassword');
+    requireGoodPassword('newPassword', newPassword, [account.name, account.email]);
+    if (newPassword === currentPassword) throw invalidField('newPassword', 'must be another one');
+    await requirePassword(req, account, currentPassword);
+
+    const passwordHash = await hashPassword(newPassword, hashCost);
+    const id = newSessionId();
+    const own = sessionHandle(req.sessionID);
+    await changeOwn(req, (current) => {
+      const { [own]: session } = current.sessions;
+      const changed = current.passwordChanges !== account.passwordChanges;
+      if (!session || changed) throw new SessionGone();
+      const passwordChanges = current.passwordChanges + 1;
+      // All other sessions end here. This one goes on under a new id.
+      const sessions = { [sessionHandle(id)]: session };
+      return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
+    });
+    await renewSession(
+      req,
+      (old) => {
+        if (!old) throw new SessionGone();
+        const draft = { ...draftOf(old), authenticatedAt: Date.now() };
+        leaveFlash(req, draft, 'Your password is changed, and all other sessions are ended.');
+        return draft;
+      },
+      { id },
+    );
+    audit(req, 'password-changed', { account: account.id });
+    done(req, res);
+  };
+
+  /** The password once more, so that other sessions can be ended. */
+  const confirm: RequestHandler = async (req, res) => {
+    await requireFresh(req);
+    done(req, res);
+  };
+
+  const endOne: RequestHandler = async (req, res) => {
+    const handle = String(req.params.handle);
+    await requireFresh(req);
+    await changeOwn(req, (current) => {
+      // A session of somebody else is no session of this account, and not told from none.
+      if (!Object.hasOwn(current.sessions, handle))
+        throw new Refusal(404, 'There is no such session.');
+      return withoutSessions(current, [handle]);
+    });
+    await ended(req, res, 'That session is ended.');
+  };
+
+  const endOthers: RequestHandler = async (req, res) => {
+    await requireFresh(req);
+    const own = sessionHandle(req.sessionID);
+    await changeOwn(req, (current) =>
+      withoutSessions(
+        current,
+        Object.keys(current.sessions).filter((handle) => handle !== own),
+      ),
+    );
+    await ended(req, res, 'All other sessions are ended.');
+  };
+
+  async function ended(req: Request, res: Response, sentence: string): Promise<void> {
+    audit(req, 'sessions-ended', { account: accountOf(req).id });
+    if (!wantsJson(req)) await updateSession(req, (draft) => leaveFlash(req, draft, sentence));
+    done(req, res);
+  }
+
+  /** Changes the account for a session that is still logged in when it does. */
+  const changeOwn = (req: Request, edit: (current: Account) => Omit<Account, 'version'>) =>
+    accounts.change(accountOf(req), (current) => {
+      if (!isLoggedIn(current, sessionHandle(req.sessionID))) throw new SessionGone();
+      return edit(current);
+    });
+
+  async function requirePassword(req: Request, account: Account, password: string): Promise<void> {
+    if ((await verifyPassword(password, account.passwordHash)) && !isShut(account)) return;
+    audit(req, 'log-in-failed', { account: account.id });
+    throw new Refusal(403, 'Permission denied! That is not your password.');
+  }
+
+  async function requireFresh(req: Request): Promise<void> {
+    const password = textField(req.body, 'password');
+    if (password === '' && isFresh(req)) return;
+    if (password === '')
+      throw new Refusal(403, 'Please give your password: you gave it more than 10 minutes ago.');
+    await requirePassword(req, accountOf(req), password);
+    await updateSession(req, (draft) => {
+      draft.authenticatedAt = Date.now();
+    });
+  }
+
+  return { show, showPassword, changePassword, confirm, endOne, endOthers };
+}
+
+/** Behind `requireUser` there is one. */
+const accountOf = (req: Request) => req.account as Account;
+
+const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
+
+const done = (req: Request, res: Response) =>
+  wantsJson(req) ? res.json({}) : res.redirect(303, '/account');

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it, type TestContext } from 'node:test';
+import type { HttpClient } from '../../e2e/support/http-client.ts';
+import { PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../e2e/support/start-shop.ts';
+import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
+
+const PASSWORD = 'a coat, a hat, an umbrella';
+
+onEachStore(
+  'checkout, and the cart of an account',
+  (store) => {
+    let shop: Shop;
+    let other: Shop; // a second process would see no more of the first than this one does
+    let email: string;
+    let one: HttpClient;
+    before(async () => {
+      const options = { documents: store.documents, ...QUICK_PASSWORDS };
+      shop = await startShop(store.backend, options);
+      other = await startShop(store.backend, options);
+    });
+    after(async () => {
+      await shop.close();
+      await other.close();
+    });
+    let people = 0;
+    beforeEach(async () => {
+      email = `buyer-${++people}@example.test`;
+      one = shop.visitor();
+      await one.post('/register', { json: { email, name: 'Buyer', password: PASSWORD } });
+    });
+
+    const add = (visitor: HttpClient, sku = 'bowler-hat', quantity = 1) =>
+      visitor.post('/cart/lines', { json: { sku, quantity } });
+    const count = async (visitor: HttpClient) => (await visitor.get('/cart')).json.count;
+    const orders = async (visitor = one) => (await visitor.get('/orders')).json.orders;
+    /** A browser of the same person, on the other process. */
+    async function secondDevice(guest = other.visitor()) {
+      await guest.post('/login', { ...PAGE, form: { email, password: PASSWORD } });
+      return guest;
+    }
+    /** What the form of the cart page sends. */
+    async function form(visitor = one) {
+      const { text } = await visitor.get('/cart', PAGE);
+      const [, order] = /name="order" value="([^"]+)"/.exec(text) ?? [];
+      const [, totalCents] = /name="totalCents" value="(\d+)"/.exec(text) ?? [];
+      return { order: order ?? '', totalCents: totalCents ?? '' };
+    }
+
+    it('the cart follows the account to every device, and survives log-out', async () => {
+      await add(one);
+      const two = await secondDevice();
+      assert.equal(await count(two), 1);
+      await add(two, 'wool-beret', 2);
+      assert.equal(await count(one), 3);
+      await two.post('/logout');
+      assert.equal(await count(two), 0, 'a shared computer shows nothing of it');
+      assert.equal((await two.get('/')).json.cart.count, 0);
+      assert.equal(await count(await secondDevice()), 3);
+    });
+
+    it('loses nothing when two devices add at once', async () => {
+      const two = await secondDevice();
+      const adds = Array.from({ length: 80 }, (_, n) => add(n % 2 ? one : two));
+      for (const { status } of await Promise.all(adds)) assert.equal(status, 200);
+      assert.equal(await count(one), 80);
+    });
+
+    it("adds the guest's lines at log-in and says so, with an Undo", async () => {
+      await add(one, 'bowler-hat', 98);
+      const guest = other.visitor();
+      await add(guest, 'bowler-hat', 3);
+      await add(guest, 'wool-beret');
+      await secondDevice(guest);
+      const page = (await guest.get('/cart', PAGE)).text;
+      assert.match(page, /2 items from this device were added to your cart\. 2 items did not fit/);
+      assert.equal(await count(one), 100);
+      const undo = await guest.post('/cart/undo-merge', PAGE);
+      assert.deepEqual([undo.status, undo.headers.get('location')], [303, '/cart']);
+      assert.equal(await count(one), 98);
+      assert.doesNotMatch((await guest.get('/cart', PAGE)).text, /from this device were added/);
+    });
+
+    it('offers the Undo until the cart is changed', async () => {
+      const guest = other.visitor();
+      await add(guest);
+      await secondDevice(guest);
+      for (let look = 0; look < 2; look++)
+        assert.match((await guest.get('/', PAGE)).text, /1 item from this device was added/);
+      await add(guest, 'wool-beret');
+      assert.doesNotMatch((await guest.get('/', PAGE)).text, /from this device/);
+    });
+
+    it('places an order at the prices of the shop, and empties the cart', async () => {
+      await add(one, 'bowler-hat', 2);
+      const json = { totalCents: 17_800, lines: [{ unitPriceCents: 1 }], accountId: 'x' };
+      const placed = await one.post('/checkout', { json });
+      assert.equal(placed.status, 201);
+      const { id, placedAt, ...rest } = placed.json;
+      const line = { sku: 'bowler-hat', name: 'Bowler hat', unitPriceCents: 8900, quantity: 2 };
+      const lines = [{ ...line, lineTotalCents: 17_800 }];
+      assert.deepEqual(rest, { lines, count: 2, totalCents: 17_800, currency: 'EUR' });
+      assert.ok(Math.abs(Date.parse(placedAt) - Date.now()) < 60_000);
+      assert.equal(await count(one), 0);
+      assert.deepEqual((await one.get(`/orders/${id}`)).json, placed.json);
+      assert.deepEqual(await orders(), [placed.json]);
+    });
+
+    it('answers the form with 303 to the receipt, which thanks once', async () => {
+      await add(one);
+      const answer = await one.post('/checkout', { ...PAGE, form: await form() });
+      const receipt = answer.headers.get('location') ?? '';
+      assert.equal(answer.status, 303);
+      assert.match(receipt, /^\/orders\/[\w-]{22}$/);
+      assert.match((await one.get(receipt, PAGE)).text, /Thank you\..*Bowler hat/s);
+      assert.doesNotMatch((await one.get(receipt, PAGE)).text, /Thank you\./);
+      assert.match((await one.get('/orders', PAGE)).text, new RegExp(receipt));
+    });
+
+    it('creates the order once, however often and from wherever the form is sent', async () => {
+      const two = await secondDevice();
+      await add(one, 'bowler-hat', 2);
+      const sent = await form();
+      const tabs = Array.from({ length: 20 }, (_, n) =>
+        (n % 2 ? one : two).post('/checkout', { json: { ...sent } }),
+      );
+      const answers = await Promise.all(tabs);
+      assert.deepEqual([...new Set(answers.map(({ status }) => status))], [201]);
+      assert.equal(new Set(answers.map(({ json }) => json.id)).size, 1);
+      assert.equal((await one.post('/checkout', { json: sent })).json.id, sent.order);
+      assert.equal((await orders()).length, 1);
+      assert.equal(await count(one), 0);
+    });
+
+    it('creates one order of many that are sent without a form', async () => {
+      await add(one);
+      const tabs = Array.from({ length: 10 }, () => one.post('/checkout'));
+      const placed = (await Promise.all(tabs)).filter(({ status }) => status === 201);
+      assert.equal(new Set(placed.map(({ json }) => json.id)).size, 1);
+      assert.equal((await orders()).length, 1);
+    });
+
+    it('refuses an empty cart, and one that is not as the form showed it: 409, nothing ordered', async () => {
+      assert.equal((await one.post('/checkout')).status, 409);
+      await add(one);
+      const sent = await form();
+      await add(one);
+      const changed = await one.post('/checkout', { ...PAGE, form: sent });
+      assert.equal(changed.status, 409);
+      assert.match(changed.text, /has changed since.*Back to the cart/s);
+      assert.equal((await one.post('/checkout', { json: { order: 'made-up' } })).status, 409);
+      for (const bad of [{ order: ['x'] }, { totalCents: -1 }, { totalCents: 'x' }])
+        assert.equal((await one.post('/checkout', { json: bad })).status, 422);
+      assert.deepEqual(await orders(), []);
+      assert.equal(await count(one), 2);
+    });
+
+    it("shows nobody else's order: 404, in the list not at all, and no way to place it again", async () => {
+      await add(one);
+      const { id } = (await one.post('/checkout')).json;
+      const stranger = shop.visitor();
+      const json = { email: `s-${email}`, name: 'Stranger', password: PASSWORD };
+      await stranger.post('/register', { json });
+      for (const options of [{}, PAGE])
+        assert.equal((await stranger.get(`/orders/${id}`, options)).status, 404);
+      assert.deepEqual(await orders(stranger), []);
+      await add(stranger);
+      assert.equal((await stranger.post('/checkout', { json: { order: id } })).status, 409);
+      assert.equal((await one.get('/orders/none')).status, 404);
+      assert.equal((await shop.visitor().get(`/orders/${id}`)).status, 401);
+    });
+
+    it('sends a guest to log in, and back to the cart', async () => {
+      const guest = shop.visitor();
+      await add(guest);
+      assert.equal((await guest.post('/checkout')).status, 401);
+      const headers = { ...PAGE.headers, referer: `${shop.origin}/cart` };
+      const answer = await guest.post('/checkout', { headers, form: {} });
+      assert.deepEqual(
+        [answer.status, answer.headers.get('location')],
+        [303, '/login?next=%2Fcart'],
+      );
+      assert.match((await guest.get('/cart', PAGE)).text, /Log in to order/);
+    });
+
+    /** The shop on a store that refuses to write documents of one kind, while `down`. */
+    async function failing(t: TestContext, kind: string) {
+      const { documents, backend } = store;
+      const state = { down: true };
+      const compareAndSet: typeof documents.compareAndSet = (key, ...rest) =>
+        state.down && key.startsWith(`${kind}:`)
+          ? Promise.reject(new Error('down'))
+          : documents.compareAndSet(key, ...rest);
+      const options = { ...QUICK_PASSWORDS, documents: { ...documents, compareAndSet } };
+      const { visitor, close } = await startShop(backend, options);
+      t.after(close);
+      return { visitor, state };
+    }
+
+    it('goes on with the same order after a failure half-way', async (t) => {
+      await add(one, 'bowler-hat', 2);
+      const sent = await form();
+      for (const kind of ['orders', 'order', 'cart']) {
+        const visitor = (await failing(t, kind)).visitor();
+        visitor.cookie = one.cookie;
+        assert.equal((await visitor.post('/checkout', { json: sent })).status, 503, kind);
+        assert.equal(await count(one), 2);
+        assert.equal((await orders()).length, kind === 'cart' ? 1 : 0);
+      }
+      assert.equal((await one.post('/checkout', { json: sent })).json.id, sent.order);
+      assert.equal((await orders()).length, 1);
+      assert.equal(await count(one), 0);
+    });
+
+    it('adds at the next request what a log-in could not add to the cart, once', async (t) => {
+      const { visitor, state } = await failing(t, 'cart');
+      const guest = visitor();
+      await add(guest, 'bowler-hat', 2);
+      const json = { email, password: PASSWORD };
+      assert.equal((await guest.post('/login', { json })).status, 503);
+      state.down = false;
+      const looks = Array.from({ length: 5 }, () => guest.get('/cart'));
+      for (const look of await Promise.all(looks)) assert.equal(look.json.count, 2);
+      assert.equal(await count(one), 2);
+    });
+  },
+  ALL_STORES,
+);

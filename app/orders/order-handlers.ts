@@ -1,0 +1,78 @@
+import type { Request, RequestHandler } from 'express';
+import type { Account } from '../accounts/accounts.ts';
+import { priceCart, totalsOf } from '../cart/cart.ts';
+import { type AccountCart, type Carts, withoutOrder } from '../cart/carts.ts';
+import { tell } from '../cart/current-cart.ts';
+import { type Catalogue, CURRENCY, formatCents } from '../catalogue/catalogue.ts';
+import { Refusal } from '../errors.ts';
+import { textField, wholeNumberField } from '../fields.ts';
+import { takenFlash } from '../flash.ts';
+import { renderPage } from '../respond.ts';
+import { wantsJson } from '../wants-json.ts';
+import type { Order, Orders } from './orders.ts';
+
+type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };
+
+/** All of it is for users only: see `requireUser`. */
+export function orderHandlers({ orders, carts, catalogue }: Options) {
+  /**
+   * The order is made under the id that the cart holds ready, so there is one however often it is
+   * sent. Then the cart is left without what was ordered, and with the id of the next order. Where
+   * it stops half-way, sending the form again goes on with the same order.
+   */
+  const checkOut: RequestHandler = async (req, res) => {
+    const { id: accountId } = req.account as Account;
+    const cart = req.accountCart as AccountCart;
+    const id = textField(req.body, 'order') || cart.orderId;
+    const order =
+      (await orders.find(id)) ?? (await orders.place(newOrder(req, id, accountId, cart)));
+    if (order.accountId !== accountId) throw stale();
+    await carts.change(accountId, cart, (current) =>
+      current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
+    );
+    if (wantsJson(req)) return res.status(201).json(shown(order));
+    await tell(req, 'Thank you. Your order is placed.');
+    res.redirect(303, `/orders/${id}`);
+  };
+
+  function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
+    // A form of an earlier cart, or one whose prices are not today's: the buyer sees the new one first.
+    if (id !== cart.orderId) throw stale();
+    const { lines, totalCents } = priceCart(cart.lines, catalogue);
+    if (lines.length === 0) throw new Refusal(409, 'Your cart is empty.');
+    const seen = { min: 0, max: Number.MAX_SAFE_INTEGER, ifAbsent: totalCents };
+    if (wholeNumberField(req.body, 'totalCents', seen) !== totalCents) throw stale();
+    return { id, accountId, placedAt: Date.now(), lines };
+  }
+
+  const show: RequestHandler = async (req, res) => {
+    const order = await orders.find(String(req.params.id));
+    // Somebody else's is not told from none.
+    if (order?.accountId !== req.account?.id) throw new Refusal(404, 'There is no such order.');
+    if (wantsJson(req)) return res.json(shown(order as Order));
+    const content = { title: 'Your order', order: shown(order as Order), formatCents };
+    renderPage(req, res, 'orders/show', { ...content, flash: await takenFlash(req) });
+  };
+
+  const showAll: RequestHandler = async (req, res) => {
+    const all = (await orders.ofAccount((req.account as Account).id)).map(shown);
+    if (wantsJson(req)) return res.json({ orders: all });
+    renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
+  };
+
+  return { checkOut, show, showAll };
+}
+
+const stale = () =>
+  new Refusal(409, 'Your cart has changed since. Nothing was ordered; please look at it again.');
+
+const quantitiesOf = ({ lines }: Order) =>
+  Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
+
+/** What its owner sees of an order. */
+const shown = ({ id, placedAt, lines }: Order) => ({
+  id,
+  placedAt: new Date(placedAt).toISOString(),
+  ...totalsOf(lines),
+  currency: CURRENCY,
+});

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import type { Document, Documents } from '../storage/documents.ts';
+
+const shape = {
+  id: z.string(),
+  accountId: z.string(),
+  /** In milliseconds since 1970. */
+  placedAt: z.number(),
+  /** At the prices of that moment, in cents. */
+  lines: z.array(
+    z.object({
+      sku: z.string(),
+      name: z.string(),
+      unitPriceCents: z.int(),
+      quantity: z.int().positive(),
+    }),
+  ),
+};
+
+export type Order = z.infer<z.ZodObject<typeof shape>>;
+export type Orders = ReturnType<typeof createOrders>;
+
+/** Orders, one document each, and for each account the list of them. */
+export function createOrders(documents: Documents) {
+  const stored = documents('order', shape);
+  const lists = documents('orders', { ids: z.array(z.string()) });
+
+  const find = (id: string): Promise<Document<Order> | undefined> => stored.read(id);
+
+  /** @returns the order with this id: this one, or that which was there before */
+  async function place(order: Order): Promise<Document<Order>> {
+    const { id, accountId } = order;
+    // Listed first: an order that is there is on its owner's list, whatever fails in between.
+    await lists.change(accountId, undefined, (there) =>
+      there?.ids.includes(id) ? there : { ids: [...(there?.ids ?? []), id] },
+    );
+    return stored.change(id, undefined, (there) => there ?? { ...order });
+  }
+
+  /** @returns the account's orders, the newest first. */
+  async function ofAccount(accountId: string): Promise<Order[]> {
+    const ids = (await lists.read(accountId))?.ids ?? [];
+    const orders = await Promise.all(ids.toReversed().map(find));
+    return orders.filter((order) => order !== undefined);
+  }
+
+  return { find, place, ofAccount };
+}

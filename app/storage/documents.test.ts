@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { z } from 'zod';
+import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
+import { StoreUnavailable } from '../session/session-errors.ts';
+import { newSessionId } from '../session/session-id.ts';
+import { createDocuments } from './documents.ts';
+
+onEachStore(
+  'documents',
+  (store) => {
+    const counters = (backend = store.documents) =>
+      createDocuments(backend)('counter', { count: z.int() });
+    const plusOne = (current?: { count: number }) => ({ count: (current?.count ?? 0) + 1 });
+
+    it('are made, read and changed, each change one version on', async () => {
+      const id = newSessionId();
+      assert.equal(await counters().read(id), undefined);
+      assert.deepEqual(await counters().change(id, undefined, plusOne), { count: 1, version: 1 });
+      const seen = await counters().read(id);
+      assert.deepEqual(await counters().change(id, seen, plusOne), { count: 2, version: 2 });
+      assert.deepEqual(await counters().read(id), { count: 2, version: 2 });
+    });
+
+    it('are told apart by their kind', async () => {
+      const id = newSessionId();
+      await counters().change(id, undefined, plusOne);
+      const others = createDocuments(store.documents)('other', { count: z.int() });
+      assert.equal(await others.read(id), undefined);
+    });
+
+    it('lose none of 200 changes made at once by two processes, however stale they saw it', async () => {
+      const id = newSessionId();
+      const [one, two] = [counters(), counters()];
+      await one.change(id, undefined, plusOne);
+      const stale = await one.read(id);
+      const changes = Array.from({ length: 200 }, (_, n) =>
+        (n % 2 ? one : two).change(id, stale, plusOne),
+      );
+      // Each saw a number of its own: none was counted twice, none lost.
+      const counts = new Set((await Promise.all(changes)).map(({ count }) => count));
+      assert.equal(counts.size, 200);
+      assert.equal((await one.read(id))?.count, 201);
+    });
+
+    it('are made by one of many who make them at once', async () => {
+      const id = newSessionId();
+      const makers = Array.from({ length: 20 }, (_, n) =>
+        counters().change(id, undefined, (there) => there ?? { count: n }),
+      );
+      const made = await Promise.all(makers);
+      assert.equal(new Set(made.map(({ count }) => count)).size, 1);
+      assert.equal((await counters().read(id))?.version, 1);
+    });
+
+    it('are left alone when the change throws, or gives back what it got', async () => {
+      const id = newSessionId();
+      const before = await counters().change(id, undefined, plusOne);
+      const refused = counters().change(id, before, () => {
+        throw new Error('refused');
+      });
+      await assert.rejects(refused, /refused/);
+      await counters().change(id, before, (current) => current);
+      assert.deepEqual(await counters().read(id), before);
+    });
+
+    it('are not overwritten when they cannot be understood', async () => {
+      const id = newSessionId();
+      const text = '{"version":3,"count":"many"}';
+      await store.documents.compareAndSet(`counter:${id}`, 0, text);
+      await assert.rejects(counters().read(id));
+      await assert.rejects(counters().change(id, undefined, plusOne));
+      assert.equal(await store.documents.get(`counter:${id}`), text);
+    });
+
+    it('fail with StoreUnavailable when the store does', async () => {
+      const down = () => Promise.reject(new Error('down'));
+      const broken = counters({ get: down, compareAndSet: down });
+      await assert.rejects(broken.read('x'), StoreUnavailable);
+      await assert.rejects(broken.change('x', undefined, plusOne), StoreUnavailable);
+    });
+  },
+  ALL_STORES,
+);

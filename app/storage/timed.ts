@@ -1,0 +1,30 @@
+export type RoundTrip = {
+  operation: string;
+  /** refused: compare-and-set found another version. */
+  outcome: 'ok' | 'refused' | 'failed';
+  ms: number;
+};
+
+/** The same backend, which tells how long it took to answer each question. */
+export const timed = <B extends object>(backend: B, tell: (trip: RoundTrip) => void): B =>
+  Object.fromEntries(
+    Object.entries(backend).map(([operation, ask]: [string, unknown]) => {
+      if (typeof ask !== 'function') return [operation, ask];
+      return [
+        operation,
+        async (...args: unknown[]) => {
+          const started = performance.now();
+          const end = (outcome: RoundTrip['outcome']) =>
+            tell({ operation, outcome, ms: performance.now() - started });
+          try {
+            const value: unknown = await ask(...args);
+            end(value === false ? 'refused' : 'ok');
+            return value;
+          } catch (error) {
+            end('failed');
+            throw error;
+          }
+        },
+      ];
+    }),
+  ) as B;
