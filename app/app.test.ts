@@ -182,6 +182,18 @@ onEachStore('the shop', (store) => {
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
   });
 
+  it('has every file that the head of a page names, the social picture with its full address', async () => {
+    const { text } = await shop.visitor().get('/', PAGE);
+    const head = text.split('</head>', 1)[0] ?? '';
+    const files = [...head.matchAll(/(?:href|src|content)="([^"]*\/assets\/[^"]+)"/g)];
+    assert.ok(files.some(([, url]) => url === `${shop.origin}/assets/social.png`));
+    for (const [, url = ''] of files)
+      assert.equal((await fetch(new URL(url, shop.origin))).status, 200, url);
+    const manifest = await shop.visitor().get('/assets/manifest.webmanifest');
+    for (const { src } of JSON.parse(manifest.text).icons)
+      assert.equal((await shop.visitor().get(src)).status, 200, src);
+  });
+
   it('has a picture for every product', async () => {
     for (const { sku } of (await shop.visitor().get('/')).json.products)
       assert.equal((await shop.visitor().get(`/assets/products/${sku}.svg`)).status, 200, sku);
