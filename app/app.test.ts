@@ -183,8 +183,8 @@ onEachStore('the shop', (store) => {
   });
 
   it('has every file that the head of a page names, the social picture with its full address', async () => {
-    const { text } = await shop.visitor().get('/', PAGE);
-    const head = text.split('</head>', 1)[0] ?? '';
+    const head = (await shop.visitor().get('/', PAGE)).text.split('</head>', 1)[0] ?? '';
+
     const files = [...head.matchAll(/(?:href|src|content)="([^"]*\/assets\/[^"]+)"/g)];
     assert.ok(files.some(([, url]) => url === `${shop.origin}/assets/social.png`));
     for (const [, url = ''] of files)
