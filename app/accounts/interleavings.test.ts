@@ -1,5 +1,6 @@
 // Two requests of one account, by two processes: whatever the moment at which the second comes, the
-// outcome is that of the one before the other, or of the other before the one.
+// outcome is that of the one before the other, or of the other before the one, or one of them is
+// refused and has changed nothing.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomInt } from 'node:crypto';
@@ -7,7 +8,7 @@ import { after, before, it } from 'node:test';
 import express from 'express';
 import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
 import { type Listening, listen } from '../../e2e/support/listen.ts';
-import { createShop, QUICK_PASSWORDS } from '../../e2e/support/start-shop.ts';
+import { createShop, PAGE, QUICK_PASSWORDS } from '../../e2e/support/start-shop.ts';
 import { onEachStore } from '../../e2e/support/stores.ts';
 import { createCarts } from '../cart/carts.ts';
 import { createOrders } from '../orders/orders.ts';
@@ -82,9 +83,9 @@ onEachStore('of two at a time', (store) => {
   const accounts = () => createAccounts(documents());
   const on = (client: HttpClient, process: number) =>
     httpClient(processes[process]?.origin ?? '', client.cookie);
-  const post = async (client: HttpClient, side: number, path: string, json = {}) => {
+  const post = async (client: HttpClient, side: number, path: string, json = {}, more = {}) => {
     const there = on(client, side);
-    const headers = { 'x-actor': String(side) };
+    const headers = { ...more, 'x-actor': String(side) };
     const answer = await there.post(path, { json, headers });
     if (answer.headers.has('set-cookie')) client.cookie = there.cookie;
     return answer;
@@ -96,6 +97,9 @@ onEachStore('of two at a time', (store) => {
     'log in': ({ guests, email }, side) =>
       post(guests[side] as HttpClient, side, '/login', { email, password: OLD }),
     'log out': ({ ada: [first] }, side) => post(first as HttpClient, side, '/logout'),
+    'log out elsewhere': ({ ada: [, second] }, side) => post(second as HttpClient, side, '/logout'),
+    'end others': ({ ada: [first] }, side) =>
+      post(first as HttpClient, side, '/account/sessions/end-others'),
     'change password': ({ ada: [, second] }, side) =>
       post(second as HttpClient, side, '/account/password', {
         currentPassword: OLD,
@@ -114,6 +118,8 @@ onEachStore('of two at a time', (store) => {
       );
       return { status: 200 };
     },
+    'add to cart': ({ ada: [first] }, side) =>
+      post(first as HttpClient, side, '/cart/lines', { sku: 'wool-beret' }, PAGE.headers),
     checkout: ({ ada: [first], order }, side) =>
       post(first as HttpClient, side, '/checkout', { order }),
   };
@@ -144,14 +150,21 @@ onEachStore('of two at a time', (store) => {
     const canLogIn = async (password: string) =>
       (await httpClient(processes[0]?.origin ?? '').post('/login', { json: { email, password } }))
         .status === 200;
-    const loggedIn = [];
-    for (const client of [...ada, ...guests, ...old]) loggedIn.push(await isIn(client));
+    const whoIsIn = async () => {
+      const loggedIn = [];
+      for (const client of [...ada, ...guests, ...old]) loggedIn.push(await isIn(client));
+      return loggedIn;
+    };
+    const account = (await accounts().find(email)) ?? assert.fail();
+    const loggedIn = await whoIsIn();
+    if (account.disabled) await accounts().change(account, (now) => ({ ...now, disabled: false }));
     return JSON.stringify({
       done: answers.map(({ status }) => status < 400),
       loggedIn,
+      disabled: account.disabled === true,
+      ...(account.disabled && { loggedInWhenEnabled: await whoIsIn() }),
       cart: (await cart.read(id)).lines,
       orders: (await orders.ofAccount(id)).map(({ lines }) => lines.length),
-      disabled: (await accounts().find(email))?.disabled === true,
       passwords: [await canLogIn(OLD), await canLogIn(NEW[0] ?? ''), await canLogIn(NEW[1] ?? '')],
     });
   }
@@ -163,12 +176,12 @@ onEachStore('of two at a time', (store) => {
     return { who, arrived: arrival.promise, goOn: gate.resolve };
   };
 
-  /** One after the other. `swapped`: the second first. */
-  async function serial(one: Operation, two: Operation, swapped: boolean) {
+  /** One after the other, in the order of `sides`; who is not among them is refused. */
+  async function serial(one: Operation, two: Operation, sides: number[]) {
     const world = await newWorld();
     const old = world.ada.map((client) => on(client, 0));
-    const answers: { status: number }[] = [];
-    for (const side of swapped ? [1, 0] : [0, 1]) {
+    const answers = [{ status: 500 }, { status: 500 }];
+    for (const side of sides) {
       actors.set(String(side), newActor().who);
       answers[side] = await (side === 0 ? one : two)(world, side);
     }
@@ -193,7 +206,9 @@ onEachStore('of two at a time', (store) => {
   for (const [oneName, one] of Object.entries(operations))
     for (const [twoName, two] of Object.entries(operations))
       it(`“${oneName}”, interrupted anywhere by “${twoName}”`, async () => {
-        const expected = [await serial(one, two, false), await serial(one, two, true)];
+        const expected: string[] = [];
+        for (const sides of [[0, 1], [1, 0], [0], [1]])
+          expected.push(await serial(one, two, sides));
         let moments = 0;
         for (let stopped = true; stopped; moments++) {
           const { stopped: again, result } = await interleaved(one, two, moments + 1);
