@@ -370,7 +370,11 @@ describe('when the store fails', () => {
 
   it('could not log out: 500, and the visitor is told so', async (t) => {
     const memory = memoryBackend();
-    const shop = await startShop({ ...memory, destroy: () => Promise.reject(new Error('down')) });
+    const compareAndSet: SessionBackend['compareAndSet'] = (key, version, next, ttlMs) =>
+      next === null
+        ? Promise.reject(new Error('down'))
+        : memory.compareAndSet(key, version, next, ttlMs);
+    const shop = await startShop({ ...memory, compareAndSet });
     t.after(shop.close);
     const visitor = shop.visitor();
     await visitor.get('/');

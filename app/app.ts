@@ -40,6 +40,8 @@ export type AppOptions = {
   trustProxy: number | string[] | false;
   log: Logger;
   session: SessionOptions;
+  /** What the X-ray calls the store. */
+  storeName?: string;
   /** Rejects while the store does not answer. */
   checkStore: () => Promise<unknown>;
   /** Where rate limits are counted that hold over all processes; absent: in this one. */
@@ -63,7 +65,7 @@ const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log, session, checkStore, demoLogins, hashCost = 12 } = options;
+  const { production, log, session, storeName, checkStore, demoLogins, hashCost = 12 } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -135,7 +137,7 @@ export function createApp(options: AppOptions): Express {
       devices: deviceHandlers({ accounts, hashCost, audit }),
       cart: cartHandlers({ carts, catalogue }),
       orders: orderHandlers({ orders, carts, catalogue }),
-      session: sessionHandlers({ session, recorder }),
+      session: sessionHandlers({ session, storeName, recorder }),
       guide: guideHandlers(),
       lab: options.lab && labHandlers({ ...options.lab, outages }),
       limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),

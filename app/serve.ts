@@ -30,6 +30,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
       idleMs: config.idleMs,
       absoluteMs: config.absoluteMs,
     },
+    storeName: config.store,
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
     documents: redis ? redisDocuments(redis) : memoryDocuments(),

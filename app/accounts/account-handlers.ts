@@ -131,14 +131,15 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
   const logOut: RequestHandler = async (req, res) => {
     const { account } = req;
     try {
-      const handle = sessionHandle(req.sessionID);
-      if (account) await accounts.change(account, (current) => withoutSessions(current, [handle]));
       await endSession(req, res);
       audit(req, 'log-out', { account: account?.id });
     } catch (cause) {
       // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
       throw new Refusal(500, 'Could not log out.', {}, { cause });
     }
+    // There is no such session any more. If the account cannot forget it now, it does at a log-in.
+    const forget = (current: Account) => withoutSessions(current, [sessionHandle(req.sessionID)]);
+    if (account) await accounts.change(account, forget).catch(() => {});
     if (wantsJson(req)) return res.json({});
     res.redirect(303, '/');
   };

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import bcrypt from 'bcrypt';
 import type { HttpClient } from '../../e2e/support/http-client.ts';
 import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../e2e/support/start-shop.ts';
 import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
+import { createDocuments } from '../storage/documents.ts';
+import { createAccounts } from './accounts.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 const NEXT = 'an umbrella, a hat, a coat';
@@ -31,6 +34,8 @@ onEachStore(
       };
       return { email, one, logIn };
     }
+    const stored = async (email: string) =>
+      (await createAccounts(createDocuments(store.documents)).find(email)) ?? assert.fail();
     const isIn = async (visitor: HttpClient) => (await visitor.get('/account')).status === 200;
     const devices = async (visitor: HttpClient) => (await visitor.get('/account')).json.sessions;
 
@@ -151,6 +156,13 @@ onEachStore(
       assert.equal(await isIn(other), true);
     });
 
+    it('forgets a session that logs out', async () => {
+      const { email, one, logIn } = await somebody();
+      await logIn();
+      await one.post('/logout');
+      assert.equal(Object.keys((await stored(email)).sessions).length, 1);
+    });
+
     it('wants the password before it ends sessions, 10 minutes after it was given', async (t) => {
       const { one, logIn } = await somebody();
       const { visitor: two } = await logIn();
@@ -245,6 +257,7 @@ onEachStore(
       const json = { email, password: PASSWORD };
       assert.equal((await dearer.visitor().post('/login', { json })).status, 200);
       await dearer.close();
+      assert.equal(bcrypt.getRounds((await stored(email)).passwordHash), 5);
       assert.equal((await logIn()).status, 200);
     });
 

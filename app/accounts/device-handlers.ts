@@ -5,7 +5,7 @@ import { textField } from '../fields.ts';
 import { leaveFlash, takenFlash } from '../flash.ts';
 import { renderPage } from '../respond.ts';
 import { lastSeen, renewSession, updateSession } from '../session/session.ts';
-import { draftOf } from '../session/session-data.ts';
+import { draftOf, type SessionRecord } from '../session/session-data.ts';
 import { SessionGone } from '../session/session-errors.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
 import { wantsJson } from '../wants-json.ts';
@@ -76,20 +76,20 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       const changed = current.passwordChanges !== account.passwordChanges;
       if (!session || changed) throw new SessionGone();
       const passwordChanges = current.passwordChanges + 1;
-      // All other sessions end here. This one goes on under a new id.
-      const sessions = { [sessionHandle(id)]: session };
+      // All other sessions end here. This one is about to get its new id: until then it has the old.
+      const sessions = { [own]: session, [sessionHandle(id)]: session };
       return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
     });
-    await renewSession(
-      req,
-      (old) => {
-        if (!old) throw new SessionGone();
-        const draft = { ...draftOf(old), authenticatedAt: Date.now() };
-        leaveFlash(req, draft, 'Your password is changed, and all other sessions are ended.');
-        return draft;
-      },
-      { id },
-    );
+    const carry = (old: SessionRecord | undefined) => {
+      if (!old) throw new SessionGone();
+      const draft = { ...draftOf(old), authenticatedAt: Date.now() };
+      leaveFlash(req, draft, 'Your password is changed, and all other sessions are ended.');
+      return draft;
+    };
+    await renewSession(req, carry, { id }).catch((error: unknown) => {
+      // Logged out meanwhile: the password is changed all the same.
+      if (!(error instanceof SessionGone)) throw error;
+    });
     audit(req, 'password-changed', { account: account.id });
     done(req, res);
   };

@@ -11,7 +11,7 @@ const HAT = { json: { sku: 'bowler-hat' } };
 onEachStore('the X-ray', (store) => {
   let shop: Shop;
   before(async () => {
-    shop = await startShop(store.backend);
+    shop = await startShop(store.backend, { storeName: store.name });
   });
   after(() => shop.close());
 

@@ -9,11 +9,15 @@ import { colour } from './colour.ts';
 import type { Recorder } from './recorder.ts';
 
 /** The X-ray: what the browser holds, what the cloakroom holds, what happened. One's own session only. */
-export function sessionHandlers(options: { session: SessionOptions; recorder: Recorder }) {
-  const { cookie, secrets, backend, idleMs, absoluteMs, now = Date.now } = options.session;
+export function sessionHandlers(options: {
+  session: SessionOptions;
+  storeName: string | undefined;
+  recorder: Recorder;
+}) {
+  const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = options.session;
 
   const show: RequestHandler = (req, res) => {
-    const common = { store: backend.name, cookie };
+    const common = { store: options.storeName, cookie };
     const xray =
       req.session.version > 0
         ? {

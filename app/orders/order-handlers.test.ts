@@ -129,6 +129,9 @@ onEachStore(
       assert.equal((await one.post('/checkout', { json: sent })).json.id, sent.order);
       assert.equal((await orders()).length, 1);
       assert.equal(await count(one), 0);
+      await add(one);
+      await one.post('/checkout', { json: sent });
+      assert.equal(await count(one), 1, 'what is added later is not taken for the old order');
     });
 
     it('creates one order of many that are sent without a form', async () => {

@@ -15,8 +15,6 @@ import { parseSession, type SessionRecord } from './session-data.ts';
  * - All reject when the store cannot answer; whether a write took place is then unknown.
  */
 export type SessionBackend = {
-  /** What a page may call it. */
-  readonly name?: string;
   get(key: string): Promise<SessionRecord | undefined>;
   compareAndSet(
     key: string,
@@ -54,7 +52,6 @@ export function memoryBackend(store = new MemoryStore()): SessionBackend {
   };
 
   return {
-    name: 'memory',
     get: async (key) => read(key),
     // Atomic because nothing in it waits: MemoryStore reads and writes at once, only its callbacks
     // come later.
@@ -117,7 +114,6 @@ export function redisBackend(client: RedisCommands): SessionBackend {
     serializer: { parse: (text) => parseSession(text) as never, stringify: JSON.stringify },
   });
   return {
-    name: 'Redis',
     get: async (key) => ((await redis.get(key)) as SessionRecord | null | undefined) ?? undefined,
     compareAndSet: (key, version, next, ttlMs) =>
       compareAndSet(

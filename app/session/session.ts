@@ -58,7 +58,7 @@ export async function renewSession(
 export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
   if (req.session.version === MOVED) throw new SessionGone();
-  await store.sessions.end(req.sessionID);
+  await store.sessions.end(req.sessionID, req.session);
   Reflect.deleteProperty(req, 'session'); // as express-session does: there is none any more
   res.clearCookie(store.cookie.name, store.cookie.attributes);
 }

@@ -209,12 +209,19 @@ export function createSessions(options: SessionsOptions) {
 
   /**
    * Destroys the session; there need not be one.
+   * @param seen the session as the caller knows it, however stale
    * @throws SessionGone when it was renewed meanwhile, and lives on under its new id
    */
-  async function end(id: string): Promise<void> {
+  async function end(id: string, seen?: SessionRecord): Promise<void> {
     const key = sessionHandle(id);
-    await backend.destroy(key);
-    if (await backend.get(movedKey(key))) throw new SessionGone();
+    let current = seen;
+    // Compare-and-set, so as to know whether it was this that ended it.
+    while (!current || !(await backend.compareAndSet(key, current.version, null, 0))) {
+      current = await backend.get(key);
+      if (current) continue;
+      if (await backend.get(movedKey(key))) throw new SessionGone();
+      break;
+    }
     tell({ type: 'ended' });
   }
 

@@ -1,3 +1,5 @@
+type Ask = (...args: never[]) => Promise<unknown>;
+
 export type RoundTrip = {
   operation: string;
   /** refused: compare-and-set found another version. */
@@ -6,25 +8,22 @@ export type RoundTrip = {
 };
 
 /** The same backend, which tells how long it took to answer each question. */
-export const timed = <B extends object>(backend: B, tell: (trip: RoundTrip) => void): B =>
+export const timed = <B extends Record<string, Ask>>(backend: B, tell: (trip: RoundTrip) => void) =>
   Object.fromEntries(
-    Object.entries(backend).map(([operation, ask]: [string, unknown]) => {
-      if (typeof ask !== 'function') return [operation, ask];
-      return [
-        operation,
-        async (...args: unknown[]) => {
-          const started = performance.now();
-          const end = (outcome: RoundTrip['outcome']) =>
-            tell({ operation, outcome, ms: performance.now() - started });
-          try {
-            const value: unknown = await ask(...args);
-            end(value === false ? 'refused' : 'ok');
-            return value;
-          } catch (error) {
-            end('failed');
-            throw error;
-          }
-        },
-      ];
-    }),
+    Object.entries(backend).map(([operation, ask]) => [
+      operation,
+      async (...args: never[]) => {
+        const started = performance.now();
+        const end = (outcome: RoundTrip['outcome']) =>
+          tell({ operation, outcome, ms: performance.now() - started });
+        try {
+          const value = await ask(...args);
+          end(value === false ? 'refused' : 'ok');
+          return value;
+        } catch (error) {
+          end('failed');
+          throw error;
+        }
+      },
+    ]),
   ) as B;

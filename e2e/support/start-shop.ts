@@ -35,11 +35,18 @@ export type Shop = {
 export const PAGE = { headers: { accept: 'text/html' } };
 
 /** The whole app in this process on a free port, with the demo's data. */
-export async function startShop(
+export async function startShop(...args: Parameters<typeof createShop>): Promise<Shop> {
+  const { app, lines } = createShop(...args);
+  const { origin, port, close } = await listen(app);
+  return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
+}
+
+/** The app alone, and what it logs. */
+export function createShop(
   backend: SessionBackend,
   options: Partial<AppOptions> = {},
   env: Record<string, string> = {},
-): Promise<Shop> {
+) {
   const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4), ...env });
   const lines: string[] = [];
   const sink = new Writable({
@@ -60,6 +67,5 @@ export async function startShop(
     demoLogins: config.production ? [] : demoAccounts,
     ...options,
   });
-  const { origin, port, close } = await listen(app);
-  return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
+  return { app, lines };
 }
