@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { updateSession } from './session/session.ts';
+import { canUpdateSession, updateSession } from './session/session.ts';
 import type { SessionDraft } from './session/session-data.ts';
 import { wantsJson } from './wants-json.ts';
 
@@ -12,7 +12,7 @@ export function leaveFlash(req: Request, draft: SessionDraft, sentence: string):
 
 /** Takes it for a page that changes nothing else: a write, so it is done only if there is one. */
 export async function takenFlash(req: Request): Promise<string | undefined> {
-  if (!req.session.flash || req.method === 'HEAD') return undefined;
+  if (!req.session.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => takeFlash(req, draft));
 }
 

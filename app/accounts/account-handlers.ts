@@ -4,7 +4,7 @@ import type { Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
 import { checkboxField, textField } from '../fields.ts';
-import { leaveFlash } from '../flash.ts';
+import { leaveFlash, takenFlash } from '../flash.ts';
 import { renderPage } from '../respond.ts';
 import { endSession, lastSeen, refuseUndeliverable, renewSession } from '../session/session.ts';
 import { emptySession } from '../session/session-data.ts';
@@ -35,10 +35,11 @@ type Options = {
 };
 
 export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
-  const showLogIn: RequestHandler = (req, res) => {
+  const showLogIn: RequestHandler = async (req, res) => {
     if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    const next = returnPath(req.query.next);
-    renderPage(req, res, 'accounts/log-in', { title: 'Log in', demoLogins, next });
+    const content = { title: 'Log in', demoLogins, next: returnPath(req.query.next) };
+    const flash = await takenFlash(req);
+    renderPage(req, res, 'accounts/log-in', { ...content, flash });
   };
 
   const logIn: RequestHandler = async (req, res) => {

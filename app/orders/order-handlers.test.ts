@@ -182,7 +182,7 @@ onEachStore(
         [answer.status, answer.headers.get('location')],
         [303, '/login?next=%2Fcart'],
       );
-      assert.match((await guest.get('/cart', PAGE)).text, /Log in to order/);
+      assert.match((await guest.get('/cart', PAGE)).text, /Check out<\/button>/);
     });
 
     /** The shop on a store that refuses to write documents of one kind, while `down`. */

@@ -1,0 +1,243 @@
+import AxeBuilder from '@axe-core/playwright';
+import { type Browser, expect, type Page } from 'playwright/test';
+import { logIn, test } from './support/shop-fixture.ts';
+
+const PASSWORD = 'a coat, a hat, an umbrella';
+const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';
+
+let people = 0;
+
+/** Registers somebody new in this browser. */
+async function register(page: Page): Promise<string> {
+  const email = `person-${process.pid}-${++people}@example.test`;
+  await page.goto('/register');
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Name').fill('Maximiliane von und zu Regenstein');
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Register' }).click();
+  return email;
+}
+
+/** The same person in a browser of its own. */
+async function secondBrowser(browser: Browser, origin: string, email: string): Promise<Page> {
+  const context = await browser.newContext({
+    baseURL: origin,
+    userAgent: FIREFOX,
+    ignoreHTTPSErrors: true,
+  });
+  const page = await context.newPage();
+  await logIn(page, email, PASSWORD);
+  return page;
+}
+
+test('registers, is welcomed and finds the cart merged, with an Undo', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await register(page);
+  await expect(page.getByText('Your account is made.')).toBeVisible();
+  await expect(page.getByText('1 item from this device was added to your cart.')).toBeVisible();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Undo' })).toHaveCount(0);
+});
+
+test('says why a password is refused, and keeps the rest of the form', async ({ page }) => {
+  await page.goto('/register');
+  await page.getByLabel('Email').fill('refused@example.test');
+  await page.getByLabel('Name').fill('Regenstein');
+  await page.getByLabel('Password', { exact: true }).fill('regenstein-regenstein');
+  await page.getByRole('button', { name: 'Register' }).click();
+  await expect(page.getByRole('alert')).toContainText('must not hold “regenstein”');
+  await expect(page.getByLabel('Email')).toHaveValue('refused@example.test');
+  await expect(page.getByLabel('Password', { exact: true })).toHaveValue('');
+});
+
+test('shows the password on demand, and takes one that is pasted', async ({ page }) => {
+  await page.goto('/login');
+  const field = page.getByLabel('Password', { exact: true });
+  await field.focus();
+  await page.keyboard.insertText('pasted-in');
+  await expect(field).toHaveAttribute('type', 'password');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await expect(field).toHaveAttribute('type', 'text');
+  await expect(field).toHaveValue('pasted-in');
+  await page.getByRole('button', { name: 'Hide' }).click();
+  await expect(field).toHaveAttribute('type', 'password');
+});
+
+test('one browser ends the other, which notices when it is next looked at', async ({
+  page,
+  browser,
+  origin,
+}) => {
+  const email = await register(page);
+  const other = await secondBrowser(browser, origin, email);
+  await other.goto('/account');
+  const polls: string[] = [];
+  other.on('request', (request) => {
+    if (!request.url().includes('/assets/')) polls.push(request.url());
+  });
+
+  await page.goto('/account');
+  await expect(page.getByRole('heading', { name: /Firefox on Windows/ })).toBeVisible();
+  await page.getByRole('button', { name: /^End the session of Firefox on Windows/ }).click();
+  await expect(page.getByRole('status')).toHaveText('That session is ended.');
+  await expect(page.getByRole('heading', { name: /Firefox on Windows/ })).toHaveCount(0);
+
+  await expect(other.getByRole('heading', { name: 'Your account' })).toBeVisible();
+  expect(polls, 'nothing is asked in the background').toEqual([]);
+  await other.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();
+  await expect(other.getByText('You were logged out here')).toBeVisible();
+  await expect(other.getByText('Maximiliane')).toHaveCount(0);
+  await other.context().close();
+});
+
+test('a page that is looked at again stays as it is while the session lives', async ({ page }) => {
+  await register(page);
+  await page.goto('/account/password');
+  await page.getByLabel('Current password').fill('half a pass');
+  const answered = page.waitForResponse('/login');
+  await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await answered;
+  await expect(page.getByLabel('Current password')).toHaveValue('half a pass');
+});
+
+test('changes the password: the other browser is out, this one stays', async ({
+  page,
+  browser,
+  origin,
+}) => {
+  const email = await register(page);
+  const other = await secondBrowser(browser, origin, email);
+  await page.getByRole('link', { name: /Maximiliane/ }).click();
+  await page.getByRole('link', { name: 'Change the password' }).click();
+  await page.getByLabel('Current password').fill(PASSWORD);
+  await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
+  await page.getByRole('button', { name: 'Change it' }).click();
+  await expect(page.getByRole('status')).toContainText('Your password is changed');
+  await expect(page.getByRole('heading', { name: /this one/ })).toBeVisible();
+  await other.goto('/account');
+  await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();
+  await other.context().close();
+});
+
+test('sends a guest from the cart to log in, back to it, and orders once', async ({ page }) => {
+  const email = await register(page);
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await page.getByRole('button', { name: 'Check out' }).click();
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await expect(page).toHaveURL(/\/cart$/);
+  const tab = await page.context().newPage();
+  await tab.goto('/cart');
+  for (const each of [page, tab]) {
+    await each.getByRole('button', { name: 'Place the order' }).click();
+    await expect(each.getByRole('heading', { name: 'Your order' })).toBeVisible();
+  }
+  expect(tab.url()).toBe(page.url());
+  await page.getByRole('link', { name: 'All your orders' }).click();
+  await expect(page.getByRole('listitem')).toHaveCount(1);
+});
+
+test('leaves nothing of the cart on a shared computer after log-out', async ({ page }) => {
+  await register(page);
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
+  await expect(page.getByRole('heading', { name: 'Camel overcoat' })).toBeVisible();
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  await page.goto('/cart');
+  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+  await page.goBack();
+  await page.goBack();
+  await expect(page.getByText('Maximiliane')).toHaveCount(0);
+  await expect(page.getByRole('link', { name: 'Cart', exact: true })).toBeVisible();
+});
+
+test.describe('without JavaScript, by keyboard alone', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('ends another session, changes the password and orders', async ({
+    page,
+    browser,
+    origin,
+  }) => {
+    const press = async (name: RegExp) => {
+      for (let tab = 0; tab < 80; tab++) {
+        await page.keyboard.press('Tab');
+        const [text = ''] = await page.locator(':focus').allTextContents();
+        if (name.test(text.trim())) return page.keyboard.press('Enter');
+      }
+      throw new Error(`Nothing named ${name} can be reached`);
+    };
+    const email = await register(page);
+    const other = await secondBrowser(browser, origin, email);
+    await page.goto('/account');
+    await press(/^End all other sessions$/);
+    await expect(page.getByRole('status')).toHaveText('All other sessions are ended.');
+    await press(/^Change the password$/);
+    await expect(page).toHaveURL(/password$/);
+    await page.getByLabel('Current password').focus();
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('an umbrella, a hat, a coat');
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('status')).toContainText('Your password is changed');
+    await page.goto('/');
+    await press(/^Add Bowler hat to cart$/);
+    await expect(page).toHaveURL(/\/cart$/);
+    await press(/^Place the order$/);
+    await expect(page.getByRole('status')).toHaveText('Thank you. Your order is placed.');
+    await other.context().close();
+  });
+});
+
+for (const colorScheme of ['light', 'dark'] as const)
+  for (const [size, width] of [
+    ['wide', 1280],
+    ['narrow', 320],
+  ] as const)
+    test.describe(`on a ${size} ${colorScheme} screen`, () => {
+      test.use({ colorScheme, viewport: { width, height: 800 } });
+
+      test('every page of an account is accessible and fits the width', async ({
+        page,
+        browser,
+        origin,
+      }) => {
+        const check = async () => {
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual(
+            [],
+          );
+          const overflow = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
+          expect(overflow).toBeLessThanOrEqual(0);
+        };
+        await page.goto('/');
+        await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+        await page.goto('/register');
+        await check();
+        const email = await register(page);
+        const other = await secondBrowser(browser, origin, email);
+        for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
+          await page.goto(path);
+          await check();
+        }
+        await page.getByRole('button', { name: 'Place the order' }).click();
+        await check();
+        await page.goto('/orders');
+        await check();
+        await page.goto('/account/password');
+        await page.getByLabel('Current password').fill('wrong');
+        await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
+        await page.getByRole('button', { name: 'Change it' }).click();
+        await expect(page.getByRole('alert')).toContainText('not your password');
+        await check();
+        await other.context().close();
+      });
+    });
