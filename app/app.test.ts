@@ -12,7 +12,7 @@ import { until } from '../e2e/support/until.ts';
 import { memoryBackend, redisBackend, type SessionBackend } from './session/backends.ts';
 import { connectRedis } from './storage/redis-client.ts';
 
-const PAGES = ['/', '/login', '/logout', '/cart'];
+const PAGES = ['/', '/login', '/logout', '/cart', '/session', '/guide', '/guide/two-clocks'];
 const POSTS = ['/login', '/logout', '/cart/lines', '/cart/lines/bowler-hat', '/cart/clear'];
 
 onEachStore('the shop', (store) => {
@@ -180,6 +180,18 @@ onEachStore('the shop', (store) => {
     const socket = connect(shop.port, '127.0.0.1');
     socket.write('OPTIONS * HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n');
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
+  });
+
+  it('has every file that the head of a page names, the social picture with its full address', async () => {
+    const head = (await shop.visitor().get('/', PAGE)).text.split('</head>', 1)[0] ?? '';
+
+    const files = [...head.matchAll(/(?:href|src|content)="([^"]*\/assets\/[^"]+)"/g)];
+    assert.ok(files.some(([, url]) => url === `${shop.origin}/assets/social.png`));
+    for (const [, url = ''] of files)
+      assert.equal((await fetch(new URL(url, shop.origin))).status, 200, url);
+    const manifest = await shop.visitor().get('/assets/manifest.webmanifest');
+    for (const { src } of JSON.parse(manifest.text).icons)
+      assert.equal((await shop.visitor().get(src)).status, 200, src);
   });
 
   it('has a picture for every product', async () => {

@@ -13,8 +13,13 @@ import { createCarts } from './cart/carts.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
+import { guideHandlers } from './guide/guide-handlers.ts';
 import { healthHandlers } from './health-handlers.ts';
+import { labHandlers } from './inspector/lab-handlers.ts';
+import { pretendOutages } from './inspector/pretend-outages.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
+import { createRecorder } from './inspector/recorder.ts';
+import { sessionHandlers } from './inspector/session-handlers.ts';
 import { createMetrics } from './metrics.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
 import { createOrders } from './orders/orders.ts';
@@ -27,6 +32,7 @@ import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
 import type { SessionEvent } from './session/sessions.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
+import { type RoundTrip, timed } from './storage/timed.ts';
 
 export type AppOptions = {
   production: boolean;
@@ -34,6 +40,8 @@ export type AppOptions = {
   trustProxy: number | string[] | false;
   log: Logger;
   session: SessionOptions;
+  /** What the X-ray calls the store. */
+  storeName?: string;
   /** Rejects while the store does not answer. */
   checkStore: () => Promise<unknown>;
   /** Where rate limits are counted that hold over all processes; absent: in this one. */
@@ -47,13 +55,17 @@ export type AppOptions = {
   /** What a password's bcrypt costs; absent: 12. */
   hashCost?: number;
   products: readonly Product[];
+  /** Shows at the foot of each page what the request did to the session. */
+  toolbar?: boolean;
+  /** Opens the race lab. A visitor may let the store go away for so long, for himself alone; 0: not. */
+  lab?: { outageSeconds: number };
 };
 
 const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log, session, checkStore, demoLogins, hashCost = 12 } = options;
+  const { production, log, session, storeName, checkStore, demoLogins, hashCost = 12 } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -73,7 +85,12 @@ export function createApp(options: AppOptions): Express {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const documents = createDocuments(metrics.timed(options.documents));
+  const recorder = createRecorder(options);
+  const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
+    metrics.roundTrip(trip);
+    recorder.onTrip({ of, ...trip });
+  };
+  const documents = createDocuments(timed(options.documents, onTrip('document')));
   const accounts = createAccounts(documents, options.demoAccounts);
   const carts = createCarts(documents);
   const orders = createOrders(documents);
@@ -91,8 +108,11 @@ export function createApp(options: AppOptions): Express {
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
+  const outages = pretendOutages(session.backend);
+  app.locals.lab = options.lab !== undefined;
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
+    recorder.onEvent(event);
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
@@ -103,7 +123,8 @@ export function createApp(options: AppOptions): Express {
   app.use(
     refuseCrossSite,
     bodyParsers,
-    sessionMiddleware({ ...session, backend: metrics.timed(session.backend), onEvent }),
+    recorder.middleware,
+    sessionMiddleware({ ...session, backend: timed(outages.backend, onTrip('session')), onEvent }),
     warnOfLostCookie(log),
     nameSessionInLog(secret),
     identify({ accounts, carts }),
@@ -116,6 +137,9 @@ export function createApp(options: AppOptions): Express {
       devices: deviceHandlers({ accounts, hashCost, audit }),
       cart: cartHandlers({ carts, catalogue }),
       orders: orderHandlers({ orders, carts, catalogue }),
+      session: sessionHandlers({ session, storeName, recorder }),
+      guide: guideHandlers(),
+      lab: options.lab && labHandlers({ ...options.lab, outages }),
       limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
     }),
   );

@@ -56,7 +56,8 @@ export const errorHandler =
     if (wantsJson(req)) return res.json({ errorMessage: message });
     const { view = 'error', content = { title: STATUS_CODES[status] } } =
       res.locals.errorPage ?? {};
-    renderPage(req, res, view, { ...content, status, message });
+    const retry = status === 503 && req.method === 'GET';
+    renderPage(req, res, view, { ...content, status, message, retry });
   };
 
 function refusalFor(error: unknown): Refusal {

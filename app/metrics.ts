@@ -1,8 +1,7 @@
 import type { Request, Response } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
 import type { SessionEvent } from './session/sessions.ts';
-
-type Ask = (...args: never[]) => Promise<unknown>;
+import type { RoundTrip } from './storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -18,7 +17,7 @@ export function createMetrics() {
   });
   const sessions = new Counter({
     name: 'cloakroom_session_events_total',
-    help: 'Sessions created, renewed and ended; conflicts retried; failures of the store',
+    help: 'What happened to sessions: created, loaded, committed, conflict, renewed, ended, touched; failures of the store',
     labelNames: ['event'],
   });
   const roundTrips = new Histogram({
@@ -27,18 +26,6 @@ export function createMetrics() {
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });
-
-  const timed = async <T>(operation: string, answer: Promise<T>): Promise<T> => {
-    const end = roundTrips.startTimer({ operation });
-    try {
-      const value = await answer;
-      end({ outcome: value === false ? 'refused' : 'ok' });
-      return value;
-    } catch (error) {
-      end({ outcome: 'failed' });
-      throw error;
-    }
-  };
 
   return {
     request: (req: Request, res: Response, seconds: number) => {
@@ -54,13 +41,7 @@ export function createMetrics() {
       );
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
-    /** The same backend, measured. */
-    timed: <B extends Record<string, Ask>>(backend: B): B =>
-      Object.fromEntries(
-        Object.entries(backend).map(([name, ask]) => [
-          name,
-          (...args: never[]) => timed(name, ask(...args)),
-        ]),
-      ) as B,
+    roundTrip: ({ operation, outcome, ms }: RoundTrip) =>
+      roundTrips.observe({ operation, outcome }, ms / 1000),
   };
 }

@@ -11,6 +11,7 @@ import { describeSession } from './session/session.ts';
 export function renderPage(req: Request, res: Response, view: string, content: object): void {
   const { session } = req;
   res.render(view, {
+    origin: `${req.protocol}://${req.host}`,
     path: req.path,
     requestId: res.locals.requestId,
     user: session?.user,

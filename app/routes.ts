@@ -5,7 +5,10 @@ import { requireUser } from './accounts/identify.ts';
 import type { cartHandlers } from './cart/cart-handlers.ts';
 import type { shopHandlers } from './catalogue/shop-handlers.ts';
 import { Refusal } from './errors.ts';
+import type { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './health-handlers.ts';
+import type { labHandlers } from './inspector/lab-handlers.ts';
+import type { sessionHandlers } from './inspector/session-handlers.ts';
 import type { orderHandlers } from './orders/order-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
@@ -24,6 +27,9 @@ type Handlers = {
   devices: ReturnType<typeof deviceHandlers>;
   cart: ReturnType<typeof cartHandlers>;
   orders: ReturnType<typeof orderHandlers>;
+  session: ReturnType<typeof sessionHandlers>;
+  guide: ReturnType<typeof guideHandlers>;
+  lab: ReturnType<typeof labHandlers> | undefined;
   limits: ReturnType<typeof rateLimits>;
 };
 
@@ -34,6 +40,9 @@ export const shopRoutes = ({
   devices,
   cart,
   orders,
+  session,
+  guide,
+  lab,
   limits,
 }: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
@@ -68,6 +77,17 @@ export const shopRoutes = ({
   ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
   ['get', '/orders', requireUser, orders.showAll],
   ['get', '/orders/:id', requireUser, orders.show],
+
+  ['get', '/session', session.show],
+  ['get', '/guide', guide.index],
+  ['get', '/guide/:chapter', guide.show],
+  ...(lab ? labRoutes(lab, limits) : []),
+];
+
+const labRoutes = (lab: ReturnType<typeof labHandlers>, limits: Handlers['limits']): Route[] => [
+  ['get', '/lab', lab.show],
+  ['post', '/lab/outage', limits.lab, lab.beginOutage],
+  ['post', '/lab/:race', limits.lab, lab.run],
 ];
 
 /** Adds the routes, and for each path a 405 to every other verb. */

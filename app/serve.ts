@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../config/demo-data.ts';
 import type { Config } from '../config/environment.ts';
 import { createApp } from './app.ts';
+import { devMemory } from './dev-memory.ts';
 import { drainable } from './drain.ts';
 import { memoryBackend, redisBackend } from './session/backends.ts';
 import { memoryDocuments, redisDocuments } from './storage/documents.ts';
@@ -19,24 +20,30 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   const demo = config.demoAccounts ? demoAccounts : [];
   for (const warning of config.warnings) log.warn(warning);
 
+  // Handed on at a restart in development only: production refuses to keep sessions in memory.
+  const keep = process.argv.includes('--keep-memory') && config.store === 'memory';
+  const memory = devMemory({ secrets: config.secrets, keep });
   const app = createApp({
     production: config.production,
     trustProxy: config.trustProxy,
     log,
     session: {
-      backend: redis ? redisBackend(redis) : memoryBackend(),
-      secrets: config.secrets,
+      backend: redis ? redisBackend(redis) : memoryBackend(memory.sessions),
+      secrets: memory.secrets,
       cookie: config.cookie,
       idleMs: config.idleMs,
       absoluteMs: config.absoluteMs,
     },
+    storeName: config.store,
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
-    documents: redis ? redisDocuments(redis) : memoryDocuments(),
+    documents: redis ? redisDocuments(redis) : memoryDocuments(memory.documents),
     demoAccounts: demo,
     products: demoProducts,
     // Passwords are shown where they are no secret: on the developer's own machine.
     demoLogins: config.production ? [] : demo,
+    toolbar: !config.production,
+    ...(config.lab && { lab: { outageSeconds: config.production ? 0 : 10 } }),
   });
 
   const server = createServer({ connectionsCheckingInterval: 1000 }, app);

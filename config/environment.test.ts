@@ -25,15 +25,16 @@ it('needs nothing in development', () => {
     ['127.0.0.1', 3000, 'memory', false, true],
   );
   assert.deepEqual([config.idleMs, config.absoluteMs], [1_800_000, 43_200_000]);
-  assert.equal(config.workers, 1);
+  assert.deepEqual([config.workers, config.lab], [1, true]);
   assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['sid', false]);
   assert.ok((config.secrets[0] ?? '').length >= 32);
   assert.notDeepEqual(config.secrets, readConfig({}).secrets);
 });
 
-it('chooses Redis, secure cookies and no demo accounts in production', () => {
+it('chooses Redis, secure cookies, no demo accounts and no race lab in production', () => {
   const config = readConfig(PRODUCTION);
-  assert.deepEqual([config.store, config.demoAccounts], ['redis', false]);
+  assert.deepEqual([config.store, config.demoAccounts, config.lab], ['redis', false, false]);
+  assert.equal(readConfig({ ...PRODUCTION, LAB: 'on' }).lab, true);
   assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['__Host-sid', true]);
 });
 

@@ -97,6 +97,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
     DEMO_ACCOUNTS: onOff.default(!production),
+    LAB: onOff.default(!production),
     LOG_LEVEL: z
       .enum(
         ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
@@ -145,6 +146,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     workers: data.WEB_CONCURRENCY,
     metricsPort: data.METRICS_PORT,
     demoAccounts: data.DEMO_ACCOUNTS,
+    lab: data.LAB,
     logLevel: data.LOG_LEVEL,
     cookie: {
       // __Host-: browsers take it over HTTPS only, for this host only, so that no neighbouring

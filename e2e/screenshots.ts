@@ -1,22 +1,56 @@
-// npm run screenshots: makes the pictures in docs/ anew, from the shop as it is.
+// npm run screenshots: makes the pictures in docs/, and the one that other sites show of a link to
+// the shop, anew, from the shop as it is.
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { chromium } from 'playwright';
+import { chromium, type Page } from 'playwright';
 import { chromiumOptions } from './support/chromium.ts';
 import { startServer } from './support/start-server.ts';
 
-const docs = `${resolve(import.meta.dirname, '../docs')}/`;
-mkdirSync(docs, { recursive: true });
+const root = resolve(import.meta.dirname, '..');
+mkdirSync(`${root}/docs`, { recursive: true });
 const server = await startServer({});
 const browser = await chromium.launch(chromiumOptions());
+
+const pictures: Record<string, (page: Page) => Promise<unknown>> = {
+  shop: async (page) => {
+    for (let views = 0; views < 3; views++) await page.goto('/');
+  },
+  session: (page) => page.goto('/session'),
+  lab: async (page) => {
+    await page.goto('/lab');
+    await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
+    await page.getByRole('status').waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+  },
+  guide: (page) => page.goto('/guide/lost-changes'),
+};
+
 for (const colorScheme of ['light', 'dark'] as const) {
   const viewport = { width: 1280, height: 880 };
   const page = await browser.newPage({ colorScheme, viewport, baseURL: server.origin });
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
-  for (let views = 0; views < 3; views++) await page.goto('/');
-  await page.screenshot({ path: `${docs}shop-${colorScheme}.png` });
+  for (const [name, show] of Object.entries(pictures)) {
+    await show(page);
+    await page.screenshot({ path: `${root}/docs/${name}-${colorScheme}.png` });
+  }
   await page.close();
 }
+
+// The policy of the shop allows no style of others; this picture needs some.
+const poster = await browser.newPage({
+  viewport: { width: 1200, height: 630 },
+  baseURL: server.origin,
+  bypassCSP: true,
+  colorScheme: 'light',
+});
+await poster.goto('/');
+await poster.addStyleTag({
+  content: `.nav, .footer, .toolbar, .shelf { display: none }
+    .brand { font-size: 2.2rem } .brand img { width: 48px; height: 48px }
+    html { overflow: hidden } main { padding-top: 2.5rem }`,
+});
+await poster.screenshot({ path: `${root}/public/social.png` });
+
 await browser.close();
 await server.stop();

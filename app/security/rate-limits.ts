@@ -80,6 +80,7 @@ export function rateLimits(
       keyGenerator: addressOf,
       skip: (req) => req.session.version > 0,
     }),
+    lab: limit({ windowMs: MINUTE, limit: 30, keyGenerator: addressOf }),
     cartChanges: limit({
       windowMs: MINUTE,
       limit: cartChanges,

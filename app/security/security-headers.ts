@@ -16,6 +16,7 @@ export const securityHeaders = ({ https }: { https: boolean }) =>
         'form-action': ["'self'"],
         'frame-ancestors': ["'none'"],
         'img-src': ["'self'"],
+        'manifest-src': ["'self'"],
         'script-src': ["'self'"],
         'style-src': ["'self'"],
       },

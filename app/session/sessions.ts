@@ -12,7 +12,12 @@ import { newSessionId, sessionHandle } from './session-id.ts';
 import { turns } from './turns.ts';
 
 export type SessionEvent =
-  | { type: 'created' | 'renewed' | 'ended' | 'conflict' | 'store-up' }
+  | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
+  /** version: undefined when there is none, MOVED when it has another id by now. */
+  | { type: 'loaded'; version: number | undefined }
+  | { type: 'committed'; from: SessionRecord; to: SessionRecord }
+  /** to: what the session under the new id begins with. */
+  | { type: 'renewed'; to: SessionRecord }
   /** touch-failed: the idle clock could not be restarted; the answer was complete by then. */
   | { type: 'store-down' | 'touch-failed'; error: unknown };
 
@@ -26,7 +31,7 @@ export type SessionsOptions = {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. */
   answerWithinMs?: number;
-  /** Told what happens to sessions and to the store, for logs and metrics. */
+  /** Told what happens to sessions and to the store, for logs, metrics and pages. */
   onEvent?: (event: SessionEvent) => void;
 };
 
@@ -85,6 +90,12 @@ export function createSessions(options: SessionsOptions) {
    *   version MOVED when it was renewed a moment ago
    */
   async function read(id: string): Promise<SessionRecord | undefined> {
+    const record = await find(id);
+    tell({ type: 'loaded', version: record?.version });
+    return record;
+  }
+
+  async function find(id: string): Promise<SessionRecord | undefined> {
     const key = sessionHandle(id);
     const record = await backend.get(key);
     if (!record) {
@@ -109,6 +120,7 @@ export function createSessions(options: SessionsOptions) {
     if (left <= 0) return;
     backend
       .compareAndSet(sessionHandle(id), version, record, left)
+      .then((kept) => kept && tell({ type: 'touched' }))
       .catch((error: unknown) => tell({ type: 'touch-failed', error }));
   }
 
@@ -140,6 +152,7 @@ export function createSessions(options: SessionsOptions) {
       if (left <= 0) throw new SessionGone();
       if (await backend.compareAndSet(key, version, next, left)) {
         if (version === 0) tell({ type: 'created' });
+        tell({ type: 'committed', from: current, to: next });
         return next;
       }
       tell({ type: 'conflict' });
@@ -186,7 +199,7 @@ export function createSessions(options: SessionsOptions) {
       // The new one first, so that the session is at all times somewhere. Nobody else knows the new
       // id, so this cannot conflict.
       await backend.compareAndSet(sessionHandle(id), version - 1, record, msLeft(record));
-      tell({ type: version === 1 ? 'renewed' : 'conflict' });
+      tell(version === 1 ? { type: 'renewed', to: record } : { type: 'conflict' });
       if (!old || old.version === 0) return { id, record };
       await backend.compareAndSet(movedKey(oldKey), 0, fresh(), MOVED_MS);
       if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };

@@ -15,8 +15,9 @@ export type DocumentBackend = {
 };
 
 /** Documents in this process's memory, gone with it. */
-export function memoryDocuments(): DocumentBackend {
-  const kept = new Map<string, { version: number; text: string }>();
+export function memoryDocuments(
+  kept = new Map<string, { version: number; text: string }>(),
+): DocumentBackend {
   return {
     get: async (key) => kept.get(key)?.text,
     compareAndSet: async (key, version, text) => {

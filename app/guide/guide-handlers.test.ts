@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
+import { excerpt } from '../inspector/excerpt.ts';
+import { memoryBackend } from '../session/backends.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+describe('the guide', () => {
+  let shop: Shop;
+  let slugs: string[];
+  before(async () => {
+    shop = await startShop(memoryBackend());
+    const { chapters } = (await shop.visitor().get('/guide')).json;
+    slugs = chapters.map(({ slug }: { slug: string }) => slug);
+    assert.ok(slugs.length >= 10);
+  });
+  after(() => shop.close());
+
+  it('shows each chapter, with its code as it stands in the source', async () => {
+    const index = (await shop.visitor().get('/guide', PAGE)).text;
+    for (const slug of slugs) {
+      assert.ok(index.includes(`href="/guide/${slug}"`), slug);
+      const page = await shop.visitor().get(`/guide/${slug}`, PAGE);
+      assert.equal(page.status, 200, slug);
+      const { code } = (await shop.visitor().get(`/guide/${slug}`)).json;
+      assert.ok(code.length > 0);
+      for (const { file, text } of code) {
+        const source = readFileSync(join(root, file), 'utf8').replace(/^ +/gm, '');
+        assert.ok(source.includes(text.replace(/^ +/gm, '')), `${slug}: ${file}`);
+      }
+    }
+  });
+
+  it('names tests that there are', async () => {
+    for (const slug of slugs) {
+      const { tests } = (await shop.visitor().get(`/guide/${slug}`)).json;
+      assert.ok(tests.length > 0);
+      for (const { file, name } of tests)
+        assert.ok(readFileSync(join(root, file), 'utf8').includes(`it('${name}'`), name);
+    }
+  });
+
+  it('links to pages that there are', async () => {
+    for (const slug of ['', ...slugs.map((s) => `/${s}`)]) {
+      const page = await shop.visitor().get(`/guide${slug}`, PAGE);
+      for (const [, href = ''] of page.text.matchAll(/href="(\/[^"#]*)"/g))
+        assert.equal((await shop.visitor().get(href, PAGE)).status, 200, href);
+    }
+  });
+
+  it('has no other chapter', async () => {
+    for (const path of ['/guide/nothing', '/guide/_code', '/guide/..%2ferror'])
+      assert.equal((await shop.visitor().get(path, PAGE)).status, 404, path);
+  });
+});
+
+it('an excerpt is a whole declaration with its comment, and not what follows', () => {
+  assert.equal(
+    excerpt('app/session/session-id.ts', 'newSessionId'),
+    `/** 256 bits from the operating system's generator, as 43 URL-safe characters. */
+export const newSessionId = () => randomBytes(32).toString('base64url');`,
+  );
+  const text = excerpt('app/session/session-store.ts', 'set');
+  assert.match(text, /^\/\*\*\n[\s\S]*\noverride set\([\s\S]*\n\}$/);
+  assert.doesNotMatch(text, /touch/);
+  const wrapped = excerpt('app/session/sessions.ts', 'renew');
+  assert.match(
+    wrapped,
+    /\n\): Promise<.*\{\n[\s\S]*old = await backend\.get\(oldKey\);\n {2}\}\n\}$/,
+  );
+});
+
+it('an excerpt of what is not there is an error, so the app does not start with it', () => {
+  assert.throws(() => excerpt('app/session/sessions.ts', 'undo'), /declares undo 0 times/);
+});

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RequestHandler } from 'express';
+import { Refusal } from '../errors.ts';
+import { colour } from '../inspector/colour.ts';
+import { excerpt } from '../inspector/excerpt.ts';
+import { renderPage } from '../respond.ts';
+import { wantsJson } from '../wants-json.ts';
+
+const views = join(import.meta.dirname, '../../views/guide');
+
+type Chapter = {
+  slug: string;
+  title: string;
+  /** What goes wrong, in a sentence. */
+  about: string;
+  code: { file: string; name: string }[];
+  tests: { file: string; name: string }[];
+};
+
+/** The guide: a chapter for each mistake. The code it shows is read from the source at start. */
+export function guideHandlers() {
+  const chapters = (
+    JSON.parse(readFileSync(join(views, 'chapters.json'), 'utf8')) as Chapter[]
+  ).map(({ code, ...chapter }) => ({
+    ...chapter,
+    code: code.map(({ file, name }) => ({ file, name, text: excerpt(file, name) })),
+  }));
+
+  const index: RequestHandler = (req, res) => {
+    if (wantsJson(req))
+      return res.json({
+        chapters: chapters.map(({ slug, title, about }) => ({ slug, title, about })),
+      });
+    renderPage(req, res, 'guide/index', { title: 'The guide', chapters });
+  };
+
+  const show: RequestHandler = (req, res) => {
+    const n = chapters.findIndex(({ slug }) => slug === req.params.chapter);
+    const chapter = chapters[n];
+    if (!chapter) throw new Refusal(404, 'The guide has no such chapter.');
+    if (wantsJson(req)) return res.json(chapter);
+    const { title } = chapter;
+    const around = { before: chapters[n - 1], after: chapters[n + 1] };
+    renderPage(req, res, 'guide/chapter', { title, chapter, ...around, colour });
+  };
+
+  return { index, show };
+}

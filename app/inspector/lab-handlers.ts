@@ -1,0 +1,63 @@
+import type { RequestHandler } from 'express';
+import pLimit from 'p-limit';
+import { Refusal } from '../errors.ts';
+import { renderPage } from '../respond.ts';
+import { sessionHandle } from '../session/session-id.ts';
+import { wantsJson } from '../wants-json.ts';
+import { colour } from './colour.ts';
+import { excerpt } from './excerpt.ts';
+import type { pretendOutages } from './pretend-outages.ts';
+import { isRace, runRace } from './races.ts';
+import { thisShopsWay } from './this-shops-way.ts';
+import { tutorialWay } from './tutorial-way.ts';
+
+const MOST_WAITING = 5;
+
+type Options = {
+  outages: ReturnType<typeof pretendOutages>;
+  /** How long the store goes away for a session; 0: it does not. */
+  outageSeconds: number;
+};
+
+/** The race lab: the tutorials' way and this shop's way, run side by side at the press of a button. */
+export function labHandlers({ outages, outageSeconds }: Options) {
+  const oneAtATime = pLimit(1);
+  const page = {
+    title: 'The race lab',
+    outageSeconds,
+    code: {
+      tutorial: excerpt('app/inspector/tutorial-way.ts', 'tutorialWay'),
+      here: excerpt('app/inspector/this-shops-way.ts', 'thisShopsWay'),
+    },
+    colour,
+  };
+
+  const show: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ races: ['adds', 'log-out', 'tabs'] });
+    renderPage(req, res, 'inspector/lab', { ...page, results: {} });
+  };
+
+  const run: RequestHandler = async (req, res) => {
+    const race = String(req.params.race);
+    if (!isRace(race)) throw new Refusal(404, 'The lab has no such race.');
+    if (oneAtATime.pendingCount >= MOST_WAITING)
+      throw new Refusal(503, 'The lab is busy. Please try again.', { 'Retry-After': '2' });
+    const result = await oneAtATime(async () => ({
+      tutorial: await runRace(race, tutorialWay),
+      here: await runRace(race, thisShopsWay),
+    }));
+    if (wantsJson(req)) return res.json(result);
+    renderPage(req, res, 'inspector/lab', { ...page, results: { [race]: result } });
+  };
+
+  const beginOutage: RequestHandler = (req, res) => {
+    if (outageSeconds === 0) throw new Refusal(404, 'The store stays where it is.');
+    if (req.session.version <= 0)
+      throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
+    outages.begin(sessionHandle(req.sessionID), outageSeconds * 1000);
+    if (wantsJson(req)) return res.json({ seconds: outageSeconds });
+    res.redirect(303, '/lab');
+  };
+
+  return { show, run, beginOutage };
+}

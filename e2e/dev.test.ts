@@ -1,0 +1,54 @@
+// npm run dev, as package.json has it, in a copy of the project whose files may be saved.
+import assert from 'node:assert/strict';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { it } from 'node:test';
+import { type Child, startChild } from './support/child.ts';
+import { freePort } from './support/free-port.ts';
+import { httpClient } from './support/http-client.ts';
+import { ADA } from './support/start-shop.ts';
+import { until } from './support/until.ts';
+
+const root = resolve(import.meta.dirname, '..');
+
+it('npm run dev survives its own restarts: logged in, the cart full; and starts anew when stopped', async (t) => {
+  const folder = mkdtempSync(join(root, 'e2e', 'dev-'));
+  const children: Child[] = [];
+  t.after(async () => {
+    for (const child of children) await child.stop(); // its last act is to write
+    rmSync(folder, { recursive: true });
+  });
+  for (const name of ['app', 'config', 'views', 'public', 'package.json'])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  const { dev } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).scripts;
+  const port = await freePort();
+  const start = async () => {
+    const [, ...args] = dev.split(' ');
+    const env = { NODE_ENV: 'development', PORT: String(port) };
+    const child = await startChild(process.execPath, args, { cwd: folder, env, ready: /is open/ });
+    children.push(child);
+    return child;
+  };
+  const starts = (output: string) => output.split('Cloakroom is open').length - 1;
+
+  const first = await start();
+  const guest = httpClient(`http://localhost:${port}`);
+  await guest.post('/cart/lines', { json: { sku: 'wool-beret' } });
+  const ada = httpClient(`http://localhost:${port}`);
+  await ada.post('/login', { json: ADA });
+  await ada.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
+
+  for (const restarts of [2, 3]) {
+    appendFileSync(join(folder, 'app/visits/views.ts'), '\n');
+    await until(async () => starts(first.output()) === restarts, 'restarted');
+    const { user, cart } = (await ada.get('/')).json;
+    assert.deepEqual([user?.name, cart.count], ['Ada', 3]);
+    assert.equal((await guest.get('/cart')).json.count, 1);
+  }
+
+  await first.stop();
+  const kept = join(folder, 'node_modules/.cache/cloakroom-dev.json');
+  assert.equal(statSync(kept).mode & 0o077, 0);
+  await start();
+  assert.equal((await ada.get('/')).json.user, null);
+});
