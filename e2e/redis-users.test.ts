@@ -1,12 +1,12 @@
 // deploy/redis/users.acl, in a real Redis.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { createClient } from 'redis';
 import { startChild } from './support/child.ts';
 import { freePort } from './support/free-port.ts';
 import { httpClient } from './support/http-client.ts';
-import type { RedisServer } from './support/redis.ts';
 import { startRedisWithUsers } from './support/redis.ts';
 import { run } from './support/run.ts';
 import { startServer } from './support/start-server.ts';
@@ -17,13 +17,13 @@ import { until } from './support/until.ts';
 const file = new URL('../deploy/redis/users.acl', import.meta.url).pathname;
 
 describe('with the users of deploy/redis/users.acl', () => {
-  let redis: RedisServer;
+  let redis: Awaited<ReturnType<typeof startRedisWithUsers>>;
   before(async () => {
     redis = await startRedisWithUsers();
   });
   after(() => redis.stop());
 
-  it('the shop works: views, cart, log-in, log-out, ready', async (t) => {
+  it('the shop works: views, cart, log-in, account, checkout, log-out, ready', async (t) => {
     const server = await startServer({ SESSION_STORE: 'redis', REDIS_URL: redis.url });
     t.after(server.stop);
     const visitor = httpClient(server.origin);
@@ -33,9 +33,30 @@ describe('with the users of deploy/redis/users.acl', () => {
     assert.equal((await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })).status, 200);
     assert.equal((await visitor.post('/login', { json: ADA })).status, 200);
     assert.equal((await visitor.get('/cart')).json.count, 1);
+    assert.equal((await visitor.get('/account')).json.sessions.length, 1);
+    assert.equal((await visitor.post('/checkout')).status, 201);
     assert.equal((await visitor.post('/logout')).status, 200);
     assert.equal((await visitor.get('/cart')).json.count, 0);
     assert.doesNotMatch(server.output(), /NOPERM/);
+  });
+
+  it("the operator's user may run npm run accounts, and reads no session", async () => {
+    const env = { ...process.env, SESSION_STORE: 'redis', REDIS_URL: redis.operatorUrl };
+    const cli = new URL('../app/accounts/accounts-cli.ts', import.meta.url).pathname;
+    const accounts = (...args: string[]) =>
+      spawnSync(process.execPath, [cli, ...args], { env, encoding: 'utf8' }).stdout;
+    assert.match(accounts('add', 'eve@example.test', 'Eve'), /is added/);
+    assert.match(accounts('disable', 'eve@example.test'), /nobody can log in/);
+    assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\t0 sessions$/m);
+    const operator = createClient({ url: redis.operatorUrl });
+    await operator.connect();
+    try {
+      for (const key of ['sess:x', 'doc:cart:x', 'doc:order:x', 'limit:x'])
+        await assert.rejects(operator.get(key), /NOPERM/, key);
+      await assert.rejects(operator.del('doc:account:x'), /NOPERM/);
+    } finally {
+      operator.destroy();
+    }
   });
 
   it('what the shop may use works: documents, and the scripts and counters of limits', async () => {

@@ -250,6 +250,22 @@ onEachStore(
       assert.ok(hours > 11.9 && hours <= 12, `${hours} hours`);
     });
 
+    it('stays signed in for as long when the secret is rotated', async (t) => {
+      const { email } = await somebody();
+      const visitor = shop.visitor();
+      const json = { email, password: PASSWORD, keep: true };
+      await visitor.post('/login', { json });
+      const { documents } = store;
+      const env = { SESSION_SECRET: `a new one,${'only-for-tests-'.repeat(4)}` };
+      const rotated = await startShop(store.backend, { documents, ...QUICK_PASSWORDS }, env);
+      t.after(rotated.close);
+      const there = rotated.visitor();
+      there.cookie = visitor.cookie;
+      const { headers } = await there.get('/login');
+      const [, expires = ''] = /Expires=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
+      assert.ok(Date.parse(expires) - Date.now() > 11.9 * 3_600_000, expires);
+    });
+
     it('makes its hash anew, at log-in, when hashing costs more than before', async () => {
       const { email, logIn } = await somebody();
       const { documents } = store;

@@ -90,6 +90,8 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       // Logged out meanwhile: the password is changed all the same.
       if (!(error instanceof SessionGone)) throw error;
     });
+    // The old id is worth nothing by now: this only tidies up.
+    await accounts.change(account, (current) => withoutSessions(current, [own])).catch(() => {});
     audit(req, 'password-changed', { account: account.id });
     done(req, res);
   };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import bcrypt from 'bcrypt';
+import fc from 'fast-check';
 import { demoAccounts } from '../../config/demo-data.ts';
-import { verifyPassword } from './passwords.ts';
+import { requireGoodPassword, verifyPassword } from './passwords.ts';
 
 it('keeps the demo passwords by bcrypt at cost 12', () => {
   for (const { passwordHash } of demoAccounts) assert.match(passwordHash, /^\$2b\$12\$/);
@@ -33,4 +35,46 @@ it('does the same work for an account that does not exist', async () => {
   for (let round = 0; round < 5; round++) ratios.push((await time(undefined)) / (await time(hash)));
   const median = ratios.toSorted((a, b) => a - b)[2] ?? 0;
   assert.ok(median > 0.7 && median < 1.4, `median of the ratios ${median.toFixed(2)}`);
+});
+
+it('takes any new password of 15 to 72 bytes, of whatever characters', () => {
+  const anything = fc.string({ unit: 'binary' }).filter((text) => {
+    const bytes = Buffer.byteLength(text);
+    return bytes >= 15 && bytes <= 72 && !/\0|cloakroom/i.test(text);
+  });
+  fc.assert(fc.property(anything, (password) => requireGoodPassword('password', password, [])));
+  for (const good of [
+    'a b c d e f g h',
+    '👗👗👗👗',
+    'ü'.repeat(36),
+    'correct horse battery staple',
+  ])
+    requireGoodPassword('password', good, ['Ada', 'ada@cloakroom.test']);
+});
+
+it('refuses a new password that is too short, too long, common, or holds a name, and says why', () => {
+  const names = ['Ada Lovelace', 'first.lady@example.test'];
+  for (const [password, why] of [
+    ['', /at least 15/],
+    ['fourteen chars', /at least 15/],
+    ['x'.repeat(73), /at most 72 bytes: this one has 73/],
+    ['ü'.repeat(37), /this one has 74/],
+    ['sixteen charact\0', /NUL/],
+    ['the-cloakroom-opens', /“cloakroom”/],
+    ['my name is LOVELACE', /“lovelace”/],
+    ['she was first here', /“first”/],
+    ['ada-and-her-engine', /“ada”/],
+    ['passwordpassword', /most common/],
+    ['Qwerty123456789', /most common/],
+  ] as const)
+    assert.throws(() => requireGoodPassword('password', password, names), why, password);
+});
+
+it('knows 3,000 common passwords, each long enough to be tried', () => {
+  const file = new URL('../../config/common-passwords.txt', import.meta.url);
+  const [, list = ''] = readFileSync(file, 'utf8').split('\n');
+  const common = list.split(' ');
+  assert.equal(new Set(common).size, 3000);
+  for (const password of common)
+    assert.throws(() => requireGoodPassword('password', password, []), /most common/, password);
 });

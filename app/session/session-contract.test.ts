@@ -8,7 +8,7 @@ import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
 import { type Listening, listen } from '../../e2e/support/listen.ts';
 import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
 import type { SessionBackend } from './backends.ts';
-import { endSession, renewSession, updateSession } from './session.ts';
+import { endSession, lastSeen, renewSession, updateSession } from './session.ts';
 import { draftOf, recordOf } from './session-data.ts';
 import { SessionGone } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
@@ -116,6 +116,10 @@ onEachStore(
         }),
       );
       app.get('/', (req, res) => res.json(req.session));
+      app.get('/last-seen/:handle', async (req, res) => {
+        const { handle } = req.params;
+        res.json({ at: (await lastSeen(req, [handle])).get(handle) });
+      });
       app.post('/count', async (req, res) => {
         await updateSession(req, (draft) => {
           draft.views += 1;
@@ -303,15 +307,42 @@ onEachStore(
       assert.equal(await stored(old), undefined);
     });
 
-    it('is not revived by a renewal that ends after the log-out', async () => {
+    it('is not revived by a renewal that ends after the log-out, which leaves nothing', async (t) => {
+      const left = new Set<string>();
+      const backend: SessionBackend = {
+        ...store.backend,
+        compareAndSet: async (key, version, next, ttlMs) => {
+          if (next && !key.startsWith('moved:')) left.add(key);
+          return store.backend.compareAndSet(key, version, next, ttlMs);
+        },
+      };
+      const other = await listen(sessionApp({ backend }));
+      t.after(other.close);
+      client = httpClient(other.origin);
       await client.post('/log-in');
-      const old = httpClient(site.origin, client.cookie);
+      const old = httpClient(other.origin, client.cookie);
       const renewal = old.post('/slow-renewal');
       await slow.arrived.promise;
       await client.post('/log-out');
       slow.goOn.resolve();
       assert.equal((await renewal).status, 409);
       assert.equal((await old.get('/')).json.user, undefined);
+      assert.equal(left.size, 2);
+      for (const key of left) assert.equal(await store.backend.get(key), undefined);
+    });
+
+    it('tells when it was last used, by its handle, until it is over', async () => {
+      await client.post('/count');
+      const handle = sessionHandle(idIn(client));
+      const other = httpClient(site.origin);
+      await other.post('/count');
+      const look = async () => (await other.get(`/last-seen/${handle}`)).json;
+      const usedAt = now;
+      now += 29 * MINUTE;
+      await other.get('/');
+      assert.deepEqual(await look(), { at: usedAt });
+      now += 2 * MINUTE;
+      assert.deepEqual(await look(), {});
     });
 
     it('is not revived by the request that ended it', async () => {

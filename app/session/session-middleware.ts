@@ -1,5 +1,5 @@
 import { sign } from 'cookie-signature';
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import expressSession from 'express-session';
 import { newSessionId } from './session-id.ts';
 import { type SessionCookie, SessionStore } from './session-store.ts';
@@ -60,14 +60,10 @@ export function sessionMiddleware({
   const [newest = ''] = secrets;
   const signAnew: RequestHandler = (req, res, next) => {
     const value = `s:${sign(req.sessionID, newest)}`;
+    const maxAge = req.session.cookie.originalMaxAge ?? undefined;
     if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
-      res.cookie(cookie.name, value, { ...cookie.attributes, ...expiry(req) });
+      res.cookie(cookie.name, value, { ...cookie.attributes, maxAge });
     next();
   };
   return secrets.length > 1 ? [session, freeze, signAnew] : [session, freeze];
-}
-
-function expiry({ session }: Request) {
-  const { expires } = session.cookie;
-  return expires && { expires };
 }

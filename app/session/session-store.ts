@@ -62,12 +62,7 @@ export class SessionStore extends Store {
   /** The cookie's attributes are not stored: they are this deployment's, not the session's. */
   #withCookie(record: SessionRecord): SessionData {
     const { now, endsAt } = this.sessions;
-    const end = record.persistent ? endsAt(record) : undefined;
-    const cookie = {
-      originalMaxAge: end === undefined ? null : end - now(),
-      ...(end !== undefined && { expires: new Date(end) }),
-      ...this.cookie.attributes,
-    };
-    return { ...record, cookie };
+    const originalMaxAge = record.persistent ? endsAt(record) - now() : null;
+    return { ...record, cookie: { originalMaxAge, ...this.cookie.attributes } };
   }
 }

@@ -37,18 +37,20 @@ export async function startRedis(
 }
 
 /** A Redis with the users of `deploy/redis/users.acl`: `url` and `cli` are those of the app's user. */
-export async function startRedisWithUsers(): Promise<RedisServer> {
+export async function startRedisWithUsers(): Promise<RedisServer & { operatorUrl: string }> {
   const port = await freePort();
   const password = 'coat-check';
   const hash = createHash('sha256').update(password).digest('hex');
   const configure = async (dir: string) => {
     const file = join(dir, 'users.acl');
-    await writeFile(file, await recipe('redis/users.acl', { 'SHA256-OF-THE-PASSWORD': hash }));
+    const hashes = { 'SHA256-OF-THE-PASSWORD': hash, 'SHA256-OF-THE-OPERATORS-PASSWORD': hash };
+    await writeFile(file, await recipe('redis/users.acl', hashes));
     return ['--port', `${port}`, ...inMemory(dir), '--aclfile', file];
   };
   const user = ['--user', 'cloakroom', '--pass', password, '--no-auth-warning'];
   const server = await serve(port, configure, () => user);
-  return { ...server, url: `redis://cloakroom:${password}@127.0.0.1:${port}` };
+  const urlOf = (name: string) => `redis://${name}:${password}@127.0.0.1:${port}`;
+  return { ...server, url: urlOf('cloakroom'), operatorUrl: urlOf('operator') };
 }
 
 /** A Redis that only speaks TLS, with a certificate of the private CA in `caFile`. */
