@@ -43,7 +43,7 @@ async function run([command = '', ...args]: string[]): Promise<void> {
           email,
           name,
           disabled ? 'disabled' : 'enabled',
-          `${Object.keys(sessions).length} sessions`,
+          `${Object.keys(sessions).length} sessions at most`,
         );
     } else if (command === 'add') {
       const who = identityOf(args[0] ?? '', args[1] ?? '');

@@ -76,7 +76,8 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       const changed = current.passwordChanges !== account.passwordChanges;
       if (!session || changed) throw new SessionGone();
       const passwordChanges = current.passwordChanges + 1;
-      // All other sessions end here. This one is about to get its new id: until then it has the old.
+      // All other sessions end here. This one is about to get its new id; under the old one there may
+      // still be requests under way, which are not to be taken for a guest's.
       const sessions = { [own]: session, [sessionHandle(id)]: session };
       return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
     });
@@ -90,8 +91,6 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       // Logged out meanwhile: the password is changed all the same.
       if (!(error instanceof SessionGone)) throw error;
     });
-    // The old id is worth nothing by now: this only tidies up.
-    await accounts.change(account, (current) => withoutSessions(current, [own])).catch(() => {});
     audit(req, 'password-changed', { account: account.id });
     done(req, res);
   };
