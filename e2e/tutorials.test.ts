@@ -2,6 +2,7 @@
 // express-session has changed, and the README's table with it.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore } from 'connect-redis';
 import express from 'express';
 import session from 'express-session';
@@ -44,7 +45,8 @@ function tutorial(cookie: { secure: boolean }) {
       cookie,
     }),
   );
-  app.post('/add', (req: Loose, res) => {
+  app.post('/add', async (req: Loose, res) => {
+    await delay(50); // as a handler that asks a database; without it a busy machine runs them in turn
     req.session.items = (req.session.items ?? 0) + 1;
     res.json({ items: req.session.items });
   });
