@@ -1,0 +1,171 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { startChild } from '../e2e/support/child.ts';
+import { freePort } from '../e2e/support/free-port.ts';
+import type { RedisServer } from '../e2e/support/redis.ts';
+import { ADA } from '../e2e/support/start-shop.ts';
+import { tempDir } from '../e2e/support/temp-dir.ts';
+import { until } from '../e2e/support/until.ts';
+import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load.ts';
+
+/** One of those who are compared. */
+type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
+
+const everything: Workload[] = ['view', 'member', 'first', 'add', 'log-in'];
+
+const entries: Entry[] = [
+  { name: 'tutorial', args: ['bench/peers/tutorial.ts'], can: [...everything, 'static'] },
+  {
+    name: 'careful tutorial',
+    args: ['bench/peers/tutorial.ts', 'careful'],
+    can: [...everything, 'static'],
+  },
+  { name: 'Fastify', args: ['bench/peers/fastify.ts'], can: everything },
+  { name: 'Hono', args: ['bench/peers/hono.ts'], can: everything },
+  { name: 'node:http', args: ['bench/peers/bare.ts'], can: ['view'] },
+  { name: 'node:http, headers, log', args: ['bench/peers/bare.ts', 'headers'], can: ['view'] },
+  {
+    name: 'Cloakroom',
+    args: ['app/server.ts'],
+    env: {
+      SESSION_STORE: 'redis',
+      SESSION_SECRET: 'a-secret-that-is-as-long-as-those-of-the-peers',
+      TRUST_PROXY: 'loopback',
+      DEMO_ACCOUNTS: 'on',
+    },
+    can: [...everything, 'static'],
+  },
+];
+
+export type Contestant = Entry & {
+  origin: string;
+  /** Bytes of the page that a returning visitor gets. */
+  pageBytes: number;
+  /** Milliseconds of processor time that its processes have used so far; NaN where /proc is missing. */
+  cpuMs: () => Promise<number>;
+  /** Resident memory of its processes, in MB. */
+  memoryMb: () => Promise<number>;
+  /** redis-cli on the database that is its own. */
+  cli: (...words: string[]) => Promise<string>;
+  stop: () => Promise<void>;
+};
+
+/** `BENCH_CORES=2,3`: that of the contestants, and that of the load and of Redis. */
+export const [serverCore, loadCore] = (
+  process.env.BENCH_CORES?.split(',') ?? [availableParallelism() - 2, availableParallelism() - 1]
+).map(String) as [string, string];
+
+/** Starts them all on one Redis, each in a database of its own, and proves that each does its work. */
+export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {
+  const contestants = await Promise.all(entries.map((entry, n) => start(entry, redis, n, pin)));
+  const ours = contestants.at(-1)?.pageBytes ?? 0;
+  for (const { name, pageBytes } of contestants)
+    if (Math.abs(pageBytes / ours - 1) > 0.05)
+      throw new Error(`${name}: a page of ${pageBytes} bytes, not of ${ours}`);
+  return contestants;
+}
+
+async function start(
+  entry: Entry,
+  redis: RedisServer,
+  database: number,
+  pin: boolean,
+): Promise<Contestant> {
+  const { path: dir, ...temp } = await tempDir('bench');
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  // Standard output goes into a file, as in production: a pipe would make the load generator work.
+  const command = [...(pin ? ['taskset', '-c', serverCore] : []), process.execPath, ...entry.args];
+  const child = await startChild(
+    'sh',
+    ['-c', `exec "$@" >"${join(dir, 'log')}"`, 'sh', ...command],
+    {
+      env: {
+        NODE_ENV: 'production',
+        PORT: String(port),
+        REDIS_URL: `redis://127.0.0.1:${redis.port}/${database}`,
+        ...entry.env,
+      },
+      cwd: join(import.meta.dirname, '..'),
+      ready: async () => (await fetch(origin, { headers: BROWSER })).status < 500,
+      name: entry.name,
+    },
+  );
+  const cli = (...words: string[]) => redis.cli('-n', String(database), ...words);
+  const stop = async () => {
+    await child.stop();
+    await temp[Symbol.asyncDispose]();
+  };
+  const pageBytes = await prove(entry.name, origin, cli);
+  const pids = await family(child.pid);
+  const sum = async (of: (pid: number) => Promise<number>) =>
+    (await Promise.all(pids.map(of))).reduce((total, n) => total + n, 0);
+  return {
+    ...entry,
+    origin,
+    pageBytes,
+    cli,
+    stop,
+    cpuMs: () => sum(async (pid) => cpuMsOf(await proc(pid, 'stat'))),
+    memoryMb: () =>
+      sum(async (pid) => Number(/VmRSS:\s+(\d+)/.exec(await proc(pid, 'status'))?.[1]) / 1024),
+  };
+}
+
+/** A view is counted in the page and in Redis, a line and a user arrive in the session. */
+async function prove(name: string, origin: string, cli: Contestant['cli']): Promise<number> {
+  await cli('FLUSHDB');
+  const [visitor] = (await newVisitors(origin, 1)) as [Visitor];
+  const stored = async () => {
+    const keys = (await cli('KEYS', 'sess:*')).split('\n').filter((key) => !key.includes('moved'));
+    const texts = await Promise.all(keys.map((key) => cli('GET', key)));
+    return texts.map((text) => JSON.parse(text));
+  };
+  const check = (isTrue: boolean, what: string) => {
+    if (!isTrue) throw new Error(`${name}: ${what}`);
+  };
+  for (const views of [2, 3]) {
+    const page = await (await visit(origin, 'view', visitor)).text();
+    check(page.includes(`Views: ${views}<`), `the page does not count view ${views}`);
+    await until(
+      async () => (await stored())[0].views === views,
+      `${name}: ${views} views in Redis`,
+    );
+  }
+  const page = await (await visit(origin, 'view', visitor)).arrayBuffer();
+  if (name.startsWith('node:http')) return page.byteLength;
+  await visit(origin, 'add', visitor);
+  await until(async () => Object.keys((await stored())[0].cart).length === 1, `${name}: the cart`);
+  await visit(origin, 'log-in', visitor);
+  const isAda = async () => (await stored()).some(({ user }) => user?.email === ADA.email);
+  await until(isAda, `${name}: the user`);
+  return page.byteLength;
+}
+
+const proc = (pid: number, file: string) =>
+  readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+
+/** A process and those it has started. */
+async function family(pid: number): Promise<number[]> {
+  const children = (await proc(pid, `task/${pid}/children`)).trim().split(' ').filter(Boolean);
+  return [pid, ...(await Promise.all(children.map((child) => family(Number(child))))).flat()];
+}
+
+/** User and system time, in ticks of 10 ms, stand after the name, which is in brackets. */
+function cpuMsOf(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+/** What Redis keeps for a signed-in session with one line in its cart, the key included. */
+export async function sessionBytes({ origin, cli }: Contestant): Promise<number> {
+  await cli('FLUSHDB');
+  const visitor = { address: '10.1.1.1', cookie: '', token: '' };
+  for (const workload of ['log-in', 'add'] as const) await visit(origin, workload, visitor);
+  const keys = (await cli('KEYS', '*')).split('\n').filter((key) => /^(sess|cart):/.test(key));
+  const bytes = await Promise.all(
+    keys.map(async (key) => Number(await cli('MEMORY', 'USAGE', key))),
+  );
+  return bytes.reduce((sum, n) => sum + n, 0);
+}
