@@ -7,7 +7,7 @@ import { accountHandlers } from './accounts/account-handlers.ts';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { deviceHandlers } from './accounts/device-handlers.ts';
 import { identify } from './accounts/identify.ts';
-import { createAudit, nameSessionInLog } from './audit.ts';
+import { createAudit } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCarts } from './cart/carts.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
@@ -126,7 +126,6 @@ export function createApp(options: AppOptions): Express {
     recorder.middleware,
     sessionMiddleware({ ...session, backend: timed(outages.backend, onTrip('session')), onEvent }),
     warnOfLostCookie(log),
-    nameSessionInLog(secret),
     identify({ accounts, carts }),
   );
   mount(
