@@ -5,12 +5,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path';
 import { sign, unsign } from 'cookie-signature';
 import ejs from 'ejs';
-import { createLog } from '../../app/log.ts';
+import { buffered, createLog } from '../../app/log.ts';
 import { securityHeaders } from '../../app/security/security-headers.ts';
 import { connect, countView, IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
 const client = await connect();
-const log = process.argv.includes('headers') ? createLog('info') : undefined;
+const log = process.argv.includes('headers') ? createLog('info', buffered()) : undefined;
 
 const headers: Record<string, string> = { 'Content-Type': 'text/html; charset=utf-8' };
 if (log) {
