@@ -12,19 +12,18 @@ import { connect, countView, IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from '.
 const client = await connect();
 const log = process.argv.includes('headers') ? createLog('info', buffered()) : undefined;
 
-const headers: Record<string, string> = { 'Content-Type': 'text/html; charset=utf-8' };
+const headers = new Map([['Content-Type', 'text/html; charset=utf-8']]);
 if (log) {
+  headers.set('Cache-Control', 'no-store').set('Vary', 'Accept');
   const recorder = {
-    removeHeader: () => {},
-    setHeader: (k: string, v: string) => (headers[k] = v),
+    setHeaders: (more: Map<string, string>) =>
+      more.forEach((value, name) => {
+        headers.set(name, value);
+      }),
   };
-  for (const [name, value] of [
-    ['Cache-Control', 'no-store'],
-    ['Vary', 'Accept'],
-  ] as const)
-    recorder.setHeader(name, value);
   securityHeaders({ https: true })({} as never, recorder as never, () => {});
 }
+const common = Object.fromEntries(headers);
 
 // The page, parted where it is not the same for everyone.
 const page = pageOf('@id@', {});
@@ -50,7 +49,7 @@ async function answer(req: IncomingMessage, res: ServerResponse) {
   const body = Buffer.from(`${head}${id.slice(0, 4)}${middle}${visit.views}${tail}`);
   const requestId = log && randomUUID();
   res.writeHead(200, {
-    ...headers,
+    ...common,
     'Content-Length': body.length,
     ...(!text && {
       'Set-Cookie': `sid=${encodeURIComponent(`s:${sign(id, SECRET)}`)}; Path=/; HttpOnly; SameSite=Lax`,
