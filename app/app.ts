@@ -7,6 +7,7 @@ import { accountHandlers } from './accounts/account-handlers.ts';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { deviceHandlers } from './accounts/device-handlers.ts';
 import { identify } from './accounts/identify.ts';
+import { assetsInMemory, assetsOnDisk } from './assets.ts';
 import { createAudit } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCarts } from './cart/carts.ts';
@@ -99,11 +100,7 @@ export function createApp(options: AppOptions): Express {
   app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
     '/assets',
-    express.static(folder('public'), {
-      index: false,
-      redirect: false,
-      maxAge: production ? '1h' : 0,
-    }),
+    production ? assetsInMemory(folder('public')) : assetsOnDisk(folder('public')),
     notFound,
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
