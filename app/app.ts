@@ -83,6 +83,11 @@ export function createApp(options: AppOptions): Express {
   };
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
+  // A part that is the same for every visitor is rendered once, and while it is being written each time.
+  const parts = new Map<string, string>();
+  app.locals.once = (name: string, render: () => string) =>
+    production ? parts.getOrInsertComputed(name, render) : render();
+
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
