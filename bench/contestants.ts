@@ -8,6 +8,7 @@ import { ADA } from '../e2e/support/start-shop.ts';
 import { tempDir } from '../e2e/support/temp-dir.ts';
 import { until } from '../e2e/support/until.ts';
 import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load.ts';
+import { writeTutorialViews } from './peers/views.ts';
 
 /** One of those who are compared. */
 type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
@@ -72,18 +73,21 @@ async function start(
   database: number,
   pin: boolean,
 ): Promise<Contestant> {
-  const { path: dir, ...temp } = await tempDir('bench');
+  const temp = await tempDir('bench');
+  const views = join(temp.path, 'views');
+  await writeTutorialViews(views);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   // Standard output goes into a file, as in production: a pipe would make the load generator work.
   const command = [...(pin ? ['taskset', '-c', serverCore] : []), process.execPath, ...entry.args];
   const child = await startChild(
     'sh',
-    ['-c', `exec "$@" >"${join(dir, 'log')}"`, 'sh', ...command],
+    ['-c', `exec "$@" >"${join(temp.path, 'log')}"`, 'sh', ...command],
     {
       env: {
         NODE_ENV: 'production',
         PORT: String(port),
+        TUTORIAL_VIEWS: views,
         REDIS_URL: `redis://127.0.0.1:${redis.port}/${database}`,
         ...entry.env,
       },

@@ -17,7 +17,7 @@ import {
   PORT,
   pageOf,
   SECRET,
-  VIEWS,
+  TUTORIAL_VIEWS,
   type Visit,
 } from './shop.ts';
 
@@ -33,18 +33,11 @@ await app.register(session, {
   saveUninitialized: false,
   cookie: { secure: false, maxAge: IDLE_SECONDS * 1000 },
 });
-await app.register(view, {
-  engine: { ejs },
-  root: VIEWS,
-  production: true,
-  options: { root: VIEWS },
-});
+await app.register(view, { engine: { ejs }, root: TUTORIAL_VIEWS, production: true });
 
 app.get('/', (request, reply) => {
   countView(visitOf(request));
-  return reply.view('catalogue/shop.ejs', {
-    page: pageOf(request.session.sessionId, visitOf(request)),
-  });
+  return reply.view('catalogue/shop.ejs', pageOf(request.session.sessionId, visitOf(request)));
 });
 
 app.post('/cart/lines', (request, reply) => {

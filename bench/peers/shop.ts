@@ -7,6 +7,8 @@ import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 
 export const SECRET = 'a-secret-that-all-of-the-peers-share';
 export const VIEWS = join(import.meta.dirname, '../../views');
+/** The same views as tutorials write them. */
+export const TUTORIAL_VIEWS = process.env.TUTORIAL_VIEWS ?? '';
 /** The app's own files, under /assets. */
 export const PUBLIC = join(import.meta.dirname, 'public');
 export const PORT = Number(process.env.PORT);
@@ -23,10 +25,12 @@ export async function connect() {
   return client;
 }
 
-/** What the app's view of the shop is given as `page`. */
+/** What the app's view of the shop is given. */
 export const pageOf = (id: string, { views = 0, cart = {}, user }: Visit) => ({
   path: '/',
   title: 'Shop',
+  flash: undefined,
+  lost: undefined,
   products: demoProducts,
   formatCents,
   once: (_: string, render: () => string) => render(),

@@ -3,7 +3,6 @@
 import { promisify } from 'node:util';
 import { RedisStore } from 'connect-redis';
 import { csrfSync } from 'csrf-sync';
-import ejs from 'ejs';
 import express, { type Request, type RequestHandler } from 'express';
 import session from 'express-session';
 import helmet from 'helmet';
@@ -18,7 +17,7 @@ import {
   PUBLIC,
   pageOf,
   SECRET,
-  VIEWS,
+  TUTORIAL_VIEWS,
   type Visit,
 } from './shop.ts';
 
@@ -28,10 +27,7 @@ const visitOf = (req: Request) => req.session as unknown as Visit;
 
 const app = express();
 app.set('view engine', 'ejs');
-app.set('views', VIEWS);
-// EJS as it comes, but for the folder in which the app's views look for their parts.
-const templates = { cache: true, root: VIEWS };
-app.engine('ejs', (path, data, done) => ejs.renderFile(path, data, templates, done));
+app.set('views', TUTORIAL_VIEWS);
 if (careful) {
   app.set('trust proxy', 1);
   app.use(pinoHttp(), helmet());
@@ -59,7 +55,7 @@ if (careful) {
 
 app.get('/', (req, res) => {
   countView(visitOf(req));
-  res.render('catalogue/shop', { page: pageOf(req.sessionID, visitOf(req)) });
+  res.render('catalogue/shop', pageOf(req.sessionID, visitOf(req)));
 });
 
 app.post('/cart/lines', (req, res) => {
