@@ -78,10 +78,10 @@ export function createApp(options: AppOptions): Express {
   const templates = {
     cache: production,
     _with: false,
-    localsName: 'page',
+    destructuredLocals: ['page'], // EJS copies what it is given for each part: this is one thing
     root: folder('views'),
   };
-  app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
+  app.engine('ejs', (path, page, done) => ejs.renderFile(path, { page }, templates, done));
 
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
   const parts = new Map<string, string>();
