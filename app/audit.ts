@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 
@@ -30,8 +30,5 @@ export const createAudit =
 export function sessionInLog(req: Request, secret: string): string | undefined {
   // Without a session after a log-out: the id is still that of the session that was.
   if (!req.sessionID || (req.session && req.session.version <= 0)) return undefined;
-  return createHmac('sha256', secret)
-    .update(`log:${req.sessionID}`)
-    .digest('base64url')
-    .slice(0, 16);
+  return hash('sha256', `${secret} log:${req.sessionID}`, 'base64url').slice(0, 16);
 }
