@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ejs from 'ejs';
 import express, { type Express } from 'express';
@@ -81,6 +82,12 @@ export function createApp(options: AppOptions): Express {
     destructuredLocals: ['page'], // EJS copies what it is given for each part: this is one thing
     root: folder('views'),
   };
+  // In their places from the start: as a call, each part would be looked for again and again.
+  const withParts = (path: string): string =>
+    readFileSync(path, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>
+      withParts(join(folder('views'), `${part}.ejs`)),
+    );
+  ejs.fileLoader = withParts;
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, { page }, templates, done));
 
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
