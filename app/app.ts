@@ -125,8 +125,10 @@ export function createApp(options: AppOptions): Express {
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
-  app.use((_req, res, next) => {
+  app.use((req, res, next) => {
     res.set('Cache-Control', 'no-store').vary('Accept');
+    // Asked for several times a request; each time, the trusted addresses would be read anew.
+    Object.defineProperty(req, 'secure', { value: req.secure });
     next();
   });
   app.use(
