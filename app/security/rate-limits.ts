@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, type Options, rateLimit, type Store } from 'express-rate-limit';
 import { Refusal } from '../errors.ts';
 
@@ -60,6 +60,8 @@ export function rateLimits(
     logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
   ];
 
+  const newVisitors = limit({ windowMs: MINUTE, limit: newSessions, keyGenerator: addressOf });
+
   return {
     logIn: passwordFailures,
     /** The password once more. */
@@ -74,12 +76,9 @@ export function rateLimits(
         requestWasSuccessful: (_req, res) => res.statusCode !== 409,
       }),
     ],
-    newSessions: limit({
-      windowMs: MINUTE,
-      limit: newSessions,
-      keyGenerator: addressOf,
-      skip: (req) => req.session.version > 0,
-    }),
+    // Who has a session passes without further ado; `skip` would look at the address all the same.
+    newSessions: ((req, res, next) =>
+      req.session.version > 0 ? next() : newVisitors(req, res, next)) as RequestHandler,
     lab: limit({ windowMs: MINUTE, limit: 30, keyGenerator: addressOf }),
     cartChanges: limit({
       windowMs: MINUTE,
