@@ -133,14 +133,17 @@ async function prove(name: string, origin: string, cli: Contestant['cli']): Prom
     const page = await (await visit(origin, 'view', visitor)).text();
     check(page.includes(`Views: ${views}<`), `the page does not count view ${views}`);
     await until(
-      async () => (await stored())[0].views === views,
+      async () => (await stored()).some((session) => session.views === views),
       `${name}: ${views} views in Redis`,
     );
   }
   const page = await (await visit(origin, 'view', visitor)).arrayBuffer();
   if (name.startsWith('node:http')) return page.byteLength;
   await visit(origin, 'add', visitor);
-  await until(async () => Object.keys((await stored())[0].cart).length === 1, `${name}: the cart`);
+  await until(
+    async () => (await stored()).some(({ cart = {} }) => Object.keys(cart).length === 1),
+    `${name}: the cart`,
+  );
   await visit(origin, 'log-in', visitor);
   const isAda = async () => (await stored()).some(({ user }) => user?.email === ADA.email);
   await until(isAda, `${name}: the user`);
