@@ -59,7 +59,12 @@ export const [serverCore, loadCore] = (
 
 /** Starts them all on one Redis, each in a database of its own, and proves that each does its work. */
 export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {
-  const contestants = await Promise.all(entries.map((entry, n) => start(entry, redis, n, pin)));
+  const starts = entries.map((entry, n) => start(entry, redis, n, pin));
+  const contestants = await Promise.all(starts).catch(async (error: unknown) => {
+    for (const one of await Promise.allSettled(starts))
+      if (one.status === 'fulfilled') await one.value.stop();
+    throw error;
+  });
   const ours = contestants.at(-1)?.pageBytes ?? 0;
   for (const { name, pageBytes } of contestants)
     if (Math.abs(pageBytes / ours - 1) > 0.05)
@@ -101,7 +106,10 @@ async function start(
     await child.stop();
     await temp[Symbol.asyncDispose]();
   };
-  const pageBytes = await prove(entry.name, origin, cli);
+  const pageBytes = await prove(entry.name, origin, cli).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   const pids = await family(child.pid);
   const sum = async (of: (pid: number) => Promise<number>) =>
     (await Promise.all(pids.map(of))).reduce((total, n) => total + n, 0);
@@ -170,7 +178,7 @@ export async function sessionBytes({ origin, cli }: Contestant): Promise<number>
   await cli('FLUSHDB');
   const visitor = { address: '10.1.1.1', cookie: '', token: '' };
   for (const workload of ['log-in', 'add'] as const) await visit(origin, workload, visitor);
-  const keys = (await cli('KEYS', '*')).split('\n').filter((key) => /^(sess|cart):/.test(key));
+  const keys = (await cli('KEYS', '*')).split('\n').filter((key) => /^(sess|doc:cart):/.test(key));
   const bytes = await Promise.all(
     keys.map(async (key) => Number(await cli('MEMORY', 'USAGE', key))),
   );
