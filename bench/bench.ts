@@ -30,7 +30,7 @@ const options = { rounds: 5, ms: 3000, sessions: 1000, workloads: wanted.length 
 const results = await compete(contestants, options, print);
 const ours = contestants.at(-1);
 if (!ours) throw new Error('nobody took part');
-const memoryMb = await ours.memoryMb();
+const { memoryMb } = await ours.usage();
 const text = tables(results, { memoryMb, sessionBytes: await sessionBytes(ours) });
 print(`\n${text}`);
 if (wanted.length === 0) {

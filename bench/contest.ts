@@ -22,14 +22,14 @@ export async function compete(
     const visitors = new Map<Contestant, Visitor[]>();
     for (let round = 0; round <= rounds; round++)
       for (const contestant of taking) {
-        const { name, origin, cpuMs } = contestant;
+        const { name, origin, usage } = contestant;
         // A log-in ends the session that it came from: these visitors log in once.
         const again = workload === 'log-in' ? undefined : visitors.get(contestant);
         const these = again ?? (await visitorsFor(workload, origin, sessions));
         visitors.set(contestant, these);
-        const cpuBefore = await cpuMs();
+        const before = await usage();
         const { rps, p99, requests } = await load(origin, workload, these, ms);
-        const used = (await cpuMs()) - cpuBefore;
+        const used = (await usage()).cpuMs - before.cpuMs;
         if (round === 0) continue;
         const one = { rps, p99, cpu: used / requests, busy: (used / requests) * (rps / 1000) };
         figures[name]?.push(one);

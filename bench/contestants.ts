@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startChild } from '../e2e/support/child.ts';
@@ -9,6 +8,7 @@ import { tempDir } from '../e2e/support/temp-dir.ts';
 import { until } from '../e2e/support/until.ts';
 import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load.ts';
 import { writeTutorialViews } from './peers/views.ts';
+import { type Usage, usageOf } from './usage.ts';
 
 /** One of those who are compared. */
 type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
@@ -43,10 +43,7 @@ export type Contestant = Entry & {
   origin: string;
   /** Bytes of the page that a returning visitor gets. */
   pageBytes: number;
-  /** Milliseconds of processor time that its processes have used so far; NaN where /proc is missing. */
-  cpuMs: () => Promise<number>;
-  /** Resident memory of its processes, in MB. */
-  memoryMb: () => Promise<number>;
+  usage: () => Promise<Usage>;
   /** redis-cli on the database that is its own. */
   cli: (...words: string[]) => Promise<string>;
   stop: () => Promise<void>;
@@ -110,18 +107,13 @@ async function start(
     await stop();
     throw error;
   });
-  const pids = await family(child.pid);
-  const sum = async (of: (pid: number) => Promise<number>) =>
-    (await Promise.all(pids.map(of))).reduce((total, n) => total + n, 0);
   return {
     ...entry,
     origin,
     pageBytes,
     cli,
     stop,
-    cpuMs: () => sum(async (pid) => cpuMsOf(await proc(pid, 'stat'))),
-    memoryMb: () =>
-      sum(async (pid) => Number(/VmRSS:\s+(\d+)/.exec(await proc(pid, 'status'))?.[1]) / 1024),
+    usage: () => usageOf(child.pid),
   };
 }
 
@@ -156,21 +148,6 @@ async function prove(name: string, origin: string, cli: Contestant['cli']): Prom
   const isAda = async () => (await stored()).some(({ user }) => user?.email === ADA.email);
   await until(isAda, `${name}: the user`);
   return page.byteLength;
-}
-
-const proc = (pid: number, file: string) =>
-  readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
-
-/** A process and those it has started. */
-async function family(pid: number): Promise<number[]> {
-  const children = (await proc(pid, `task/${pid}/children`)).trim().split(' ').filter(Boolean);
-  return [pid, ...(await Promise.all(children.map((child) => family(Number(child))))).flat()];
-}
-
-/** User and system time, in ticks of 10 ms, stand after the name, which is in brackets. */
-function cpuMsOf(stat: string): number {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 /** What Redis keeps for a signed-in session with one line in its cart, the key included. */
