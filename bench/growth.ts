@@ -23,6 +23,7 @@ cleanup.defer(redis.stop);
 const client = createClient({ url: redis.url });
 await client.connect();
 cleanup.defer(() => client.destroy());
+const redisPid = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1]);
 
 async function startApp(env: Record<string, string> = {}, cores = serverCore) {
   const app = await startServer({
@@ -41,20 +42,30 @@ async function startApp(env: Record<string, string> = {}, cores = serverCore) {
 }
 type App = Awaited<ReturnType<typeof startApp>>;
 
-/** Processor time a request, and requests a second: the medians of several seconds. */
+/** Processor time a request, of the app and of Redis, and requests a second: medians of some seconds. */
 async function cost(app: App, workload: Workload, visitors: readonly Visitor[], seconds = 7) {
   await load(app.origin, workload, visitors, 2000);
-  const rounds: { cpu: number; rps: number }[] = [];
+  const rounds: Cost[] = [];
   for (let n = 0; n < seconds; n++) {
-    const before = await usageOf(app.pid);
+    const used = async () => {
+      const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
+      return { app: ours.cpuMs, redis: theirs.cpuMs };
+    };
+    const before = await used();
     const { requests, rps } = await load(app.origin, workload, visitors, 1000);
-    rounds.push({ cpu: ((await usageOf(app.pid)).cpuMs - before.cpuMs) / requests, rps });
+    const after = await used();
+    const each = (who: 'app' | 'redis') => (after[who] - before[who]) / requests;
+    rounds.push({ app: each('app'), redis: each('redis'), rps });
   }
-  const of = (key: 'cpu' | 'rps') => spreadOf(rounds.map((round) => round[key])).median;
-  return { cpu: of('cpu'), rps: of('rps') };
+  const of = (key: keyof Cost) => spreadOf(rounds.map((round) => round[key])).median;
+  return { app: of('app'), redis: of('redis'), rps: of('rps') };
 }
-const tell = (what: string, { cpu, rps }: { cpu: number; rps: number }) =>
-  print(`${what.padEnd(44)} CPU ${cpu.toFixed(3)} ms a request, ${Math.round(rps)} requests/s`);
+type Cost = { app: number; redis: number; rps: number };
+
+const tell = (what: string, { app, redis: store, rps }: Cost) =>
+  print(
+    `${what.padEnd(28)} CPU a request: app ${app.toFixed(3)} ms, Redis ${store.toFixed(3)} ms; ${Math.round(rps)} requests/s`,
+  );
 
 if (process.argv.includes('soak')) await soak();
 else {
