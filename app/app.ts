@@ -79,7 +79,7 @@ export function createApp(options: AppOptions): Express {
   const templates = {
     cache: production,
     _with: false,
-    destructuredLocals: ['page'], // EJS copies what it is given for each part: this is one thing
+    localsName: 'page',
     root: folder('views'),
   };
   // In their places from the start: as a call, each part would be looked for again and again.
@@ -88,7 +88,7 @@ export function createApp(options: AppOptions): Express {
       withParts(join(folder('views'), `${part}.ejs`)),
     );
   ejs.fileLoader = withParts;
-  app.engine('ejs', (path, page, done) => ejs.renderFile(path, { page }, templates, done));
+  app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
   const parts = new Map<string, string>();

@@ -27,7 +27,11 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
   await using cleanup = new AsyncDisposableStack();
   const cluster = await startRedisCluster();
   cleanup.defer(cluster.stop);
-  const app = await startServer({ SESSION_STORE: 'redis', REDIS_URL: cluster.url });
+  const app = await startServer({
+    SESSION_STORE: 'redis',
+    TRUST_PROXY: 'loopback',
+    REDIS_URL: cluster.url,
+  });
   cleanup.defer(async () => {
     await app.stop();
   });
