@@ -1,4 +1,4 @@
-// npm run bench: the app and what a reader would use instead, side by side on one Redis. Ten minutes;
+// npm run bench: the app and what a reader would use instead, side by side on one Redis. Six minutes;
 // writes docs/bench.md and docs/bench.svg. `npm run bench -- view add` measures these alone, and
 // writes nothing.
 import { readFile, writeFile } from 'node:fs/promises';
@@ -26,7 +26,7 @@ cleanup.defer(redis.stop);
 const contestants = await startContestants(redis, pin);
 for (const { stop } of contestants) cleanup.defer(stop);
 
-const options = { rounds: 5, ms: 2000, sessions: 1000, workloads: wanted.length ? wanted : all };
+const options = { rounds: 5, ms: 1500, sessions: 1000, workloads: wanted.length ? wanted : all };
 const results = await compete(contestants, options, print);
 const ours = contestants.at(-1);
 if (!ours) throw new Error('nobody took part');

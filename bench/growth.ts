@@ -43,7 +43,7 @@ async function startApp(env: Record<string, string> = {}, cores = serverCore) {
 type App = Awaited<ReturnType<typeof startApp>>;
 
 /** Processor time a request, of the app and of Redis, and requests a second: medians of some seconds. */
-async function cost(app: App, workload: Workload, visitors: readonly Visitor[], seconds = 7) {
+async function cost(app: App, workload: Workload, visitors: readonly Visitor[], seconds = 5) {
   await load(app.origin, workload, visitors, 2000);
   const rounds: Cost[] = [];
   for (let n = 0; n < seconds; n++) {
