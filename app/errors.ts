@@ -2,12 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from './audit.ts';
 import { renderPage } from './respond.ts';
-import {
-  CookieUndeliverable,
-  SessionBusy,
-  SessionGone,
-  StoreUnavailable,
-} from './session/session-errors.ts';
+import { SessionError, SessionGone } from './session/session-errors.ts';
 import { wantsJson } from './wants-json.ts';
 
 /**
@@ -56,38 +51,27 @@ export const errorHandler =
     if (wantsJson(req)) return res.json({ errorMessage: message });
     const { view = 'error', content = { title: STATUS_CODES[status] } } =
       res.locals.errorPage ?? {};
-    renderPage(req, res, view, { ...content, status, message });
+    return renderPage(req, res, view, { ...content, status, message });
   };
 
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  if (error instanceof SessionGone)
-    return new Refusal(
-      error.status,
-      'Your session has ended in the meantime. Nothing was changed.',
-    );
-  if (error instanceof StoreUnavailable)
-    return new Refusal(
-      error.status,
-      'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
-      error.headers,
-    );
-  if (error instanceof SessionBusy)
-    return new Refusal(
-      error.status,
-      'Too much happened in your session at once. Nothing was changed; please try again.',
-      error.headers,
-    );
-  if (error instanceof CookieUndeliverable)
-    return new Refusal(
-      error.status,
-      'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
-    );
+  if (error instanceof SessionError)
+    return new Refusal(error.status, SESSION_WORDS[error.name] ?? '', error.headers);
   const status = statusOf(error);
   return new Refusal(status, SAFE_WORDS[status] ?? 'Something went wrong. We have noted it.');
 }
 
 export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
+
+const SESSION_WORDS: Record<string, string> = {
+  SessionGone: 'Your session has ended in the meantime. Nothing was changed.',
+  StoreUnavailable:
+    'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
+  SessionBusy: 'Too much happened in your session at once. Nothing was changed; please try again.',
+  CookieUndeliverable:
+    'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
+};
 
 const SAFE_WORDS: Record<number, string> = {
   400: 'The request could not be read.',

@@ -12,7 +12,7 @@ export function leaveFlash(req: Request, draft: SessionDraft, sentence: string):
 
 /** Takes it for a page that changes nothing else: a write, so it is done only if there is one. */
 export async function takenFlash(req: Request): Promise<string | undefined> {
-  if (!req.session.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
+  if (!req.session?.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => takeFlash(req, draft));
 }
 

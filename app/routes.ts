@@ -28,32 +28,25 @@ type Handlers = {
 };
 
 /** The sitemap. */
-export const shopRoutes = ({
-  shop,
-  accounts,
-  devices,
-  cart,
-  orders,
-  limits,
-}: Handlers): Route[] => [
+export const sitemap = ({ shop, accounts, devices, cart, orders, limits }: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
-  ['get', '/login', accounts.showLogIn],
-  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepLogIn],
-  ['get', '/register', accounts.showRegister],
-  ['post', '/register', limits.register, accounts.register, accounts.keepRegister],
-  ['get', '/logout', accounts.showLogOut],
+  ['get', '/login', accounts.logInForm.show],
+  ['post', '/login', limits.logIn, accounts.logIn, accounts.logInForm.keep],
+  ['get', '/register', accounts.registerForm.show],
+  ['post', '/register', limits.register, accounts.register, accounts.registerForm.keep],
+  ['get', '/logout', accounts.logOutForm.show],
   ['post', '/logout', accounts.logOut],
 
   ['get', '/account', requireUser, devices.show],
-  ['get', '/account/password', requireUser, devices.showPassword],
+  ['get', '/account/password', requireUser, accounts.passwordForm.show],
   [
     'post',
     '/account/password',
     requireUser,
     limits.password,
     devices.changePassword,
-    accounts.keepPassword,
+    accounts.passwordForm.keep,
   ],
   ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
   ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],

@@ -4,8 +4,8 @@ import type { Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
 import { checkboxField, textField } from '../fields.ts';
-import { leaveFlash, takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { leaveFlash } from '../flash.ts';
+import { renderPage, respond } from '../respond.ts';
 import { endSession, lastSeen, refuseUndeliverable, renewSession } from '../session/session.ts';
 import { emptySession } from '../session/session-data.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
@@ -35,13 +35,6 @@ type Options = {
 };
 
 export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
-  const showLogIn: RequestHandler = async (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    const content = { title: 'Log in', demoLogins, next: returnPath(req.query.next) };
-    const flash = await takenFlash(req);
-    renderPage(req, res, 'accounts/log-in', { ...content, flash });
-  };
-
   const logIn: RequestHandler = async (req, res) => {
     refuseUndeliverable(req);
     const email = textField(req.body, 'email');
@@ -63,10 +56,11 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     const id = newSessionId();
     const seen = await lastSeen(req, Object.keys(found.sessions));
     const passwordHash = await upToDate(found.passwordHash, password, hashCost);
+    const own = sessionHandle(req.sessionID);
     let full = false;
     const account = await accounts.change(found, (current) => {
       if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
-      const others = withoutSessions(current, [sessionHandle(req.sessionID)]);
+      const others = withoutSessions(current, (handle) => handle === own);
       const admitted = withSession(others, sessionHandle(id), logInOf(req), seen);
       full = Object.keys(others.sessions).some(
         (handle) => seen.has(handle) && !isLoggedIn(admitted, handle),
@@ -81,14 +75,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       persistent,
     });
     audit(req, 'log-in', { account: account.id });
-    if (wantsJson(req)) return res.json({ user: sanitizedUser(account) });
-    res.redirect(303, next);
-  };
-
-  const showRegister: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    const next = returnPath(req.query.next);
-    renderPage(req, res, 'accounts/register', { title: 'Register', next });
+    respond(req, res, next, { user: sanitizedUser(account) });
   };
 
   const register: RequestHandler = async (req, res) => {
@@ -108,26 +95,27 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
     await startUserSession(req, account, `Welcome, ${who.name}. Your account is made.`, { id });
     audit(req, 'registered', { account: account.id });
-    if (wantsJson(req)) return res.status(201).json({ user: sanitizedUser(account) });
-    res.redirect(303, next);
+    respond(req, res.status(201), next, { user: sanitizedUser(account) });
   };
 
-  /** A form that was refused, for whatever reason, is shown as it was, less the passwords. */
-  const keepForm =
-    (view: string, title: string): ErrorRequestHandler =>
-    (error: unknown, req, res, next) => {
-      const text = (name: string): unknown =>
-        typeof req.body?.[name] === 'string' ? req.body[name] : '';
-      const fields = { email: text('email'), name: text('name'), keep: text('keep') };
-      const content = { title, demoLogins, next: returnPath(text('next')), ...fields };
-      res.locals.errorPage = { view: `accounts/${view}`, content };
-      next(error);
+  /** The page with the form, and the form in the answer that refuses it: as it was, less the passwords. */
+  function form(name: string, title: string): { show: RequestHandler; keep: ErrorRequestHandler } {
+    const view = `accounts/${name}`;
+    return {
+      show: (req, res) => {
+        if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
+        const content = { title, demoLogins, next: returnPath(req.query.next) };
+        return renderPage(req, res, view, content);
+      },
+      keep: (error: unknown, req, res, next) => {
+        const text = (key: string) => (typeof req.body?.[key] === 'string' ? req.body[key] : '');
+        const fields = { email: text('email'), name: text('name'), keep: text('keep') };
+        const content = { title, demoLogins, next: returnPath(text('next')), ...fields };
+        res.locals.errorPage = { view, content };
+        next(error);
+      },
     };
-
-  const showLogOut: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    renderPage(req, res, 'accounts/log-out', { title: 'Log out' });
-  };
+  }
 
   const logOut: RequestHandler = async (req, res) => {
     const { account } = req;
@@ -139,10 +127,10 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       throw new Refusal(500, 'Could not log out.', {}, { cause });
     }
     // There is no such session any more. If the account cannot forget it now, it does at a log-in.
-    const forget = (current: Account) => withoutSessions(current, [sessionHandle(req.sessionID)]);
+    const own = sessionHandle(req.sessionID);
+    const forget = (current: Account) => withoutSessions(current, (handle) => handle === own);
     if (account) await accounts.change(account, forget).catch(() => {});
-    if (wantsJson(req)) return res.json({});
-    res.redirect(303, '/');
+    respond(req, res, '/', {});
   };
 
   /**
@@ -170,16 +158,13 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       },
       { persistent: false, ...renewal },
     );
-    req.account = account;
-    req.accountCart = await carts.read(account.id);
-    await adoptGuestCart(req, carts);
   }
 
   return {
-    ...{ showLogIn, logIn, keepLogIn: keepForm('log-in', 'Log in') },
-    ...{ showRegister, register, keepRegister: keepForm('register', 'Register') },
-    keepPassword: keepForm('password', 'Change the password'),
-    ...{ showLogOut, logOut },
+    ...{ logInForm: form('log-in', 'Log in'), logIn },
+    ...{ registerForm: form('register', 'Register'), register },
+    ...{ logOutForm: form('log-out', 'Log out'), logOut },
+    passwordForm: form('password', 'Change the password'),
   };
 }
 

@@ -2,8 +2,8 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Audit } from '../audit.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
-import { leaveFlash, takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { leaveFlash } from '../flash.ts';
+import { renderPage, respond } from '../respond.ts';
 import { lastSeen, renewSession, updateSession } from '../session/session.ts';
 import { draftOf, type SessionRecord } from '../session/session-data.ts';
 import { SessionGone } from '../session/session-errors.ts';
@@ -32,32 +32,20 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const seen = await lastSeen(req, Object.keys(account.sessions));
     const sessions = Object.entries(account.sessions)
       .filter(([handle]) => seen.has(handle))
-      .map(([handle, { since, device }]) => ({
+      .map(([handle, { at, device }]) => ({
         handle,
         device,
-        since: new Date(since).toISOString(),
-        lastSeen: new Date(seen.get(handle) ?? since).toISOString(),
+        since: new Date(at).toISOString(),
+        lastSeen: new Date(seen.get(handle) ?? at).toISOString(),
         current: handle === own,
       }))
       .toSorted(
         (a, b) => Number(b.current) - Number(a.current) || (a.lastSeen < b.lastSeen ? 1 : -1),
       );
     if (wantsJson(req)) return res.json({ user: sanitizedUser(account), sessions });
-    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.since);
-    const flash = await takenFlash(req);
-    const title = 'Your account';
-    renderPage(req, res, 'accounts/account', {
-      title,
-      sessions,
-      lastLogIn,
-      fresh: isFresh(req),
-      flash,
-    });
-  };
-
-  const showPassword: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: sanitizedUser(accountOf(req)) });
-    renderPage(req, res, 'accounts/password', { title: 'Change the password' });
+    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.at);
+    const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
+    return renderPage(req, res, 'accounts/account', content);
   };
 
   const changePassword: RequestHandler = async (req, res) => {
@@ -91,7 +79,9 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       if (!(error instanceof SessionGone)) throw error;
     });
     // The old id is worth nothing by now: this only tidies up.
-    await accounts.change(account, (current) => withoutSessions(current, [own])).catch(() => {});
+    await accounts
+      .change(account, (current) => withoutSessions(current, (handle) => handle === own))
+      .catch(() => {});
     audit(req, 'password-changed', { account: account.id });
     done(req, res);
   };
@@ -109,7 +99,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       // A session of somebody else is no session of this account, and not told from none.
       if (!Object.hasOwn(current.sessions, handle))
         throw new Refusal(404, 'There is no such session.');
-      return withoutSessions(current, [handle]);
+      return withoutSessions(current, (each) => each === handle);
     });
     await ended(req, res, 'That session is ended.');
   };
@@ -117,12 +107,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
   const endOthers: RequestHandler = async (req, res) => {
     await requireFresh(req);
     const own = sessionHandle(req.sessionID);
-    await changeOwn(req, (current) =>
-      withoutSessions(
-        current,
-        Object.keys(current.sessions).filter((handle) => handle !== own),
-      ),
-    );
+    await changeOwn(req, (current) => withoutSessions(current, (handle) => handle !== own));
     await ended(req, res, 'All other sessions are ended.');
   };
 
@@ -156,7 +141,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     });
   }
 
-  return { show, showPassword, changePassword, confirm, endOne, endOthers };
+  return { show, changePassword, confirm, endOne, endOthers };
 }
 
 /** Behind `requireUser` there is one. */
@@ -164,5 +149,4 @@ const accountOf = (req: Request) => req.account as Account;
 
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 
-const done = (req: Request, res: Response) =>
-  wantsJson(req) ? res.json({}) : res.redirect(303, '/account');
+const done = (req: Request, res: Response) => respond(req, res, '/account', {});

@@ -58,8 +58,6 @@ export const requireUser: RequestHandler = (req, res, next) => {
 
 /** The page that a form was on. Browsers send it to this origin only, and no other is returned to. */
 const pageOf = (referer = '') => {
-  const { pathname, search } = URL.canParse(referer)
-    ? new URL(referer)
-    : { pathname: '', search: '' };
-  return pathname + search;
+  const url = URL.parse(referer);
+  return url && url.pathname + url.search;
 };

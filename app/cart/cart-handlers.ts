@@ -3,8 +3,7 @@ import type { Account } from '../accounts/accounts.ts';
 import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
-import { takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { renderPage, respond } from '../respond.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import { wantsJson } from '../wants-json.ts';
 import { addLine, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
@@ -12,12 +11,12 @@ import { type Carts, unmerge } from './carts.ts';
 import { changeCart, currentCart, tell } from './current-cart.ts';
 
 export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Catalogue }) {
-  const show: RequestHandler = async (req, res) => {
+  const show: RequestHandler = (req, res) => {
     const cart = priceCart(currentCart(req), catalogue);
     if (wantsJson(req)) return res.json(cart);
-    const flash = await takenFlash(req);
-    const content = { title: 'Your cart', cart, formatCents, flash, MAX_QUANTITY };
-    renderPage(req, res, 'cart/show', { ...content, orderId: req.accountCart?.orderId });
+    const orderId = req.accountCart?.orderId;
+    const content = { title: 'Your cart', cart, formatCents, MAX_QUANTITY, orderId };
+    return renderPage(req, res, 'cart/show', content);
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -62,7 +61,7 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
   };
 
   const answer = (req: Request, res: Response) =>
-    wantsJson(req) ? res.json(priceCart(currentCart(req), catalogue)) : res.redirect(303, '/cart');
+    respond(req, res, '/cart', priceCart(currentCart(req), catalogue));
 
   return { show, add, set, clear, undoMerge };
 }

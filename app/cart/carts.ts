@@ -41,7 +41,7 @@ export function createCarts(documents: Documents) {
  * Adds a guest's lines, as far as there is room: once for each session, however often it is tried.
  * @param handle the session's
  */
-export function merge<C extends CartData>(cart: C, handle: string, guest: Cart): C {
+export function merge(cart: CartData, handle: string, guest: Cart): CartData {
   if (Object.hasOwn(cart.merged, handle)) return cart;
   const added = fitting(cart.lines, guest);
   const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
@@ -49,7 +49,7 @@ export function merge<C extends CartData>(cart: C, handle: string, guest: Cart):
 }
 
 /** Takes away what the session's log-in added, as far as it is still there. */
-export function unmerge<C extends CartData>(cart: C, handle: string): C {
+export function unmerge(cart: CartData, handle: string): CartData {
   const { [handle]: added } = cart.merged;
   if (!added) return cart;
   // The name stays, so that what was undone is not added again.
@@ -58,7 +58,7 @@ export function unmerge<C extends CartData>(cart: C, handle: string): C {
 }
 
 /** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
-export const withoutOrder = <C extends CartData>(cart: C, ordered: Cart): C => ({
+export const withoutOrder = (cart: CartData, ordered: Cart): CartData => ({
   ...cart,
   lines: combine(cart.lines, ordered, -1),
   orderId: newOrderId(),

@@ -6,8 +6,7 @@ import { tell } from '../cart/current-cart.ts';
 import { type Catalogue, CURRENCY, formatCents } from '../catalogue/catalogue.ts';
 import { Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
-import { takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { renderPage, respond } from '../respond.ts';
 import { wantsJson } from '../wants-json.ts';
 import type { Order, Orders } from './orders.ts';
 
@@ -30,9 +29,8 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
     await carts.change(accountId, cart, (current) =>
       current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
     );
-    if (wantsJson(req)) return res.status(201).json(shown(order));
     await tell(req, 'Thank you. Your order is placed.');
-    res.redirect(303, `/orders/${id}`);
+    respond(req, res.status(201), `/orders/${id}`, shown(order));
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
@@ -48,16 +46,17 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
   const show: RequestHandler = async (req, res) => {
     const order = await orders.find(String(req.params.id));
     // Somebody else's is not told from none.
-    if (order?.accountId !== req.account?.id) throw new Refusal(404, 'There is no such order.');
-    if (wantsJson(req)) return res.json(shown(order as Order));
-    const content = { title: 'Your order', order: shown(order as Order), formatCents };
-    renderPage(req, res, 'orders/show', { ...content, flash: await takenFlash(req) });
+    if (!order || order.accountId !== req.account?.id)
+      throw new Refusal(404, 'There is no such order.');
+    if (wantsJson(req)) return res.json(shown(order));
+    const content = { title: 'Your order', order: shown(order), formatCents };
+    return renderPage(req, res, 'orders/show', content);
   };
 
   const showAll: RequestHandler = async (req, res) => {
     const all = (await orders.ofAccount((req.account as Account).id)).map(shown);
     if (wantsJson(req)) return res.json({ orders: all });
-    renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
+    return renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
   };
 
   return { checkOut, show, showAll };

@@ -34,7 +34,7 @@ export function createOrders(documents: Documents) {
     await lists.change(accountId, undefined, (there) =>
       there?.ids.includes(id) ? there : { ids: [...(there?.ids ?? []), id] },
     );
-    return stored.change(id, undefined, (there) => there ?? { ...order });
+    return stored.change(id, undefined, (there) => there ?? order);
   }
 
   /** @returns the account's orders, the newest first. */
