@@ -26,7 +26,7 @@ import { createMetrics } from './metrics.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
 import { createOrders } from './orders/orders.ts';
 import { requestLog } from './request-log.ts';
-import { healthRoutes, mount, shopRoutes } from './routes.ts';
+import { healthRoutes, mount, sitemap } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
 import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
@@ -141,7 +141,7 @@ export function createApp(options: AppOptions): Express {
   );
   mount(
     app,
-    shopRoutes({
+    sitemap({
       shop: shopHandlers({ catalogue }),
       accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
       devices: deviceHandlers({ accounts, hashCost, audit }),

@@ -5,65 +5,52 @@ import { json } from 'node:stream/consumers';
 
 /** A way to keep sessions: a little shop that waits for `pause` where a request is slow. */
 export type Way = (pause: () => Promise<void>) => RequestListener;
-export type Outcome = {
+type Outcome = {
   /** How many of `of` came out right. */
   kept: number;
   of: number;
   /** What the requests were answered, in their order. */
   answers: number[];
-  ms: number;
 };
 type Answer = { status: number; body: { user: string | null; cart: Record<string, number> } };
 type Visitor = (method: 'GET' | 'POST', path: string) => Promise<Answer>;
 type Slow = { arrived: Promise<void>; goOn: () => void };
-type Race = (visit: Visitor, slow: Slow) => Promise<{ kept: number; answers: number[] }>;
+type Race = (visit: Visitor, slow: Slow) => Promise<Outcome>;
 
 const races = {
   /** Twenty adds of one visitor at once. */
-  adds: {
-    of: 20,
-    run: async (visit) => {
-      await visit('POST', '/log-in');
-      const adds = await Promise.all(Array.from({ length: 20 }, () => visit('POST', '/add/hat')));
-      const { body } = await visit('GET', '/');
-      return { kept: body.cart.hat ?? 0, answers: adds.map(({ status }) => status) };
-    },
+  adds: async (visit) => {
+    const adds = await Promise.all(Array.from({ length: 20 }, () => visit('POST', '/add/hat')));
+    const { body } = await visit('GET', '/');
+    return { kept: body.cart.hat ?? 0, of: 20, answers: adds.map(({ status }) => status) };
   },
-  /** A log-out while a slow request is under way: 1 if the visitor is logged out afterwards. */
-  'log-out': {
-    of: 1,
-    run: async (visit, { arrived, goOn }) => {
-      await visit('POST', '/log-in');
-      const add = visit('POST', '/add/hat?slow');
-      await Promise.race([arrived, add]);
-      const { status } = await visit('POST', '/log-out');
-      goOn();
-      const late = await add;
-      const { body } = await visit('GET', '/');
-      return { kept: body.user === null ? 1 : 0, answers: [status, late.status] };
-    },
+  /** A log-out while a slow request is under way: is the visitor logged out afterwards? */
+  'log-out': async (visit, { arrived, goOn }) => {
+    const add = visit('POST', '/add/hat?slow');
+    await Promise.race([arrived, add]);
+    const { status } = await visit('POST', '/log-out');
+    goOn();
+    const late = await add;
+    const { body } = await visit('GET', '/');
+    return { kept: body.user === null ? 1 : 0, of: 1, answers: [status, late.status] };
   },
   /** One tab adds a hat, slowly, the other a coat meanwhile. */
-  tabs: {
-    of: 2,
-    run: async (visit, { arrived, goOn }) => {
-      await visit('POST', '/log-in');
-      const hat = visit('POST', '/add/hat?slow');
-      await Promise.race([arrived, hat]);
-      const coat = await visit('POST', '/add/coat');
-      goOn();
-      const { status } = await hat;
-      const { body } = await visit('GET', '/');
-      return { kept: Object.keys(body.cart).length, answers: [coat.status, status] };
-    },
+  tabs: async (visit, { arrived, goOn }) => {
+    const hat = visit('POST', '/add/hat?slow');
+    await Promise.race([arrived, hat]);
+    const coat = await visit('POST', '/add/coat');
+    goOn();
+    const { status } = await hat;
+    const { body } = await visit('GET', '/');
+    return { kept: Object.keys(body.cart).length, of: 2, answers: [coat.status, status] };
   },
-} satisfies Record<string, { of: number; run: Race }>;
+} satisfies Record<string, Race>;
 
 export type RaceName = keyof typeof races;
 export const isRace = (name: string): name is RaceName => Object.hasOwn(races, name);
 
-/** Runs a race with a new visitor, and leaves nothing behind. */
-export async function runRace(name: RaceName, way: Way): Promise<Outcome> {
+/** Runs a race with a new visitor, who logs in and at the end out, so that nothing is left behind. */
+export async function runRace(name: RaceName, way: Way): Promise<Outcome & { ms: number }> {
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
   const { promise: released, resolve: goOn } = Promise.withResolvers<void>();
   const visit = visitorOf(
@@ -72,12 +59,12 @@ export async function runRace(name: RaceName, way: Way): Promise<Outcome> {
       await released;
     }),
   );
+  await visit('POST', '/log-in');
   const started = performance.now();
-  const { of, run } = races[name];
-  const result = await run(visit, { arrived, goOn });
+  const outcome = await races[name](visit, { arrived, goOn });
   const ms = performance.now() - started;
   await visit('POST', '/log-out');
-  return { ...result, of, ms };
+  return { ...outcome, ms };
 }
 
 /** Real HTTP with a cookie jar, through memory: no port is opened. */

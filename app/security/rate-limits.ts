@@ -92,8 +92,9 @@ const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
 /** A hash, so that the counts tell nobody's email address. */
 function accountOf(req: Request): string {
-  const email: unknown =
-    (req.body as Record<string, unknown> | undefined)?.email ?? req.account?.email;
+  // Only the log-in form names an account; elsewhere it is that of the session, whatever is sent.
+  const body = req.account && req.route.path !== '/login' ? req.account : req.body;
+  const email: unknown = (body as Record<string, unknown> | undefined)?.email;
   const name = typeof email === 'string' ? email.trim().toLowerCase() : '';
   return createHash('sha256').update(name).digest('base64url');
 }

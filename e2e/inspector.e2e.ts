@@ -1,0 +1,68 @@
+import { expect } from 'playwright/test';
+import { test } from './support/shop-fixture.ts';
+
+test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('link', { name: '№' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('The ticket and the coat');
+  await expect(page.getByRole('region', { name: 'The stored document' })).toContainText(
+    '"views": 1',
+  );
+  const idle = page.getByRole('progressbar', { name: 'Idle clock' });
+  await expect.poll(async () => Number(await idle.getAttribute('value'))).toBe(1800);
+  await expect
+    .poll(() => idle.evaluate((bar: HTMLProgressElement) => bar.value))
+    .toBeLessThan(1799);
+  await expect(page.getByText(/179\d of 1800 seconds/)).toBeVisible();
+});
+
+test('the toolbar is there in development only, and opens the X-ray', async ({ page, shape }) => {
+  await page.goto('/');
+  const toolbar = page.getByRole('complementary', { name: 'Toolbar' });
+  if (shape === 'production') return expect(toolbar).toHaveCount(0);
+  await expect(toolbar).toContainText('created · stored v1: views');
+  await toolbar.getByRole('link', { name: 'X-ray' }).click();
+  await expect(page).toHaveURL(/\/session$/);
+});
+
+test('the footer leads to the guide, chapter by chapter', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('link', { name: 'The guide' }).click();
+  await page.getByRole('link', { name: 'What a session is' }).click();
+  for (let chapters = 1; chapters < 13; chapters++)
+    await page.getByRole('navigation', { name: 'Chapters' }).getByRole('link').last().click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(
+    'When a token is the better answer',
+  );
+});
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('the race lab shows what happened; in production it is not there', async ({
+    page,
+    shape,
+  }) => {
+    const answer = await page.goto('/lab');
+    if (shape === 'production') return expect(answer?.status()).toBe(404);
+    await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
+    await expect(page.getByText('20 of 20 hats kept')).toBeVisible();
+    await page.getByRole('button', { name: 'Log out meanwhile' }).click();
+    await expect(page.getByText('The visitor is logged in again.')).toBeVisible();
+    await expect(page.getByText('The visitor stays logged out.')).toBeVisible();
+    await page.getByRole('button', { name: 'Add in two tabs' }).click();
+    await expect(page.getByText('2 of 2 things kept')).toBeVisible();
+    await page.goto('/');
+    await page.goto('/lab');
+    await page.getByRole('button', { name: 'Let it go away for me' }).click();
+    await expect(page.getByRole('heading', { name: 'Service Unavailable' })).toBeVisible();
+    await expect(async () => {
+      await page.getByRole('link', { name: 'Try again' }).click();
+      await expect(page.getByRole('heading', { name: 'The race lab' })).toBeVisible({
+        timeout: 500,
+      });
+    }).toPass({ timeout: 20_000 });
+    await page.getByRole('link', { name: '№' }).click();
+    await expect(page.getByText('get, failed').first()).toBeVisible();
+  });
+});
