@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ejs from 'ejs';
 import express, { type Express } from 'express';
@@ -7,7 +8,8 @@ import { accountHandlers } from './accounts/account-handlers.ts';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { deviceHandlers } from './accounts/device-handlers.ts';
 import { identify } from './accounts/identify.ts';
-import { createAudit, nameSessionInLog } from './audit.ts';
+import { assetsInMemory, assetsOnDisk } from './assets.ts';
+import { createAudit } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCarts } from './cart/carts.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
@@ -24,7 +26,7 @@ import { createMetrics } from './metrics.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
 import { createOrders } from './orders/orders.ts';
 import { requestLog } from './request-log.ts';
-import { healthRoutes, mount, shopRoutes } from './routes.ts';
+import { healthRoutes, mount, sitemap } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
 import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
@@ -80,7 +82,18 @@ export function createApp(options: AppOptions): Express {
     localsName: 'page',
     root: folder('views'),
   };
+  // In their places from the start: as a call, each part would be looked for again and again.
+  const withParts = (path: string): string =>
+    readFileSync(path, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>
+      withParts(join(folder('views'), `${part}.ejs`)),
+    );
+  ejs.fileLoader = withParts;
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
+
+  // A part that is the same for every visitor is rendered once, and while it is being written each time.
+  const parts = new Map<string, string>();
+  app.locals.once = (name: string, render: () => string) =>
+    production ? parts.getOrInsertComputed(name, render) : render();
 
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
@@ -99,11 +112,7 @@ export function createApp(options: AppOptions): Express {
   app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
     '/assets',
-    express.static(folder('public'), {
-      index: false,
-      redirect: false,
-      maxAge: production ? '1h' : 0,
-    }),
+    production ? assetsInMemory(folder('public')) : assetsOnDisk(folder('public')),
     notFound,
   );
   mount(app, healthRoutes(healthHandlers({ checkStore })));
@@ -116,8 +125,10 @@ export function createApp(options: AppOptions): Express {
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
-  app.use((_req, res, next) => {
+  app.use((req, res, next) => {
     res.set('Cache-Control', 'no-store').vary('Accept');
+    // Asked for several times a request; each time, the trusted addresses would be read anew.
+    Object.defineProperty(req, 'secure', { value: req.secure });
     next();
   });
   app.use(
@@ -126,12 +137,11 @@ export function createApp(options: AppOptions): Express {
     recorder.middleware,
     sessionMiddleware({ ...session, backend: timed(outages.backend, onTrip('session')), onEvent }),
     warnOfLostCookie(log),
-    nameSessionInLog(secret),
     identify({ accounts, carts }),
   );
   mount(
     app,
-    shopRoutes({
+    sitemap({
       shop: shopHandlers({ catalogue }),
       accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
       devices: deviceHandlers({ accounts, hashCost, audit }),

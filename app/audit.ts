@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto';
-import type { Request, RequestHandler } from 'express';
+import { hash } from 'node:crypto';
+import type { Request } from 'express';
 import type { Logger } from 'pino';
 
 type SecurityEvent =
@@ -28,19 +28,7 @@ export const createAudit =
  * the store knows it by, nor to be computed from them without the secret.
  */
 export function sessionInLog(req: Request, secret: string): string | undefined {
-  // After a log-out: the session that was.
-  if (!req.session) return req.res?.locals.sessionInLog;
-  if (req.session.version <= 0) return undefined;
-  return createHmac('sha256', secret)
-    .update(`log:${req.sessionID}`)
-    .digest('base64url')
-    .slice(0, 16);
+  // Without a session after a log-out: the id is still that of the session that was.
+  if (!req.sessionID || (req.session && req.session.version <= 0)) return undefined;
+  return hash('sha256', `${secret} log:${req.sessionID}`, 'base64url').slice(0, 16);
 }
-
-/** Keeps the name for the lines that come after a log-out, when there is no session any more. */
-export const nameSessionInLog =
-  (secret: string): RequestHandler =>
-  (req, res, next) => {
-    res.locals.sessionInLog = sessionInLog(req, secret);
-    next();
-  };

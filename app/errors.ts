@@ -1,13 +1,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { returnPath } from './accounts/return-path.ts';
 import type { Audit } from './audit.ts';
 import { renderPage } from './respond.ts';
-import {
-  CookieUndeliverable,
-  SessionBusy,
-  SessionGone,
-  StoreUnavailable,
-} from './session/session-errors.ts';
+import { SessionError, SessionGone } from './session/session-errors.ts';
 import { wantsJson } from './wants-json.ts';
 
 /**
@@ -47,48 +43,42 @@ export const errorHandler =
     // that knows more has said it already.
     if (status === 429) audit(req, 'limited', { message });
     else if ([400, 403, 413, 415, 422].includes(status) && !res.locals.audited)
-      audit(req, 'refused', { status, message });
+      // Of a bad field only the name: the rest may quote it.
+      audit(req, 'refused', {
+        status,
+        message: status === 422 ? message.split(' ', 1)[0] : message,
+      });
     if (res.headersSent) return next(error);
     res.removeHeader('Content-Type'); // that of a file which could not be sent
     // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.
-    if (error instanceof SessionGone && req.method === 'GET') return res.redirect(303, req.path);
+    if (error instanceof SessionGone && req.method === 'GET')
+      return res.redirect(303, returnPath(req.originalUrl));
     res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
     if (wantsJson(req)) return res.json({ errorMessage: message });
     const { view = 'error', content = { title: STATUS_CODES[status] } } =
       res.locals.errorPage ?? {};
     const retry = status === 503 && req.method === 'GET';
-    renderPage(req, res, view, { ...content, status, message, retry });
+    return renderPage(req, res, view, { ...content, status, message, retry });
   };
 
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  if (error instanceof SessionGone)
-    return new Refusal(
-      error.status,
-      'Your session has ended in the meantime. Nothing was changed.',
-    );
-  if (error instanceof StoreUnavailable)
-    return new Refusal(
-      error.status,
-      'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
-      error.headers,
-    );
-  if (error instanceof SessionBusy)
-    return new Refusal(
-      error.status,
-      'Too much happened in your session at once. Nothing was changed; please try again.',
-      error.headers,
-    );
-  if (error instanceof CookieUndeliverable)
-    return new Refusal(
-      error.status,
-      'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
-    );
+  if (error instanceof SessionError)
+    return new Refusal(error.status, SESSION_WORDS[error.name] ?? '', error.headers);
   const status = statusOf(error);
   return new Refusal(status, SAFE_WORDS[status] ?? 'Something went wrong. We have noted it.');
 }
 
 export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
+
+const SESSION_WORDS: Record<string, string> = {
+  SessionGone: 'Your session has ended in the meantime. Nothing was changed.',
+  StoreUnavailable:
+    'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
+  SessionBusy: 'Too much happened in your session at once. Nothing was changed; please try again.',
+  CookieUndeliverable:
+    'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
+};
 
 const SAFE_WORDS: Record<number, string> = {
   400: 'The request could not be read.',

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { canUpdateSession, updateSession } from './session/session.ts';
 import type { SessionDraft } from './session/session-data.ts';
+import { SessionBusy, SessionGone } from './session/session-errors.ts';
 import { wantsJson } from './wants-json.ts';
 
 // A flash is a sentence that a form leaves for the page it redirects to. Programs neither leave nor
@@ -10,9 +11,18 @@ export function leaveFlash(req: Request, draft: SessionDraft, sentence: string):
   if (!wantsJson(req)) draft.flash = sentence;
 }
 
+/** Leaves a sentence after what was done to an account, which no failure here undoes. */
+export async function tell(req: Request, sentence: string): Promise<void> {
+  if (wantsJson(req)) return;
+  await updateSession(req, (draft) => leaveFlash(req, draft, sentence)).catch((error: unknown) => {
+    // Logged out meanwhile, or too busy to listen.
+    if (!(error instanceof SessionGone || error instanceof SessionBusy)) throw error;
+  });
+}
+
 /** Takes it for a page that changes nothing else: a write, so it is done only if there is one. */
 export async function takenFlash(req: Request): Promise<string | undefined> {
-  if (!req.session.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
+  if (!req.session?.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => takeFlash(req, draft));
 }
 

@@ -23,7 +23,8 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
         requestId,
         session: sessionInLog(req, secret),
         method: req.method,
-        path: req.originalUrl.split('?', 1)[0],
+        // Without the handle of a session, which is what the store knows it by.
+        path: req.originalUrl.split('?', 1)[0]?.replace(/[\w-]{43}/, '…'),
         // 499, as nginx has it: the client left before there was an answer.
         status: res.headersSent ? res.statusCode : 499,
         ms: Math.round(ms),

@@ -1,14 +1,18 @@
 import type { Request, Response } from 'express';
 import { countItems } from './cart/cart.ts';
-import { currentCart } from './cart/current-cart.ts';
+import { addedAtLogIn, currentCart } from './cart/current-cart.ts';
+import { takenFlash } from './flash.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
+import { wantsJson } from './wants-json.ts';
 
 /**
  * Renders a view inside the shop's frame: who is logged in, the ticket, the number of items. Views
  * see it all as `page`. Without a session (the store is down) the frame shows none.
  */
-export function renderPage(req: Request, res: Response, view: string, content: object): void {
+export async function renderPage(req: Request, res: Response, view: string, content: object) {
+  // First, for it is a write. An error's page leaves the sentence to the next.
+  const flash = res.statusCode < 400 ? await takenFlash(req) : undefined;
   const { session } = req;
   res.render(view, {
     origin: `${req.protocol}://${req.host}`,
@@ -17,9 +21,16 @@ export function renderPage(req: Request, res: Response, view: string, content: o
     user: session?.user,
     itemCount: session ? countItems(currentCart(req)) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
-    merged: session?.merged,
+    added: session && ['/', '/cart'].includes(req.path) ? addedAtLogIn(req) : 0,
     temporaryPassword: req.account?.passwordExpiresAt !== undefined,
     lost: session && diagnose(req),
+    flash,
     ...content,
   });
+}
+
+/** The outcome of a form: a program reads it, a browser goes on to the page at `path`. */
+export function respond(req: Request, res: Response, path: string, outcome: object): void {
+  if (wantsJson(req)) res.json(outcome);
+  else res.redirect(303, path);
 }

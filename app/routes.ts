@@ -13,7 +13,7 @@ import type { orderHandlers } from './orders/order-handlers.ts';
 import type { rateLimits } from './security/rate-limits.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
-type Handler = RequestHandler | RequestHandler[] | ErrorRequestHandler;
+type Handler = RequestHandler | (RequestHandler | ErrorRequestHandler)[];
 
 /** What supervisors ask: answered before, and without, a session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
@@ -34,7 +34,7 @@ type Handlers = {
 };
 
 /** The sitemap. */
-export const shopRoutes = ({
+export const sitemap = ({
   shop,
   accounts,
   devices,
@@ -47,23 +47,16 @@ export const shopRoutes = ({
 }: Handlers): Route[] => [
   ['get', '/', limits.newSessions, shop.show],
 
-  ['get', '/login', accounts.showLogIn],
-  ['post', '/login', limits.logIn, accounts.logIn, accounts.keepLogIn],
-  ['get', '/register', accounts.showRegister],
-  ['post', '/register', limits.register, accounts.register, accounts.keepRegister],
-  ['get', '/logout', accounts.showLogOut],
+  ['get', '/login', accounts.logInForm.show],
+  ['post', '/login', limits.logIn, accounts.logIn],
+  ['get', '/register', accounts.registerForm.show],
+  ['post', '/register', limits.register, accounts.register],
+  ['get', '/logout', accounts.logOutForm.show],
   ['post', '/logout', accounts.logOut],
 
   ['get', '/account', requireUser, devices.show],
-  ['get', '/account/password', requireUser, devices.showPassword],
-  [
-    'post',
-    '/account/password',
-    requireUser,
-    limits.password,
-    devices.changePassword,
-    accounts.keepPassword,
-  ],
+  ['get', '/account/password', requireUser, devices.passwordForm.show],
+  ['post', '/account/password', requireUser, limits.password, devices.changePassword],
   ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
   ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
   ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],

@@ -1,13 +1,13 @@
 import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { type Config, ConfigError, readConfig } from '../config/environment.ts';
-import { createLog } from './log.ts';
+import { buffered, createLog } from './log.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { supervise } from './supervisor.ts';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
 const config = configOrExit();
-const log = createLog(config.logLevel);
+const log = createLog(config.logLevel, config.production ? buffered() : undefined);
 
 // One process serves by itself in development. In production even a single worker has a primary, so
 // that SIGHUP can replace it.

@@ -5,6 +5,9 @@ import type { Request } from 'express';
  * browser and a bare `curl` get the page.
  */
 export function wantsJson(req: Request): boolean {
-  if (req.accepts(['html', 'json']) === 'json') return true;
-  return Boolean(req.is('json')) && !req.get('Accept')?.includes('text/html');
+  const locals: { wantsJson?: boolean } = req.res?.locals ?? {};
+  locals.wantsJson ??=
+    req.accepts(['html', 'json']) === 'json' ||
+    (Boolean(req.is('json')) && !req.get('Accept')?.includes('text/html'));
+  return locals.wantsJson;
 }

@@ -31,7 +31,9 @@ describe('with the users of deploy/redis/users.acl', () => {
     await visitor.get('/');
     assert.equal((await visitor.get('/')).json.views, 2);
     assert.equal((await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })).status, 200);
-    assert.equal((await visitor.post('/login', { json: ADA })).status, 200);
+    // More often than log-ins may fail: a success is no failure.
+    for (let n = 0; n < 11; n++)
+      assert.equal((await visitor.post('/login', { json: ADA })).status, 200);
     assert.equal((await visitor.get('/cart')).json.count, 1);
     assert.equal((await visitor.get('/account')).json.sessions.length, 1);
     assert.equal((await visitor.post('/checkout')).status, 201);

@@ -1,18 +1,19 @@
-import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../audit.ts';
+import { countItems } from '../cart/cart.ts';
 import type { Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
 import { checkboxField, textField } from '../fields.ts';
-import { leaveFlash, takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { leaveFlash } from '../flash.ts';
+import { respond } from '../respond.ts';
 import { endSession, lastSeen, refuseUndeliverable, renewSession } from '../session/session.ts';
-import { emptySession } from '../session/session-data.ts';
+import { emptySession, type SessionRecord } from '../session/session-data.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
-import { wantsJson } from '../wants-json.ts';
 import {
   type Account,
   type Accounts,
+  ending,
   identityOf,
   isLoggedIn,
   isShut,
@@ -22,6 +23,7 @@ import {
   withSession,
 } from './accounts.ts';
 import { deviceOf } from './device.ts';
+import { form } from './form.ts';
 import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
 
@@ -35,11 +37,9 @@ type Options = {
 };
 
 export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
-  const showLogIn: RequestHandler = async (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    const content = { title: 'Log in', demoLogins, next: returnPath(req.query.next) };
-    const flash = await takenFlash(req);
-    renderPage(req, res, 'accounts/log-in', { ...content, flash });
+  const forms = {
+    logIn: form('log-in', 'Log in', { demoLogins }),
+    register: form('register', 'Register'),
   };
 
   const logIn: RequestHandler = async (req, res) => {
@@ -59,36 +59,33 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     if (!found || !proved || isShut(found)) throw deny();
 
     // The account is asked first and the session made then: so a log-in that is overtaken by a change
-    // of the password, or by the account's end, leaves nothing behind.
+    // of the password, or by the account's end, is refused before there is one.
     const id = newSessionId();
     const seen = await lastSeen(req, Object.keys(found.sessions));
     const passwordHash = await upToDate(found.passwordHash, password, hashCost);
+    const own = sessionHandle(req.sessionID);
     let full = false;
     const account = await accounts.change(found, (current) => {
       if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
-      const others = withoutSessions(current, [sessionHandle(req.sessionID)]);
+      const others = withoutSessions(current, (handle) => handle === own);
       const admitted = withSession(others, sessionHandle(id), logInOf(req), seen);
-      full = Object.keys(others.sessions).some(
-        (handle) => seen.has(handle) && !isLoggedIn(admitted, handle),
-      );
-      return { ...admitted, passwordHash };
+      full = Object.keys(others.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
+      return {
+        ...admitted,
+        passwordHash,
+        sessions: { ...admitted.sessions, ...ending(current, own) },
+      };
     });
-    const pushedOut = full
-      ? ` You were logged in ${MOST_SESSIONS} times: the session idle longest was ended.`
-      : '';
-    await startUserSession(req, account, `Welcome, ${account.name}.${pushedOut}`, {
+    const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
+    await startUserSession(
+      req,
+      account,
+      'log-in',
+      `Welcome, ${account.name}.${more}`,
       id,
       persistent,
-    });
-    audit(req, 'log-in', { account: account.id });
-    if (wantsJson(req)) return res.json({ user: sanitizedUser(account) });
-    res.redirect(303, next);
-  };
-
-  const showRegister: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    const next = returnPath(req.query.next);
-    renderPage(req, res, 'accounts/register', { title: 'Register', next });
+    );
+    respond(req, res, next, { user: sanitizedUser(account) });
   };
 
   const register: RequestHandler = async (req, res) => {
@@ -96,7 +93,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     const who = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
-    requireGoodPassword('password', password, [who.name, who.email]);
+    requireGoodPassword('password', password, who);
 
     // Hashed whether or not the address is taken: the answer takes the same time.
     const passwordHash = await hashPassword(password, hashCost);
@@ -106,27 +103,9 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     );
     if (!account)
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
-    await startUserSession(req, account, `Welcome, ${who.name}. Your account is made.`, { id });
-    audit(req, 'registered', { account: account.id });
-    if (wantsJson(req)) return res.status(201).json({ user: sanitizedUser(account) });
-    res.redirect(303, next);
-  };
-
-  /** A form that was refused, for whatever reason, is shown as it was, less the passwords. */
-  const keepForm =
-    (view: string, title: string): ErrorRequestHandler =>
-    (error: unknown, req, res, next) => {
-      const text = (name: string): unknown =>
-        typeof req.body?.[name] === 'string' ? req.body[name] : '';
-      const fields = { email: text('email'), name: text('name'), keep: text('keep') };
-      const content = { title, demoLogins, next: returnPath(text('next')), ...fields };
-      res.locals.errorPage = { view: `accounts/${view}`, content };
-      next(error);
-    };
-
-  const showLogOut: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    renderPage(req, res, 'accounts/log-out', { title: 'Log out' });
+    const greeting = `Welcome, ${who.name}. Your account is made.`;
+    await startUserSession(req, account, 'registered', greeting, id);
+    respond(req, res.status(201), next, { user: sanitizedUser(account) });
   };
 
   const logOut: RequestHandler = async (req, res) => {
@@ -139,10 +118,10 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       throw new Refusal(500, 'Could not log out.', {}, { cause });
     }
     // There is no such session any more. If the account cannot forget it now, it does at a log-in.
-    const forget = (current: Account) => withoutSessions(current, [sessionHandle(req.sessionID)]);
+    const own = sessionHandle(req.sessionID);
+    const forget = (current: Account) => withoutSessions(current, (handle) => handle === own);
     if (account) await accounts.change(account, forget).catch(() => {});
-    if (wantsJson(req)) return res.json({});
-    res.redirect(303, '/');
+    respond(req, res, '/', {});
   };
 
   /**
@@ -152,34 +131,39 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
   async function startUserSession(
     req: Request,
     account: Account,
+    event: 'log-in' | 'registered',
     greeting: string,
-    renewal: { id: string; persistent?: boolean },
+    id: string,
+    persistent = false,
   ): Promise<void> {
     const user = sanitizedUser(account);
-    // The second click on "Log in" finds the guest's session ended by the first. Its cart, as this
-    // request saw it, comes along all the same; that of a user who logged out meanwhile does not.
-    const guest = req.session.user ? undefined : req.session;
-    await renewSession(
-      req,
-      (old = guest) => {
-        const theirs = old && (!old.user || old.user.id === user.id);
-        const { views, cart } = theirs ? old : emptySession();
-        const draft = { user, authenticatedAt: Date.now(), views, cart };
-        leaveFlash(req, draft, greeting);
-        return draft;
-      },
-      { persistent: false, ...renewal },
-    );
+    const guest = sessionHandle(req.sessionID);
+    const seen = req.session.user ? undefined : req.session;
+    const carry = (stored: SessionRecord | undefined) => {
+      // The second click on "Log in" finds the guest's session ended by the first. What it saw of it
+      // comes along all the same; what a user left who logged out meanwhile does not.
+      const old = stored ?? seen;
+      const theirs = old && (!old.user || old.user.id === user.id);
+      const { views, cart } = theirs ? old : emptySession();
+      const carried = countItems(cart) > 0 && { guest };
+      const draft = { user, authenticatedAt: Date.now(), views, cart, ...carried };
+      leaveFlash(req, draft, greeting);
+      return draft;
+    };
+    await renewSession(req, carry, { id, persistent });
+    audit(req, event, { account: account.id });
     req.account = account;
     req.accountCart = await carts.read(account.id);
     await adoptGuestCart(req, carts);
   }
 
   return {
-    ...{ showLogIn, logIn, keepLogIn: keepForm('log-in', 'Log in') },
-    ...{ showRegister, register, keepRegister: keepForm('register', 'Register') },
-    keepPassword: keepForm('password', 'Change the password'),
-    ...{ showLogOut, logOut },
+    logInForm: forms.logIn,
+    logIn: [logIn, forms.logIn.keep],
+    registerForm: forms.register,
+    register: [register, forms.register.keep],
+    logOutForm: form('log-out', 'Log out'),
+    logOut,
   };
 }
 

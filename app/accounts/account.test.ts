@@ -168,7 +168,7 @@ onEachStore(
       const { visitor: two } = await logIn();
       t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 10 * 60_000 + 1 });
       const end = (json = {}) => one.post('/account/sessions/end-others', { json });
-      assert.equal((await end()).status, 403);
+      assert.equal((await end()).status, 422);
       assert.match((await one.get('/account', PAGE)).text, /Your password, to end other sessions/);
       assert.equal((await end({ password: 'wrong' })).status, 403);
       assert.equal(await isIn(two), true);
@@ -178,6 +178,28 @@ onEachStore(
       );
       assert.equal((await end()).status, 200, 'and for 10 minutes more without');
       assert.equal(await isIn(two), false);
+    });
+
+    it('lets ten guesses of its password fail in three minutes, whatever else is sent', async () => {
+      const { one } = await somebody();
+      const guess = async (n: number) => {
+        const json = { password: 'wrong', email: `other-${n}@example.test` };
+        return (await one.post('/account/confirm', { json })).status;
+      };
+      const statuses = [];
+      for (let n = 0; n < 12; n++) statuses.push(await guess(n));
+      assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 403), 429, 429]);
+    });
+
+    it('greets on whatever page comes after the log-in', async () => {
+      const { email } = await somebody();
+      const visitor = shop.visitor();
+      await visitor.post('/login', {
+        ...PAGE,
+        form: { email, password: PASSWORD, next: '/orders' },
+      });
+      assert.match((await visitor.get('/orders', PAGE)).text, /Welcome, Person\./);
+      assert.doesNotMatch((await visitor.get('/orders', PAGE)).text, /Welcome, Person\./);
     });
 
     it('changes its password: all other sessions end, this one gets a new id', async () => {
@@ -277,12 +299,15 @@ onEachStore(
       assert.equal((await logIn()).status, 200);
     });
 
-    it('never shows a hash', async () => {
+    it('never shows a hash, and logs no handle', async () => {
       const { one } = await somebody();
       for (const path of ['/account', '/account/password', '/'])
         for (const options of [{}, PAGE])
           assert.doesNotMatch((await one.get(path, options)).text, /\$2b\$/);
+      const [{ handle }] = await devices(one);
+      await one.post(`/account/sessions/${handle}/end`);
       assert.doesNotMatch(shop.log.join('\n'), /\$2b\$|a coat, a hat/);
+      assert.ok(!shop.log.join('\n').includes(handle));
     });
   },
   ALL_STORES,

@@ -52,6 +52,15 @@ onEachStore(
       assert.equal((await accounts('add', 'new@example.test', 'Other')).status, 1);
     });
 
+    it('makes a temporary password anew, as long as it was never changed', async () => {
+      const email = 'lost@example.test';
+      const add = async () =>
+        /password (\S+)$/m.exec((await accounts('add', email, 'Lost')).stdout)?.[1] ?? '';
+      const [first, second] = [await add(), await add()];
+      assert.equal((await logIn({ email, password: first })).status, 403);
+      assert.equal((await logIn({ email, password: second })).status, 200);
+    });
+
     it('disables and enables an account, and ends sessions, at the next request', async () => {
       const [ada, other] = [
         await logIn(ADA),
@@ -71,7 +80,7 @@ onEachStore(
       assert.deepEqual([await isIn(again.visitor), await isIn(other.visitor)], [false, true]);
       assert.match(
         (await accounts('list')).stdout,
-        /^new@example\.test\tNew Person\tenabled\t3 sessions at most$/m,
+        /^new@example\.test\tNew Person\tenabled\t2 sessions at most$/m,
       );
       const both = await logIn(ADA);
       assert.equal((await accounts('end-sessions', '--all')).status, 0);

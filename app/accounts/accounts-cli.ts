@@ -50,8 +50,17 @@ async function run([command = '', ...args]: string[]): Promise<void> {
       const password = randomBytes(15).toString('base64url');
       const passwordHash = await hashPassword(password, 12);
       const passwordExpiresAt = Date.now() + WEEK_MS;
-      if (!(await accounts.create({ ...who, passwordHash }, (a) => ({ ...a, passwordExpiresAt }))))
+      const temporary = { passwordHash, passwordExpiresAt };
+      const made = await accounts.create({ ...who, passwordHash }, (a) => ({ ...a, ...temporary }));
+      const there = made ? undefined : await accounts.find(who.email);
+      // A password that was never changed may be lost, or too old: it is made anew.
+      if (!made && there?.passwordExpiresAt === undefined)
         throw new Error(`${who.email} has an account already`);
+      if (there)
+        await accounts.change(there, (a) => {
+          const passwordChanges = a.passwordChanges + 1;
+          return { ...a, ...temporary, passwordChanges, sessions: {} };
+        });
       say(`${who.email} is added, with the password ${password}`);
     } else if (command === 'enable') {
       const { email } = await accounts.change(await named(args[0]), (account) => ({

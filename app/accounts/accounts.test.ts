@@ -20,7 +20,7 @@ it('at most ten sessions: the eleventh log-in ends the one idle longest, wheneve
   fc.assert(
     fc.property(idle, (usedAt) => {
       const seen = new Map(usedAt.map((minutes, n) => [`s${n}`, minutes * MINUTE]));
-      let full = start;
+      let full: Parameters<typeof withSession>[0] = start;
       for (let n = 0; n < MOST_SESSIONS; n++) full = withSession(full, `s${n}`, at(n), seen);
       assert.equal(Object.keys(full.sessions).length, MOST_SESSIONS);
       const more = withSession(full, 'new', at(1000), seen);

@@ -4,6 +4,9 @@ import { invalidField } from '../errors.ts';
 import type { SessionUser } from '../session/session-data.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
+const logInShape = z.object({ at: z.number(), device: z.string(), address: z.string() });
+export type LogIn = z.infer<typeof logInShape>;
+
 const shape = {
   id: z.string(),
   email: z.string(),
@@ -13,10 +16,10 @@ const shape = {
   passwordChanges: z.int(),
   /** Set for a password that the operator made: it must be changed before, in ms since 1970. */
   passwordExpiresAt: z.number().optional(),
-  /** The authority over who is logged in: handle of the session -> since when, on what. */
-  sessions: z.record(z.string(), z.object({ since: z.number(), device: z.string() })),
+  /** The authority over who is logged in: handle of the session -> the log-in that began it. */
+  sessions: z.record(z.string(), logInShape),
   /** The last two log-ins, so that a page can tell of the one that is not its own. */
-  logIns: z.array(z.object({ at: z.number(), device: z.string(), address: z.string() })),
+  logIns: z.array(logInShape),
   disabled: z.boolean().optional(),
   /** One of the demo's, whose password is public. */
   demo: z.boolean().optional(),
@@ -24,7 +27,6 @@ const shape = {
 
 type AccountData = z.infer<z.ZodObject<typeof shape>>;
 export type Account = Document<AccountData>;
-export type LogIn = { at: number; device: string; address: string };
 export type DemoAccount = Pick<AccountData, 'id' | 'email' | 'name' | 'passwordHash'>;
 
 /** At most so many sessions of one account at a time. */
@@ -52,12 +54,14 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
 
   async function find(email: string): Promise<Account | undefined> {
     const normal = normalEmail(email);
-    const account = (await stored.read(keyOf(normal))) ?? demos.get(normal);
-    return account?.demo && !demos.has(normal) ? undefined : account;
+    return (await byKey(keyOf(normal))) ?? demos.get(normal);
   }
 
   /** By the key of its document, as the operator's commands find it. */
-  const byKey = (key: string): Promise<Account | undefined> => stored.read(key);
+  async function byKey(key: string): Promise<Account | undefined> {
+    const account = await stored.read(key);
+    return account?.demo && !demos.has(account.email) ? undefined : account;
+  }
 
   /**
    * @param who made by `identityOf`
@@ -85,7 +89,11 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
 }
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
-export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({ id, email, name });
+export const sanitizedUser = ({ id, email, name }: AccountData): SessionUser => ({
+  id,
+  email,
+  name,
+});
 
 const normalEmail = (email: string) => email.trim().toLowerCase();
 
@@ -113,44 +121,44 @@ export function identityOf(email: string, name: string) {
 }
 
 /** Whether nobody can log in, whatever the password. */
-export const isShut = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
+export const isShut = ({ disabled, passwordExpiresAt = Infinity }: AccountData) =>
   disabled === true || passwordExpiresAt < Date.now();
 
 /** Whether the session with this handle is logged in. */
-export const isLoggedIn = (account: Account, handle: string) =>
+export const isLoggedIn = (account: AccountData, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
 
 /**
  * The account with one more session. Where there are ten, the one idle longest makes room.
  * @param lastSeen when its sessions were last used; one that is missing is over
  */
-export function withSession<A extends AccountData>(
-  account: A,
+export function withSession(
+  account: AccountData,
   handle: string,
-  { at, device, address }: LogIn,
+  logIn: LogIn,
   lastSeen: ReadonlyMap<string, number>,
-): A {
-  const usedAt = (name: string, since: number) =>
-    lastSeen.get(name) ?? (at - since < SETTLING_MS ? since : 0);
+): AccountData {
+  const usedAt = ([name, { at }]: [string, LogIn]) =>
+    lastSeen.get(name) ?? (logIn.at - at < SETTLING_MS ? at : 0);
   const others = Object.entries(account.sessions)
-    .map(([name, session]) => ({ name, session, used: usedAt(name, session.since) }))
-    .filter(({ used }) => used > 0)
-    .toSorted((a, b) => b.used - a.used)
+    .filter((session) => usedAt(session) > 0)
+    .toSorted((a, b) => usedAt(b) - usedAt(a))
     .slice(0, MOST_SESSIONS - 1);
-  const sessions = Object.fromEntries(others.map(({ name, session }) => [name, session]));
-  return {
-    ...account,
-    sessions: { ...sessions, [handle]: { since: at, device } },
-    logIns: [...account.logIns.slice(-1), { at, device, address }],
-  };
+  const sessions = { ...Object.fromEntries(others), [handle]: logIn };
+  return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
-export const withoutSessions = <A extends AccountData>(
-  account: A,
-  ended: readonly string[],
-): A => ({
-  ...account,
-  sessions: Object.fromEntries(
-    Object.entries(account.sessions).filter(([handle]) => !ended.includes(handle)),
-  ),
-});
+/**
+ * A session that is about to get a new id, as its account keeps it for the requests that are still
+ * under way under the old one: they are not to be taken for a guest's. The next log-in drops it.
+ */
+export function ending({ sessions }: AccountData, handle: string) {
+  const session = sessions[handle];
+  return session && { [handle]: { ...session, at: 0 } };
+}
+
+/** @param ended tells by its handle whether a session ends */
+export function withoutSessions(account: AccountData, ended: (handle: string) => boolean) {
+  const left = Object.entries(account.sessions).filter(([handle]) => !ended(handle));
+  return { ...account, sessions: Object.fromEntries(left) };
+}

@@ -2,8 +2,8 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Audit } from '../audit.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
-import { leaveFlash, takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { leaveFlash, tell } from '../flash.ts';
+import { renderPage, respond } from '../respond.ts';
 import { lastSeen, renewSession, updateSession } from '../session/session.ts';
 import { draftOf, type SessionRecord } from '../session/session-data.ts';
 import { SessionGone } from '../session/session-errors.ts';
@@ -12,11 +12,13 @@ import { wantsJson } from '../wants-json.ts';
 import {
   type Account,
   type Accounts,
+  ending,
   isLoggedIn,
   isShut,
   sanitizedUser,
   withoutSessions,
 } from './accounts.ts';
+import { form } from './form.ts';
 import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
 /** For so long after the password was typed, other sessions may be ended without it. */
@@ -32,39 +34,27 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const seen = await lastSeen(req, Object.keys(account.sessions));
     const sessions = Object.entries(account.sessions)
       .filter(([handle]) => seen.has(handle))
-      .map(([handle, { since, device }]) => ({
+      .map(([handle, { at, device }]) => ({
         handle,
         device,
-        since: new Date(since).toISOString(),
-        lastSeen: new Date(seen.get(handle) ?? since).toISOString(),
+        since: new Date(at).toISOString(),
+        lastSeen: new Date(seen.get(handle) ?? at).toISOString(),
         current: handle === own,
       }))
       .toSorted(
         (a, b) => Number(b.current) - Number(a.current) || (a.lastSeen < b.lastSeen ? 1 : -1),
       );
     if (wantsJson(req)) return res.json({ user: sanitizedUser(account), sessions });
-    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.since);
-    const flash = await takenFlash(req);
-    const title = 'Your account';
-    renderPage(req, res, 'accounts/account', {
-      title,
-      sessions,
-      lastLogIn,
-      fresh: isFresh(req),
-      flash,
-    });
-  };
-
-  const showPassword: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: sanitizedUser(accountOf(req)) });
-    renderPage(req, res, 'accounts/password', { title: 'Change the password' });
+    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.at);
+    const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
+    return renderPage(req, res, 'accounts/account', content);
   };
 
   const changePassword: RequestHandler = async (req, res) => {
     const account = accountOf(req);
     const currentPassword = textField(req.body, 'currentPassword');
     const newPassword = textField(req.body, 'newPassword');
-    requireGoodPassword('newPassword', newPassword, [account.name, account.email]);
+    requireGoodPassword('newPassword', newPassword, account);
     if (newPassword === currentPassword) throw invalidField('newPassword', 'must be another one');
     await requirePassword(req, account, currentPassword);
 
@@ -72,15 +62,17 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const id = newSessionId();
     const own = sessionHandle(req.sessionID);
     await changeOwn(req, (current) => {
-      const { [own]: session } = current.sessions;
-      const changed = current.passwordChanges !== account.passwordChanges;
-      if (!session || changed) throw new SessionGone();
+      if (current.passwordChanges !== account.passwordChanges) throw new SessionGone();
       const passwordChanges = current.passwordChanges + 1;
-      // All other sessions end here. This one is about to get its new id; under the old one there may
-      // still be requests under way, which are not to be taken for a guest's.
-      const sessions = { [own]: session, [sessionHandle(id)]: session };
+      const session = current.sessions[own];
+      // All other sessions end here.
+      const sessions = {
+        ...(session && { [sessionHandle(id)]: session }),
+        ...ending(current, own),
+      };
       return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
     });
+    audit(req, 'password-changed', { account: account.id });
     const carry = (old: SessionRecord | undefined) => {
       if (!old) throw new SessionGone();
       const draft = { ...draftOf(old), authenticatedAt: Date.now() };
@@ -91,7 +83,6 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       // Logged out meanwhile: the password is changed all the same.
       if (!(error instanceof SessionGone)) throw error;
     });
-    audit(req, 'password-changed', { account: account.id });
     done(req, res);
   };
 
@@ -108,7 +99,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       // A session of somebody else is no session of this account, and not told from none.
       if (!Object.hasOwn(current.sessions, handle))
         throw new Refusal(404, 'There is no such session.');
-      return withoutSessions(current, [handle]);
+      return withoutSessions(current, (each) => each === handle);
     });
     await ended(req, res, 'That session is ended.');
   };
@@ -116,18 +107,13 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
   const endOthers: RequestHandler = async (req, res) => {
     await requireFresh(req);
     const own = sessionHandle(req.sessionID);
-    await changeOwn(req, (current) =>
-      withoutSessions(
-        current,
-        Object.keys(current.sessions).filter((handle) => handle !== own),
-      ),
-    );
+    await changeOwn(req, (current) => withoutSessions(current, (handle) => handle !== own));
     await ended(req, res, 'All other sessions are ended.');
   };
 
   async function ended(req: Request, res: Response, sentence: string): Promise<void> {
     audit(req, 'sessions-ended', { account: accountOf(req).id });
-    if (!wantsJson(req)) await updateSession(req, (draft) => leaveFlash(req, draft, sentence));
+    await tell(req, sentence);
     done(req, res);
   }
 
@@ -139,23 +125,32 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     });
 
   async function requirePassword(req: Request, account: Account, password: string): Promise<void> {
-    if ((await verifyPassword(password, account.passwordHash)) && !isShut(account)) return;
+    const proved = await verifyPassword(password, account.passwordHash);
+    if (proved && !isShut(account)) return;
     audit(req, 'log-in-failed', { account: account.id });
-    throw new Refusal(403, 'Permission denied! That is not your password.');
+    const why = proved ? 'This password is no longer valid.' : 'That is not your password.';
+    throw new Refusal(403, `Permission denied! ${why}`);
   }
 
   async function requireFresh(req: Request): Promise<void> {
     const password = textField(req.body, 'password');
-    if (password === '' && isFresh(req)) return;
-    if (password === '')
-      throw new Refusal(403, 'Please give your password: you gave it more than 10 minutes ago.');
+    if (password === '') {
+      if (isFresh(req)) return;
+      throw invalidField('password', 'is needed again: it was typed more than 10 minutes ago');
+    }
     await requirePassword(req, accountOf(req), password);
     await updateSession(req, (draft) => {
       draft.authenticatedAt = Date.now();
     });
   }
 
-  return { show, showPassword, changePassword, confirm, endOne, endOthers };
+  const passwordForm = form('password', 'Change the password');
+  return {
+    show,
+    passwordForm,
+    changePassword: [changePassword, passwordForm.keep],
+    ...{ confirm, endOne, endOthers },
+  };
 }
 
 /** Behind `requireUser` there is one. */
@@ -163,5 +158,4 @@ const accountOf = (req: Request) => req.account as Account;
 
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 
-const done = (req: Request, res: Response) =>
-  wantsJson(req) ? res.json({}) : res.redirect(303, '/account');
+const done = (req: Request, res: Response) => respond(req, res, '/account', {});

@@ -11,7 +11,7 @@ import { returnPath } from './return-path.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** Of the user who is logged in, as it was when the request came. */
+    /** Of the user who is logged in, as this request knows it. */
     account?: Account;
     accountCart?: AccountCart;
   }
@@ -37,7 +37,9 @@ export const identify =
     if (account?.id !== user.id || !isLoggedIn(account, sessionHandle(req.sessionID))) {
       const flash =
         'You were logged out here: this session was ended, or the password changed, somewhere else.';
-      await renewSession(req, () => ({ ...emptySession(), flash }), { persistent: false });
+      await renewSession(req, () => ({ ...emptySession(), ...(!wantsJson(req) && { flash }) }), {
+        persistent: false,
+      });
       return next();
     }
     req.account = account;
@@ -58,8 +60,6 @@ export const requireUser: RequestHandler = (req, res, next) => {
 
 /** The page that a form was on. Browsers send it to this origin only, and no other is returned to. */
 const pageOf = (referer = '') => {
-  const { pathname, search } = URL.canParse(referer)
-    ? new URL(referer)
-    : { pathname: '', search: '' };
-  return pathname + search;
+  const url = URL.parse(referer);
+  return url && url.pathname + url.search;
 };

@@ -59,17 +59,22 @@ const COMMON = new Set(list.split(' '));
 
 /**
  * The rules for a new password. There are none on what characters it has.
- * @param names the person's own: what others try first
+ * @param who whose names it must not hold: others try them first
  * @throws Refusal 422 with the reason, naming the field
  */
-export function requireGoodPassword(field: string, password: string, names: readonly string[]) {
-  const problem = problemOf(password, names);
+export function requireGoodPassword(
+  field: string,
+  password: string,
+  who: { name: string; email: string },
+): void {
+  const [mailbox = ''] = who.email.split('@', 1);
+  const problem = problemOf(password, [who.name, mailbox]);
   if (problem) throw invalidField(field, problem);
 }
 
 function problemOf(password: string, names: readonly string[]): string | undefined {
   const bytes = Buffer.byteLength(password);
-  if (bytes < MIN_BYTES) return `must have at least ${MIN_BYTES} characters; a few words will do`;
+  if (bytes < MIN_BYTES) return `must have at least ${MIN_BYTES} bytes: a few words will do`;
   if (bytes > MAX_BYTES) return `must have at most ${MAX_BYTES} bytes: this one has ${bytes}`;
   if (password.includes('\0')) return 'must not hold a NUL character';
   const lower = password.toLowerCase();

@@ -5,9 +5,7 @@
  * @returns a path with its query, or `/`
  */
 export function returnPath(next: unknown): string {
-  if (typeof next !== 'string' || !next.startsWith('/')) return '/';
   const here = 'http://here.invalid';
-  if (!URL.canParse(next, here)) return '/';
-  const { origin, pathname, search } = new URL(next, here);
-  return origin === here && !pathname.startsWith('//') ? pathname + search : '/';
+  const url = typeof next === 'string' && next.startsWith('/') ? URL.parse(next, here) : null;
+  return url?.origin === here && !url.pathname.startsWith('//') ? url.pathname + url.search : '/';
 }

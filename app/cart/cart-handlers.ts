@@ -3,21 +3,20 @@ import type { Account } from '../accounts/accounts.ts';
 import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
-import { takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import { tell } from '../flash.ts';
+import { renderPage, respond } from '../respond.ts';
 import { wantsJson } from '../wants-json.ts';
-import { addLine, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
+import { addLine, countItems, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 import { type Carts, unmerge } from './carts.ts';
-import { changeCart, currentCart, tell } from './current-cart.ts';
+import { changeCart, currentCart } from './current-cart.ts';
 
 export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Catalogue }) {
-  const show: RequestHandler = async (req, res) => {
+  const show: RequestHandler = (req, res) => {
     const cart = priceCart(currentCart(req), catalogue);
     if (wantsJson(req)) return res.json(cart);
-    const flash = await takenFlash(req);
-    const content = { title: 'Your cart', cart, formatCents, flash, MAX_QUANTITY };
-    renderPage(req, res, 'cart/show', { ...content, orderId: req.accountCart?.orderId });
+    const { orderId, version } = req.accountCart ?? {};
+    const content = { title: 'Your cart', cart, formatCents, MAX_QUANTITY, orderId, version };
+    return renderPage(req, res, 'cart/show', content);
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -54,15 +53,18 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
   /** Takes back what log-in added to the account's cart. */
   const undoMerge: RequestHandler = async (req, res) => {
     const { id } = req.account as Account;
-    req.accountCart = await carts.change(id, req.accountCart, (cart) =>
-      unmerge(cart, sessionHandle(req.sessionID)),
-    );
+    const { guest = '' } = req.session;
+    const nothing = 'There is nothing to take out again: the cart was changed since.';
+    req.accountCart = await carts.change(id, req.accountCart, (cart) => {
+      if (countItems(cart.merged[guest] ?? {}) === 0) throw new Refusal(409, nothing);
+      return unmerge(cart, guest);
+    });
     await tell(req, 'What this device had added is taken out again.');
     answer(req, res);
   };
 
   const answer = (req: Request, res: Response) =>
-    wantsJson(req) ? res.json(priceCart(currentCart(req), catalogue)) : res.redirect(303, '/cart');
+    respond(req, res, '/cart', priceCart(currentCart(req), catalogue));
 
   return { show, add, set, clear, undoMerge };
 }

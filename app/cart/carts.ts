@@ -3,14 +3,14 @@ import { z } from 'zod';
 import type { Document, Documents } from '../storage/documents.ts';
 import { type Cart, combine, fitting } from './cart.ts';
 
-const lines = z.record(z.string(), z.int().positive()).readonly();
+const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
-  lines,
+  lines: cartShape,
   /** The id that the order of this cart will have: so it is placed once, however often it is sent. */
   orderId: z.string(),
-  /** What the last log-ins added, by the handles of their sessions: each once, and to be undone. */
-  merged: z.record(z.string(), lines),
+  /** What the last log-ins added, by the handles of the guests' sessions: each once. */
+  merged: z.record(z.string(), cartShape),
 };
 
 type CartData = z.infer<z.ZodObject<typeof shape>>;
@@ -39,30 +39,31 @@ export function createCarts(documents: Documents) {
 
 /**
  * Adds a guest's lines, as far as there is room: once for each session, however often it is tried.
- * @param handle the session's
+ * @param handle the guest's session's
  */
-export function merge<C extends CartData>(cart: C, handle: string, guest: Cart): C {
+export function merge(cart: CartData, handle: string, guest: Cart): CartData {
   if (Object.hasOwn(cart.merged, handle)) return cart;
   const added = fitting(cart.lines, guest);
   const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
   return { ...cart, lines: combine(cart.lines, added, 1), merged: Object.fromEntries(merged) };
 }
 
-/** Takes away what the session's log-in added, as far as it is still there. */
-export function unmerge<C extends CartData>(cart: C, handle: string): C {
-  const { [handle]: added } = cart.merged;
-  if (!added) return cart;
-  // The name stays, so that what was undone is not added again.
-  const merged = { ...cart.merged, [handle]: {} };
-  return { ...cart, lines: combine(cart.lines, added, -1), merged };
-}
+/** The cart with other lines. What log-ins added is part of it now: there is no Undo any more. */
+export const edited = (cart: CartData, lines: Cart): CartData => ({
+  ...cart,
+  lines,
+  // The names stay, so that nothing is added again.
+  merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
+});
+
+/** Takes away what a guest's lines added. */
+export const unmerge = (cart: CartData, handle: string): CartData =>
+  edited(cart, combine(cart.lines, cart.merged[handle] ?? {}, -1));
 
 /** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
-export const withoutOrder = <C extends CartData>(cart: C, ordered: Cart): C => ({
-  ...cart,
-  lines: combine(cart.lines, ordered, -1),
+export const withoutOrder = (cart: CartData, ordered: Cart): CartData => ({
+  ...edited(cart, combine(cart.lines, ordered, -1)),
   orderId: newOrderId(),
-  merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
 });
 
 const newOrderId = () => randomBytes(16).toString('base64url');

@@ -1,14 +1,15 @@
 import type { Request } from 'express';
-import { leaveFlash } from '../flash.ts';
-import { updateSession } from '../session/session.ts';
-import { SessionGone } from '../session/session-errors.ts';
-import { sessionHandle } from '../session/session-id.ts';
-import { wantsJson } from '../wants-json.ts';
+import { leaveFlash, tell } from '../flash.ts';
+import { refuseUndeliverable, updateSession } from '../session/session.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
-import { type Carts, merge } from './carts.ts';
+import { type Carts, edited, merge } from './carts.ts';
 
 /** The cart of whoever asks: a user's is the account's, a guest's is in the session. */
 export const currentCart = (req: Request): Cart => req.accountCart?.lines ?? req.session.cart;
+
+/** How many items of this session's guest are in the account's cart, and may be taken out again. */
+export const addedAtLogIn = (req: Request): number =>
+  countItems(req.accountCart?.merged[req.session.guest ?? ''] ?? {});
 
 /**
  * Changes that cart, and leaves `sentence` for the next page. When it returns, the change is stored.
@@ -27,25 +28,11 @@ export async function changeCart(
     });
     return;
   }
-  req.accountCart = await carts.change(req.account.id, req.accountCart, (cart) => ({
-    ...cart,
-    lines: edit(cart.lines),
-  }));
+  refuseUndeliverable(req);
+  req.accountCart = await carts.change(req.account.id, req.accountCart, (cart) =>
+    edited(cart, edit(cart.lines)),
+  );
   await tell(req, sentence);
-}
-
-/** Leaves a sentence for the next page of a user, whose cart was changed; the Undo is over. */
-export async function tell(req: Request, sentence: string): Promise<void> {
-  if (wantsJson(req) && req.session.merged === undefined) return;
-  try {
-    await updateSession(req, (draft) => {
-      delete draft.merged;
-      leaveFlash(req, draft, sentence);
-    });
-  } catch (error) {
-    // Logged out meanwhile: the cart is changed all the same, and there is nobody to tell.
-    if (!(error instanceof SessionGone)) throw error;
-  }
 }
 
 /**
@@ -53,20 +40,15 @@ export async function tell(req: Request, sentence: string): Promise<void> {
  * half-way, the next request of the session goes on; nothing is added twice.
  */
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
-  const guest = req.session.cart;
-  if (!req.account || Object.keys(guest).length === 0) return;
-  const handle = sessionHandle(req.sessionID);
+  const { guest = '', cart: lines } = req.session;
+  if (!req.account || Object.keys(lines).length === 0) return;
   req.accountCart = await carts.change(req.account.id, req.accountCart, (cart) =>
-    merge(cart, handle, guest),
+    merge(cart, guest, lines),
   );
-  const added = countItems(req.accountCart.merged[handle] ?? {});
-  const left = countItems(guest) - added;
+  const left = countItems(lines) - addedAtLogIn(req);
   await updateSession(req, (draft) => {
     draft.cart = {};
-    draft.merged =
-      `${items(added)} from this device ${added === 1 ? 'was' : 'were'} added to your cart.` +
-      (left > 0 ? ` ${items(left)} did not fit: it holds ${MAX_QUANTITY} of one product.` : '');
+    const sentence = `${left} of its items did not fit: a cart holds ${MAX_QUANTITY} of a product.`;
+    if (left > 0) leaveFlash(req, draft, `${draft.flash ?? ''} This device: ${sentence}`.trim());
   });
 }
-
-const items = (count: number) => `${count} ${count === 1 ? 'item' : 'items'}`;

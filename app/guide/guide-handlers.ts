@@ -32,7 +32,7 @@ export function guideHandlers() {
       return res.json({
         chapters: chapters.map(({ slug, title, about }) => ({ slug, title, about })),
       });
-    renderPage(req, res, 'guide/index', { title: 'The guide', chapters });
+    return renderPage(req, res, 'guide/index', { title: 'The guide', chapters });
   };
 
   const show: RequestHandler = (req, res) => {
@@ -42,7 +42,7 @@ export function guideHandlers() {
     if (wantsJson(req)) return res.json(chapter);
     const { title } = chapter;
     const around = { before: chapters[n - 1], after: chapters[n + 1] };
-    renderPage(req, res, 'guide/chapter', { title, chapter, ...around, colour });
+    return renderPage(req, res, 'guide/chapter', { title, chapter, ...around, colour });
   };
 
   return { index, show };

@@ -34,7 +34,7 @@ export function labHandlers({ outages, outageSeconds }: Options) {
 
   const show: RequestHandler = (req, res) => {
     if (wantsJson(req)) return res.json({ races: ['adds', 'log-out', 'tabs'] });
-    renderPage(req, res, 'inspector/lab', { ...page, results: {} });
+    return renderPage(req, res, 'inspector/lab', { ...page, results: {} });
   };
 
   const run: RequestHandler = async (req, res) => {
@@ -47,7 +47,7 @@ export function labHandlers({ outages, outageSeconds }: Options) {
       here: await runRace(race, thisShopsWay),
     }));
     if (wantsJson(req)) return res.json(result);
-    renderPage(req, res, 'inspector/lab', { ...page, results: { [race]: result } });
+    return renderPage(req, res, 'inspector/lab', { ...page, results: { [race]: result } });
   };
 
   const beginOutage: RequestHandler = (req, res) => {

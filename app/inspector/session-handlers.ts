@@ -30,7 +30,7 @@ export function sessionHandlers(options: {
           }
         : { stored: false, ...common };
     if (wantsJson(req)) return res.json(xray);
-    renderPage(req, res, 'inspector/session', { title: 'Your session', xray, colour });
+    return renderPage(req, res, 'inspector/session', { title: 'Your session', xray, colour });
   };
 
   /** The cookie as it was sent, less what would make it a key to who looks over the shoulder. */

@@ -72,12 +72,31 @@ onEachStore(
       await add(guest, 'wool-beret');
       await secondDevice(guest);
       const page = (await guest.get('/cart', PAGE)).text;
-      assert.match(page, /2 items from this device were added to your cart\. 2 items did not fit/);
+      assert.match(
+        page,
+        /2 of its items did not fit.*2 items from this device were added to your cart\./s,
+      );
       assert.equal(await count(one), 100);
       const undo = await guest.post('/cart/undo-merge', PAGE);
       assert.deepEqual([undo.status, undo.headers.get('location')], [303, '/cart']);
       assert.equal(await count(one), 98);
       assert.doesNotMatch((await guest.get('/cart', PAGE)).text, /from this device were added/);
+    });
+
+    it('adds them once for a double click on Log in, and the Undo survives a new password', async () => {
+      const guest = other.visitor();
+      await add(guest, 'bowler-hat', 2);
+      const clicks = [shop, other, shop].map(({ visitor }) => {
+        const click = visitor();
+        click.cookie = guest.cookie;
+        return click.post('/login', { json: { email, password: PASSWORD } }).then(() => click);
+      });
+      const [first] = await Promise.all(clicks);
+      assert.equal(await count(one), 2);
+      const json = { currentPassword: PASSWORD, newPassword: 'an umbrella, a hat, a coat' };
+      assert.equal((await first?.post('/account/password', { json }))?.status, 200);
+      assert.equal((await first?.post('/cart/undo-merge'))?.json.count, 0);
+      assert.equal((await first?.post('/cart/undo-merge'))?.status, 409, 'and not twice');
     });
 
     it('offers the Undo until the cart is changed', async () => {
@@ -212,6 +231,27 @@ onEachStore(
       assert.equal((await one.post('/checkout', { json: sent })).json.id, sent.order);
       assert.equal((await orders()).length, 1);
       assert.equal(await count(one), 0);
+    });
+
+    it('thanks for no order other than the one that the form shows', async (t) => {
+      await add(one, 'camel-overcoat');
+      const { order } = await form();
+      const visitor = (await failing(t, 'cart')).visitor();
+      visitor.cookie = one.cookie;
+      assert.equal((await visitor.post('/checkout', { json: { order } })).status, 503);
+      await one.post('/cart/clear');
+      await add(one, 'wool-beret');
+      const { status, json } = await one.post('/checkout', { json: await form() });
+      assert.deepEqual(
+        [status, json.errorMessage],
+        [409, 'Your order from before is placed: see your orders.'],
+      );
+      assert.deepEqual(
+        (await orders()).map((each: { totalCents: number }) => each.totalCents),
+        [28_900],
+      );
+      assert.equal(await count(one), 1);
+      assert.equal((await one.post('/checkout', { json: await form() })).json.totalCents, 3900);
     });
 
     it('adds at the next request what a log-in could not add to the cart, once', async (t) => {

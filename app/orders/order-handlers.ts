@@ -2,12 +2,11 @@ import type { Request, RequestHandler } from 'express';
 import type { Account } from '../accounts/accounts.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
 import { type AccountCart, type Carts, withoutOrder } from '../cart/carts.ts';
-import { tell } from '../cart/current-cart.ts';
 import { type Catalogue, CURRENCY, formatCents } from '../catalogue/catalogue.ts';
 import { Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
-import { takenFlash } from '../flash.ts';
-import { renderPage } from '../respond.ts';
+import { tell } from '../flash.ts';
+import { renderPage, respond } from '../respond.ts';
 import { wantsJson } from '../wants-json.ts';
 import type { Order, Orders } from './orders.ts';
 
@@ -24,44 +23,51 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
     const { id: accountId } = req.account as Account;
     const cart = req.accountCart as AccountCart;
     const id = textField(req.body, 'order') || cart.orderId;
-    const order =
-      (await orders.find(id)) ?? (await orders.place(newOrder(req, id, accountId, cart)));
+    const found = await orders.find(id);
+    const order = found ?? (await orders.place(newOrder(req, id, accountId, cart)));
     if (order.accountId !== accountId) throw stale();
     await carts.change(accountId, cart, (current) =>
       current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
     );
-    if (wantsJson(req)) return res.status(201).json(shown(order));
+    // What stopped half-way is done now. But a cart that was changed since is not what was ordered.
+    if (found && !isAsSeen(req, 'totalCents', totalsOf(order.lines).totalCents))
+      throw new Refusal(409, 'Your order from before is placed: see your orders.');
     await tell(req, 'Thank you. Your order is placed.');
-    res.redirect(303, `/orders/${id}`);
+    respond(req, res.status(201), `/orders/${id}`, shown(order));
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
-    // A form of an earlier cart, or one whose prices are not today's: the buyer sees the new one first.
-    if (id !== cart.orderId) throw stale();
+    // A form that showed another cart, or other prices: the buyer sees this one first.
     const { lines, totalCents } = priceCart(cart.lines, catalogue);
+    const asSeen =
+      isAsSeen(req, 'version', cart.version) && isAsSeen(req, 'totalCents', totalCents);
+    if (id !== cart.orderId || !asSeen) throw stale();
     if (lines.length === 0) throw new Refusal(409, 'Your cart is empty.');
-    const seen = { min: 0, max: Number.MAX_SAFE_INTEGER, ifAbsent: totalCents };
-    if (wholeNumberField(req.body, 'totalCents', seen) !== totalCents) throw stale();
     return { id, accountId, placedAt: Date.now(), lines };
   }
 
   const show: RequestHandler = async (req, res) => {
     const order = await orders.find(String(req.params.id));
     // Somebody else's is not told from none.
-    if (order?.accountId !== req.account?.id) throw new Refusal(404, 'There is no such order.');
-    if (wantsJson(req)) return res.json(shown(order as Order));
-    const content = { title: 'Your order', order: shown(order as Order), formatCents };
-    renderPage(req, res, 'orders/show', { ...content, flash: await takenFlash(req) });
+    if (!order || order.accountId !== req.account?.id)
+      throw new Refusal(404, 'There is no such order.');
+    if (wantsJson(req)) return res.json(shown(order));
+    const content = { title: 'Your order', order: shown(order), formatCents };
+    return renderPage(req, res, 'orders/show', content);
   };
 
   const showAll: RequestHandler = async (req, res) => {
     const all = (await orders.ofAccount((req.account as Account).id)).map(shown);
     if (wantsJson(req)) return res.json({ orders: all });
-    renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
+    return renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
   };
 
   return { checkOut, show, showAll };
 }
+
+/** Whether the form showed what is there now. A program need not say what it saw. */
+const isAsSeen = (req: Request, name: string, now: number) =>
+  wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now;
 
 const stale = () =>
   new Refusal(409, 'Your cart has changed since. Nothing was ordered; please look at it again.');

@@ -34,13 +34,13 @@ export function createOrders(documents: Documents) {
     await lists.change(accountId, undefined, (there) =>
       there?.ids.includes(id) ? there : { ids: [...(there?.ids ?? []), id] },
     );
-    return stored.change(id, undefined, (there) => there ?? { ...order });
+    return stored.change(id, undefined, (there) => there ?? order);
   }
 
-  /** @returns the account's orders, the newest first. */
+  /** @returns the account's last 100 orders, the newest first. */
   async function ofAccount(accountId: string): Promise<Order[]> {
     const ids = (await lists.read(accountId))?.ids ?? [];
-    const orders = await Promise.all(ids.toReversed().map(find));
+    const orders = await Promise.all(ids.slice(-100).toReversed().map(find));
     return orders.filter((order) => order !== undefined);
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, type Options, rateLimit, type Store } from 'express-rate-limit';
 import { Refusal } from '../errors.ts';
 
@@ -60,6 +60,8 @@ export function rateLimits(
     logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
   ];
 
+  const newVisitors = limit({ windowMs: MINUTE, limit: newSessions, keyGenerator: addressOf });
+
   return {
     logIn: passwordFailures,
     /** The password once more. */
@@ -74,12 +76,9 @@ export function rateLimits(
         requestWasSuccessful: (_req, res) => res.statusCode !== 409,
       }),
     ],
-    newSessions: limit({
-      windowMs: MINUTE,
-      limit: newSessions,
-      keyGenerator: addressOf,
-      skip: (req) => req.session.version > 0,
-    }),
+    // Who has a session passes without further ado; `skip` would look at the address all the same.
+    newSessions: ((req, res, next) =>
+      req.session.version > 0 ? next() : newVisitors(req, res, next)) as RequestHandler,
     lab: limit({ windowMs: MINUTE, limit: 30, keyGenerator: addressOf }),
     cartChanges: limit({
       windowMs: MINUTE,
@@ -93,8 +92,9 @@ const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
 /** A hash, so that the counts tell nobody's email address. */
 function accountOf(req: Request): string {
-  const email: unknown =
-    (req.body as Record<string, unknown> | undefined)?.email ?? req.account?.email;
+  // Only the log-in form names an account; elsewhere it is that of the session, whatever is sent.
+  const body = req.account && req.route.path !== '/login' ? req.account : req.body;
+  const email: unknown = (body as Record<string, unknown> | undefined)?.email;
   const name = typeof email === 'string' ? email.trim().toLowerCase() : '';
   return createHash('sha256').update(name).digest('base64url');
 }

@@ -24,8 +24,8 @@ export const refuseCrossSite: RequestHandler = (req, _res, next) => {
 
 /** What one program on the way reads in one way and the next in another is not read at all. */
 export const refuseAmbiguous: RequestHandler = (req, _res, next) => {
-  if ((req.headersDistinct.host?.length ?? 0) > 1)
-    throw new Refusal(400, 'The request names two hosts.');
+  const hosts = req.rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new Refusal(400, 'The request names two hosts.');
   if (!req.path.startsWith('/')) throw new Refusal(400, 'The request names no path.');
   next();
 };

@@ -1,12 +1,19 @@
+import type { ServerResponse } from 'node:http';
+import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
  * Security headers for every answer. Nothing is loaded but the shop's own files, nothing is framed,
- * and forms go nowhere else.
+ * and forms go nowhere else. Helmet is asked once: its headers are the same for every answer.
  * @param https adds HSTS, which would lock a plain-HTTP development server out of the browser
  */
-export const securityHeaders = ({ https }: { https: boolean }) =>
-  helmet({
+export function securityHeaders({ https }: { https: boolean }): RequestHandler {
+  const headers = new Map<string, string>();
+  const recorder = {
+    setHeader: (name: string, value: string) => headers.set(name, value),
+    removeHeader: () => {},
+  };
+  const write = helmet({
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
@@ -26,3 +33,9 @@ export const securityHeaders = ({ https }: { https: boolean }) =>
     strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
     xFrameOptions: { action: 'deny' },
   });
+  write({} as never, recorder as unknown as ServerResponse, () => {});
+  return (_req, res, next) => {
+    res.setHeaders(headers);
+    next();
+  };
+}

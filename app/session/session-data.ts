@@ -16,8 +16,8 @@ const sessionData = z.object({
   cart: z.record(z.string(), z.int().positive()).readonly(),
   /** A sentence for the next page, shown once. */
   flash: z.string().optional(),
-  /** What log-in added to the account's cart, said with an Undo until the cart is changed. */
-  merged: z.string().optional(),
+  /** Handle of the guest's session that this one was: its cart is added to the account's once. */
+  guest: z.string().optional(),
 });
 
 /** What the session module itself keeps beside it. */

@@ -26,11 +26,13 @@ export class SessionStore extends Store {
     this.cookie = cookie;
   }
 
+  readonly #read = callbackify(async (id: string) => {
+    const record = await this.sessions.read(id);
+    return record && this.#withCookie(record);
+  });
+
   override get(id: string, callback: (error: unknown, session?: SessionData) => void): void {
-    callbackify(async () => {
-      const record = await this.sessions.read(id);
-      return record && this.#withCookie(record);
-    })(callback);
+    this.#read(id, callback);
   }
 
   /**

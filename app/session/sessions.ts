@@ -189,12 +189,7 @@ export function createSessions(options: SessionsOptions) {
       }
     };
     for (let version = 1; ; version++) {
-      const stamp = {
-        version,
-        createdAt,
-        lastSeenAt: createdAt,
-        ...(persistent && { persistent }),
-      };
+      const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
       const record = recordOf(await carryOver(), stamp);
       // The new one first, so that the session is at all times somewhere. Nobody else knows the new
       // id, so this cannot conflict.

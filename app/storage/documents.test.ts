@@ -60,7 +60,7 @@ onEachStore(
         throw new Error('refused');
       });
       await assert.rejects(refused, /refused/);
-      await counters().change(id, before, (current) => current);
+      await counters().change(id, before, (current) => current ?? assert.fail());
       assert.deepEqual(await counters().read(id), before);
     });
 

@@ -35,6 +35,7 @@ export const redisDocuments = (redis: RedisCommands): DocumentBackend => ({
 });
 
 export type Document<T> = Readonly<T & { version: number }>;
+type Edit<T> = (current: Document<T> | undefined) => T;
 export type Documents = ReturnType<typeof createDocuments>;
 
 const MOST_ATTEMPTS = 100;
@@ -49,7 +50,7 @@ export function createDocuments(backend: DocumentBackend) {
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
     const data = z.object(shape);
-    const inTurn = turns<Document<T> | undefined>();
+    const inTurn = turns<Document<T>>();
 
     async function read(id: string): Promise<Document<T> | undefined> {
       const text = await ask(backend.get(`${name}:${id}`));
@@ -62,20 +63,16 @@ export function createDocuments(backend: DocumentBackend) {
      * Changes a document by compare-and-set, or makes it.
      * @param seen the document as the caller knows it, however stale, or undefined for none
      * @param edit returns the new content, made from the stored one alone, for it may run again; the
-     *   very same object, or undefined, changes nothing
+     *   very same object changes nothing
      * @returns the document as it is stored now
      * @throws StoreUnavailable, SessionBusy, and what `edit` throws: then nothing is changed
      */
-    const change = <R extends T | undefined>(
-      id: string,
-      seen: Document<T> | undefined,
-      edit: (current: Document<T> | undefined) => R,
-    ) =>
+    const change = (id: string, seen: Document<T> | undefined, edit: Edit<T>) =>
       inTurn(id, async (before) => {
         let current = (before?.version ?? 0) > (seen?.version ?? 0) ? before : seen;
         for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-          const next: T | undefined = edit(current);
-          if (next === undefined || next === current) return current;
+          const next = edit(current);
+          if (current && next === current) return current;
           const version = current?.version ?? 0;
           const document = { ...data.parse(next), version: version + 1 };
           const text = JSON.stringify(document);
@@ -83,7 +80,7 @@ export function createDocuments(backend: DocumentBackend) {
           current = await read(id);
         }
         throw new SessionBusy(`${name} is changed too often at once`);
-      }) as Promise<Document<T> | Extract<R, undefined>>;
+      });
 
     return { read, change };
   };

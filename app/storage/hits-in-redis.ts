@@ -8,7 +8,7 @@ const INCREMENT = `
   if hits == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
   return { hits, redis.call('PTTL', KEYS[1]) }`;
 const DECREMENT = `
-  if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end`;
+  if redis.call('GET', KEYS[1]) then redis.call('DECR', KEYS[1]) end`;
 
 /**
  * Counts for express-rate-limit that all processes share, under `limit:`. Its own Redis store is not

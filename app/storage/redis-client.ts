@@ -13,6 +13,10 @@ export type RedisClient = RedisCommands & {
   close(): void;
 };
 
+// The default is a timer for each command that waits to be sent. None waits long: off-line a command
+// fails at once, `watch` ends a silent connection, and the session store keeps its own deadline.
+const noTimers = { timeout: 0 };
+
 /**
  * Connects in the background and for as long as it takes: an app that starts before its Redis is
  * unavailable, not dead. Meanwhile each command fails at once.
@@ -34,6 +38,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     ...credentials,
     // Off-line, fail at once. The default keeps requests waiting for as long as the outage lasts.
     disableOfflineQueue: true,
+    commandOptions: noTimers,
   };
   const closing = new AbortController();
 
@@ -41,6 +46,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     const cluster = createCluster({
       rootNodes: nodes.map((node) => ({ socket: { ...node, ...socket } })),
       defaults: { ...options, socket },
+      commandOptions: noTimers,
     });
     cluster.on('error', onError);
     cluster.on('node-error', onError);
@@ -73,6 +79,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       sentinelClientOptions: { socket },
       passthroughClientErrorEvents: true,
       scanInterval: 1000,
+      commandOptions: noTimers,
     });
     sentinel.on('error', onError);
     // Until it has connected once, this client neither answers nor fails.

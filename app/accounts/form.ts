@@ -1,0 +1,24 @@
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { renderPage } from '../respond.ts';
+import { wantsJson } from '../wants-json.ts';
+import { returnPath } from './return-path.ts';
+
+/**
+ * A page with a form. `show` is the page; `keep` shows it again when what was sent is refused, for
+ * whatever reason: as it was, less the passwords.
+ */
+export function form(name: string, title: string, more: object = {}) {
+  const view = `accounts/${name}`;
+  const show: RequestHandler = (req, res) => {
+    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
+    return renderPage(req, res, view, { title, ...more, next: returnPath(req.query.next) });
+  };
+  const keep: ErrorRequestHandler = (error: unknown, req, res, next) => {
+    const text = (key: string) => (typeof req.body?.[key] === 'string' ? req.body[key] : '');
+    const fields = { email: text('email'), name: text('name'), keep: text('keep') };
+    const content = { title, ...more, ...fields, next: returnPath(text('next')) };
+    res.locals.errorPage = { view, content };
+    next(error);
+  };
+  return { show, keep };
+}

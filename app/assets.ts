@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import express, { type RequestHandler } from 'express';
+
+const MAX_AGE_SECONDS = 3600;
+
+/** A request with one of these wants more than a file, whole and as it is. */
+const MORE = ['range', 'if-match', 'if-unmodified-since'];
+
+/**
+ * The files of `folder`, held in memory from the start: the disk is not touched for a page's pictures.
+ * What is rarer, parts of files and preconditions, is left to express.static.
+ */
+export function assetsInMemory(folder: string): RequestHandler[] {
+  const files = new Map<string, { body: Buffer; headers: Map<string, string> }>();
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const stat = statSync(join(folder, name));
+    if (!stat.isFile()) continue;
+    const headers = new Map([
+      ['Cache-Control', `public, max-age=${MAX_AGE_SECONDS}`],
+      ['ETag', `W/"${stat.size.toString(16)}-${stat.mtime.getTime().toString(16)}"`],
+      ['Last-Modified', stat.mtime.toUTCString()],
+      ['Accept-Ranges', 'bytes'],
+    ]);
+    files.set(`/${name}`, { body: readFileSync(join(folder, name)), headers });
+  }
+  const whole: RequestHandler = (req, res, next) => {
+    const file = files.get(req.path);
+    if (!file || req.method !== 'GET' || MORE.some((name) => name in req.headers)) return next();
+    res.setHeaders(file.headers).type(extname(req.path));
+    if (req.fresh) res.status(304).end();
+    else res.set('Content-Length', `${file.body.length}`).end(file.body);
+  };
+  return [whole, assetsOnDisk(folder, MAX_AGE_SECONDS)];
+}
+
+/** The files of `folder` as they are now, for whoever edits them. */
+export const assetsOnDisk = (folder: string, maxAgeSeconds = 0): RequestHandler =>
+  express.static(folder, { index: false, redirect: false, maxAge: maxAgeSeconds * 1000 });

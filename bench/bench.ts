@@ -1,0 +1,45 @@
+// npm run bench: the app and what a reader would use instead, side by side on one Redis. Six minutes;
+// writes docs/bench.md and docs/bench.svg. `npm run bench -- view add` measures these alone, and
+// writes nothing.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startRedis } from '../e2e/support/redis.ts';
+import { run } from '../e2e/support/run.ts';
+import { compete } from './contest.ts';
+import { loadCore, serverCore, sessionBytes, startContestants } from './contestants.ts';
+import type { Workload } from './load.ts';
+import { chart, tables } from './report.ts';
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const all: Workload[] = ['view', 'member', 'first', 'add', 'static', 'log-in'];
+const wanted = process.argv.slice(2) as Workload[];
+
+await using cleanup = new AsyncDisposableStack();
+// This process, and Redis after it, on one core; the contestants on another.
+const pin = await run('taskset', ['-acp', loadCore, `${process.pid}`]).then(
+  () => true,
+  () => false,
+);
+print(pin ? `servers on core ${serverCore}, load and Redis on core ${loadCore}` : 'not pinned');
+const redis = await startRedis();
+cleanup.defer(redis.stop);
+const contestants = await startContestants(redis, pin);
+for (const { stop } of contestants) cleanup.defer(stop);
+
+const options = { rounds: 5, ms: 1500, sessions: 1000, workloads: wanted.length ? wanted : all };
+const results = await compete(contestants, options, print);
+const ours = contestants.at(-1);
+if (!ours) throw new Error('nobody took part');
+const { memoryMb } = await ours.usage();
+const text = tables(results, { memoryMb, sessionBytes: await sessionBytes(ours) });
+print(`\n${text}`);
+if (wanted.length === 0) {
+  const docs = (file: string) => join(import.meta.dirname, '../docs', file);
+  const page = await readFile(docs('bench.md'), 'utf8');
+  const between = /(?<=<!-- figures -->\n)[\s\S]*(?=<!-- \/figures -->)/;
+  await writeFile(
+    docs('bench.md'),
+    page.replace(between, () => `\n${text}\n\n`),
+  );
+  await writeFile(docs('bench.svg'), chart(results));
+}

@@ -1,0 +1,163 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { startChild } from '../e2e/support/child.ts';
+import { freePort } from '../e2e/support/free-port.ts';
+import type { RedisServer } from '../e2e/support/redis.ts';
+import { ADA } from '../e2e/support/start-shop.ts';
+import { tempDir } from '../e2e/support/temp-dir.ts';
+import { until } from '../e2e/support/until.ts';
+import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load.ts';
+import { writeTutorialViews } from './peers/views.ts';
+import { type Usage, usageOf } from './usage.ts';
+
+/** One of those who are compared. */
+type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
+
+const everything: Workload[] = ['view', 'member', 'first', 'add', 'log-in'];
+
+const entries: Entry[] = [
+  { name: 'tutorial', args: ['bench/peers/tutorial.ts'], can: [...everything, 'static'] },
+  {
+    name: 'careful tutorial',
+    args: ['bench/peers/tutorial.ts', 'careful'],
+    can: [...everything, 'static'],
+  },
+  { name: 'Fastify', args: ['bench/peers/fastify.ts'], can: everything },
+  { name: 'Hono', args: ['bench/peers/hono.ts'], can: everything },
+  { name: 'node:http', args: ['bench/peers/bare.ts'], can: ['view'] },
+  { name: 'node:http, headers, log', args: ['bench/peers/bare.ts', 'headers'], can: ['view'] },
+  {
+    name: 'Cloakroom',
+    args: ['app/server.ts'],
+    env: {
+      SESSION_STORE: 'redis',
+      SESSION_SECRET: 'a-secret-that-is-as-long-as-those-of-the-peers',
+      TRUST_PROXY: 'loopback',
+      DEMO_ACCOUNTS: 'on',
+    },
+    can: [...everything, 'static'],
+  },
+];
+
+export type Contestant = Entry & {
+  origin: string;
+  /** Bytes of the page that a returning visitor gets. */
+  pageBytes: number;
+  usage: () => Promise<Usage>;
+  /** redis-cli on the database that is its own. */
+  cli: (...words: string[]) => Promise<string>;
+  stop: () => Promise<void>;
+};
+
+/** `BENCH_CORES=2,3`: that of the contestants, and that of the load and of Redis. */
+export const [serverCore, loadCore] = (
+  process.env.BENCH_CORES?.split(',') ?? [availableParallelism() - 2, availableParallelism() - 1]
+).map(String) as [string, string];
+
+/** Starts them all on one Redis, each in a database of its own, and proves that each does its work. */
+export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {
+  const starts = entries.map((entry, n) => start(entry, redis, n, pin));
+  const contestants = await Promise.all(starts).catch(async (error: unknown) => {
+    for (const one of await Promise.allSettled(starts))
+      if (one.status === 'fulfilled') await one.value.stop();
+    throw error;
+  });
+  const ours = contestants.at(-1)?.pageBytes ?? 0;
+  for (const { name, pageBytes } of contestants)
+    if (Math.abs(pageBytes / ours - 1) > 0.05)
+      throw new Error(`${name}: a page of ${pageBytes} bytes, not of ${ours}`);
+  return contestants;
+}
+
+async function start(
+  entry: Entry,
+  redis: RedisServer,
+  database: number,
+  pin: boolean,
+): Promise<Contestant> {
+  const temp = await tempDir('bench');
+  const views = join(temp.path, 'views');
+  await writeTutorialViews(views);
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  // Standard output goes into a file, as in production: a pipe would make the load generator work.
+  const command = [...(pin ? ['taskset', '-c', serverCore] : []), process.execPath, ...entry.args];
+  const child = await startChild(
+    'sh',
+    ['-c', `exec "$@" >"${join(temp.path, 'log')}"`, 'sh', ...command],
+    {
+      env: {
+        NODE_ENV: 'production',
+        PORT: String(port),
+        TUTORIAL_VIEWS: views,
+        REDIS_URL: `redis://127.0.0.1:${redis.port}/${database}`,
+        ...entry.env,
+      },
+      cwd: join(import.meta.dirname, '..'),
+      ready: async () => (await fetch(origin, { headers: BROWSER })).status < 500,
+      name: entry.name,
+    },
+  );
+  const cli = (...words: string[]) => redis.cli('-n', String(database), ...words);
+  const stop = async () => {
+    await child.stop();
+    await temp[Symbol.asyncDispose]();
+  };
+  const pageBytes = await prove(entry.name, origin, cli).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
+  return {
+    ...entry,
+    origin,
+    pageBytes,
+    cli,
+    stop,
+    usage: () => usageOf(child.pid),
+  };
+}
+
+/** A view is counted in the page and in Redis, a line and a user arrive in the session. */
+async function prove(name: string, origin: string, cli: Contestant['cli']): Promise<number> {
+  await cli('FLUSHDB');
+  const [visitor] = (await newVisitors(origin, 1)) as [Visitor];
+  const stored = async () => {
+    const keys = (await cli('KEYS', 'sess:*')).split('\n').filter((key) => !key.includes('moved'));
+    const texts = await Promise.all(keys.map((key) => cli('GET', key)));
+    return texts.map((text) => JSON.parse(text));
+  };
+  const check = (isTrue: boolean, what: string) => {
+    if (!isTrue) throw new Error(`${name}: ${what}`);
+  };
+  for (const views of [2, 3]) {
+    const page = await (await visit(origin, 'view', visitor)).text();
+    check(page.includes(`Views: ${views}<`), `the page does not count view ${views}`);
+    await until(
+      async () => (await stored()).some((session) => session.views === views),
+      `${name}: ${views} views in Redis`,
+    );
+  }
+  const page = await (await visit(origin, 'view', visitor)).arrayBuffer();
+  if (name.startsWith('node:http')) return page.byteLength;
+  await visit(origin, 'add', visitor);
+  await until(
+    async () => (await stored()).some(({ cart = {} }) => Object.keys(cart).length === 1),
+    `${name}: the cart`,
+  );
+  await visit(origin, 'log-in', visitor);
+  const isAda = async () => (await stored()).some(({ user }) => user?.email === ADA.email);
+  await until(isAda, `${name}: the user`);
+  return page.byteLength;
+}
+
+/** What Redis keeps for a signed-in session with one line in its cart, the key included. */
+export async function sessionBytes({ origin, cli }: Contestant): Promise<number> {
+  await cli('FLUSHDB');
+  const visitor = { address: '10.1.1.1', cookie: '', token: '' };
+  for (const workload of ['log-in', 'add'] as const) await visit(origin, workload, visitor);
+  const keys = (await cli('KEYS', '*')).split('\n').filter((key) => /^(sess|doc:cart):/.test(key));
+  const bytes = await Promise.all(
+    keys.map(async (key) => Number(await cli('MEMORY', 'USAGE', key))),
+  );
+  return bytes.reduce((sum, n) => sum + n, 0);
+}

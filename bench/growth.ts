@@ -1,0 +1,196 @@
+// npm run bench:growth: how the cost of the app grows with what it has to do. Five minutes;
+// `-- soak` looks at its memory for ten minutes instead.
+import { randomBytes } from 'node:crypto';
+import { createClient } from 'redis';
+import { demoProducts } from '../config/demo-data.ts';
+import { httpClient } from '../e2e/support/http-client.ts';
+import { startRedis } from '../e2e/support/redis.ts';
+import { run } from '../e2e/support/run.ts';
+import { startServer } from '../e2e/support/start-server.ts';
+import { spreadOf } from './contest.ts';
+import { loadCore, serverCore } from './contestants.ts';
+import { load, newVisitors, type Visitor, visit, type Workload } from './load.ts';
+import { usageOf } from './usage.ts';
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const pinTo = (cores: string, pid: number) =>
+  run('taskset', ['-acp', cores, `${pid}`]).catch(() => print('not pinned'));
+
+await using cleanup = new AsyncDisposableStack();
+await pinTo(loadCore, process.pid);
+const redis = await startRedis();
+cleanup.defer(redis.stop);
+const client = createClient({ url: redis.url });
+await client.connect();
+cleanup.defer(() => client.destroy());
+const redisPid = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1]);
+
+async function startApp(env: Record<string, string> = {}, cores = serverCore) {
+  const app = await startServer({
+    NODE_ENV: 'production',
+    SESSION_STORE: 'redis',
+    REDIS_URL: redis.url,
+    SESSION_SECRET: 'a-secret-that-is-long-enough-for-production',
+    TRUST_PROXY: 'loopback',
+    DEMO_ACCOUNTS: 'on',
+    ...env,
+  });
+  await pinTo(cores, app.pid);
+  for (const pid of (await run('pgrep', ['-P', `${app.pid}`])).split('\n'))
+    await pinTo(cores, Number(pid));
+  return app;
+}
+type App = Awaited<ReturnType<typeof startApp>>;
+
+/** Processor time a request, of the app and of Redis, and requests a second: medians of some seconds. */
+async function cost(app: App, workload: Workload, visitors: readonly Visitor[], seconds = 5) {
+  await load(app.origin, workload, visitors, 2000);
+  const rounds: Cost[] = [];
+  for (let n = 0; n < seconds; n++) {
+    const used = async () => {
+      const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
+      return { app: ours.cpuMs, redis: theirs.cpuMs };
+    };
+    const before = await used();
+    const { requests, rps } = await load(app.origin, workload, visitors, 1000);
+    const after = await used();
+    const each = (who: 'app' | 'redis') => (after[who] - before[who]) / requests;
+    rounds.push({ app: each('app'), redis: each('redis'), rps });
+  }
+  const of = (key: keyof Cost) => spreadOf(rounds.map((round) => round[key])).median;
+  return { app: of('app'), redis: of('redis'), rps: of('rps') };
+}
+type Cost = { app: number; redis: number; rps: number };
+
+const tell = (what: string, { app, redis: store, rps }: Cost) =>
+  print(
+    `${what.padEnd(28)} CPU a request: app ${app.toFixed(3)} ms, Redis ${store.toFixed(3)} ms; ${Math.round(rps)} requests/s`,
+  );
+
+if (process.argv.includes('soak')) await soak();
+else {
+  await storedSessions();
+  await carts();
+  await sessionsOfAnAccount();
+  await processes();
+  await contention();
+}
+
+async function storedSessions(): Promise<void> {
+  print('\nStored sessions');
+  const app = await startApp();
+  const visitors = await newVisitors(app.origin, 1000);
+  for (const visitor of visitors) await visit(app.origin, 'add', visitor);
+  const key = (await client.keys('sess:*'))[0] ?? '';
+  const text = (await client.get(key)) ?? '';
+  let stored = 1000;
+  const usedMemory = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+  const before = await usedMemory();
+  for (const goal of [1000, 10_000, 100_000, 1_000_000]) {
+    while (stored < goal) {
+      const some = Math.min(1000, goal - stored);
+      await Promise.all(
+        Array.from({ length: some }, () =>
+          client.set(`sess:${randomBytes(32).toString('base64url')}`, text, {
+            expiration: { type: 'PX', value: 1_800_000 },
+          }),
+        ),
+      );
+      stored += some;
+    }
+    tell(`${goal.toLocaleString('en')} sessions in Redis`, await cost(app, 'view', visitors));
+  }
+  const bytes = ((await usedMemory()) - before) / (1_000_000 - 1000);
+  print(
+    `a session of ${text.length} characters takes ${Math.round(bytes)} bytes of Redis’s memory`,
+  );
+  await app.stop();
+  await client.flushDb();
+}
+
+async function carts(): Promise<void> {
+  print('\nProducts in the cart');
+  const app = await startApp();
+  const visitors = await newVisitors(app.origin, 200);
+  tell('none', await cost(app, 'view', visitors));
+  for (const [n, { sku }] of demoProducts.entries()) {
+    for (const { cookie, address } of visitors)
+      await httpClient(app.origin, cookie).post('/cart/lines', {
+        json: { sku },
+        headers: { 'x-forwarded-for': address, 'x-forwarded-proto': 'https' },
+      });
+    if (n === 0 || n === demoProducts.length - 1)
+      tell(`${n + 1}`, await cost(app, 'view', visitors));
+  }
+  await app.stop();
+  await client.flushDb();
+}
+
+async function sessionsOfAnAccount(): Promise<void> {
+  print('\nSessions of one account');
+  const app = await startApp();
+  const members: Visitor[] = [];
+  for (let n = 1; n <= 10; n++) {
+    const [visitor] = (await newVisitors(app.origin, 1)) as [Visitor];
+    await visit(app.origin, 'log-in', visitor);
+    members.push(visitor);
+    // One of them asks, whoever else is there.
+    if (n === 1 || n === 10) tell(`${n}`, await cost(app, 'member', members.slice(0, 1)));
+  }
+  await app.stop();
+  await client.flushDb();
+}
+
+async function processes(): Promise<void> {
+  print('\nProcesses, on both cores beside the load');
+  for (const workers of ['1', '2']) {
+    const app = await startApp({ WEB_CONCURRENCY: workers }, `${serverCore},${loadCore}`);
+    tell(workers, await cost(app, 'view', await newVisitors(app.origin, 1000)));
+    await app.stop();
+    await client.flushDb();
+  }
+}
+
+async function contention(): Promise<void> {
+  print('\nWriters on one session, two processes');
+  const apps = [await startApp(), await startApp()];
+  const forwarded = { 'x-forwarded-proto': 'https' };
+  for (const writers of [1, 2, 10, 50, 200]) {
+    const first = httpClient(apps[0]?.origin ?? '');
+    await first.get('/', { headers: forwarded });
+    const evals = async () =>
+      Number(/cmdstat_eval:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]);
+    const before = await evals();
+    const startedAt = performance.now();
+    const each = Math.ceil(400 / writers);
+    const statuses = await Promise.all(
+      Array.from({ length: writers }, async (_, n) => {
+        const writer = httpClient(apps[n % 2]?.origin ?? '', first.cookie);
+        const seen: number[] = [];
+        for (let k = 0; k < each; k++)
+          seen.push((await writer.get('/', { headers: forwarded })).status);
+        return seen;
+      }),
+    );
+    const kept = statuses.flat().filter((status) => status === 200).length;
+    const ms = (performance.now() - startedAt) / kept;
+    const { views } = (await first.get('/', { headers: forwarded })).json;
+    const retries = ((await evals()) - before - 1) / kept - 1;
+    print(
+      `${`${writers}`.padEnd(6)} ${ms.toFixed(2)} ms a write, ${retries.toFixed(2)} retries a write; ${kept} of ${each * writers} answered 200, ${views - 2} of them kept`,
+    );
+  }
+  for (const app of apps) await app.stop();
+  await client.flushDb();
+}
+
+async function soak(): Promise<void> {
+  const app = await startApp();
+  const visitors = await newVisitors(app.origin, 1000);
+  for (let minute = 0; minute <= 10; minute++) {
+    const { memoryMb } = await usageOf(app.pid);
+    print(`${minute} min: ${memoryMb.toFixed(0)} MB resident, primary and worker`);
+    if (minute < 10) await load(app.origin, 'view', visitors, 60_000);
+  }
+  await app.stop();
+}

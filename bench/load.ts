@@ -1,0 +1,140 @@
+import { Client } from 'undici';
+import { demoProducts } from '../config/demo-data.ts';
+import { ADA } from '../e2e/support/start-shop.ts';
+
+/** What is asked for: a page by a guest or a logged-in user who was here before, and so on. */
+export type Workload = 'view' | 'member' | 'first' | 'add' | 'static' | 'log-in';
+
+/** A browser with a session of its own, and behind a proxy, which ends TLS, an address of its own. */
+export type Visitor = { address: string; cookie: string; token: string };
+
+type Ask = {
+  method: 'GET' | 'POST';
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+};
+
+/** The headers of a browser that matter here. */
+export const BROWSER = {
+  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+  'accept-encoding': 'gzip, deflate, br',
+  'accept-language': 'en-GB,en;q=0.5',
+  'sec-fetch-site': 'same-origin',
+  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+  'x-forwarded-proto': 'https',
+};
+
+/** One request of a visitor; `n` varies what is put into the cart. */
+function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0): Ask {
+  const headers = { ...BROWSER, 'x-forwarded-for': address };
+  const known = { ...headers, cookie };
+  const form = (path: string, fields: object): Ask => ({
+    method: 'POST',
+    path,
+    headers: {
+      ...known,
+      'x-csrf-token': token,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: String(new URLSearchParams(fields as Record<string, string>)),
+  });
+  switch (workload) {
+    case 'view':
+    case 'member':
+      return { method: 'GET', path: '/', headers: known };
+    case 'first':
+      return { method: 'GET', path: '/', headers };
+    case 'static':
+      return { method: 'GET', path: '/assets/cloakroom.css', headers: known };
+    case 'add':
+      return form('/cart/lines', {
+        sku: demoProducts[n % demoProducts.length]?.sku,
+        quantity: '1',
+      });
+    case 'log-in':
+      return form('/login', ADA);
+  }
+}
+
+/** One request by fetch, which must succeed; the visitor keeps the cookie and the token it brings. */
+export async function visit(
+  origin: string,
+  workload: Workload,
+  visitor: Visitor,
+): Promise<Response> {
+  const { path, ...request } = ask(workload, visitor);
+  const response = await fetch(origin + path, { ...request, redirect: 'manual' });
+  if (response.status >= 400) throw new Error(`${workload} at ${origin}: ${response.status}`);
+  const cookie = response.headers.getSetCookie().at(-1);
+  if (cookie) visitor.cookie = cookie.split(';', 1)[0] ?? '';
+  visitor.token = response.headers.get('x-csrf-token') ?? visitor.token;
+  return response;
+}
+
+/** Visitors who have seen the shop once. */
+export async function newVisitors(origin: string, count: number): Promise<Visitor[]> {
+  const visitors: Visitor[] = [];
+  for (let n = 0; n < count; n++)
+    visitors.push({ address: `10.0.${n >> 8}.${n & 255}`, cookie: '', token: '' });
+  const arrive = async (from: number) => {
+    for (let n = from; n < count; n += 20) {
+      const visitor = visitors[n] as Visitor;
+      await (await visit(origin, 'first', visitor)).arrayBuffer();
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, (_, from) => arrive(from)));
+  return visitors;
+}
+
+/** Those who send a workload's requests; logged in there are few, for an account has few sessions. */
+export async function visitorsFor(
+  workload: Workload,
+  origin: string,
+  sessions: number,
+): Promise<Visitor[]> {
+  if (workload === 'log-in') return newVisitors(origin, 40);
+  if (workload !== 'member') return newVisitors(origin, sessions);
+  const members = await newVisitors(origin, 8);
+  for (const member of members) await visit(origin, 'log-in', member);
+  return members;
+}
+
+/** Requests a second, and the milliseconds within which 99 % of the answers came. */
+export type Load = { requests: number; rps: number; p99: number };
+
+/**
+ * As many requests as are answered in `ms`, over 32 connections, each of which waits for its answer;
+ * log-ins over two, for they are work for the threads. Every answer must be a success.
+ */
+export async function load(
+  origin: string,
+  workload: Workload,
+  visitors: readonly Visitor[],
+  ms: number,
+): Promise<Load> {
+  const connections = workload === 'log-in' ? 2 : Math.min(32, visitors.length);
+  const turns = workload === 'add' ? demoProducts.length : 1;
+  const asks = Array.from({ length: turns }, (_, turn) =>
+    visitors.map((visitor) => ask(workload, visitor, turn)),
+  ).flat();
+  const times: number[] = [];
+  const started = performance.now();
+  const send = async (from: number) => {
+    await using client = Object.assign(new Client(origin), {
+      [Symbol.asyncDispose]: () => client.destroy(),
+    });
+    for (let n = from; performance.now() < started + ms; n += connections) {
+      const at = performance.now();
+      const { statusCode, body } = await client.request(asks[n % asks.length] as Ask);
+      await body.dump();
+      times.push(performance.now() - at);
+      if (statusCode >= 400) throw new Error(`${workload} at ${origin}: ${statusCode}`);
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, (_, from) => send(from)));
+  const seconds = (performance.now() - started) / 1000;
+  times.sort((a, b) => a - b);
+  const p99 = times[Math.floor(times.length * 0.99)] ?? Number.NaN;
+  return { requests: times.length, rps: times.length / seconds, p99 };
+}

@@ -1,0 +1,59 @@
+// What the peers have in common, so that they differ in how they keep a session and not in the shop.
+import { join } from 'node:path';
+import bcrypt from 'bcrypt';
+import { createClient } from 'redis';
+import { formatCents } from '../../app/catalogue/catalogue.ts';
+import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
+
+export const SECRET = 'a-secret-that-all-of-the-peers-share';
+export const VIEWS = join(import.meta.dirname, '../../views');
+/** The same views as tutorials write them. */
+export const TUTORIAL_VIEWS = process.env.TUTORIAL_VIEWS ?? '';
+/** The app's own files, under /assets. */
+export const PUBLIC = join(import.meta.dirname, 'public');
+export const PORT = Number(process.env.PORT);
+export const IDLE_SECONDS = 1800;
+
+type User = { id: string; email: string; name: string };
+
+/** What a peer keeps in a session. */
+export type Visit = { views?: number; cart?: Record<string, number>; user?: User };
+
+export async function connect() {
+  const client = createClient({ url: process.env.REDIS_URL ?? '' });
+  await client.connect();
+  return client;
+}
+
+/** What the app's view of the shop is given. */
+export const pageOf = (id: string, { views = 0, cart = {}, user }: Visit) => ({
+  path: '/',
+  title: 'Shop',
+  flash: undefined,
+  lost: undefined,
+  products: demoProducts,
+  formatCents,
+  once: (_: string, render: () => string) => render(),
+  user,
+  itemCount: Object.values(cart).reduce((sum, n) => sum + n, 0),
+  ticket: { stored: true, number: id.slice(0, 4), views, expiresInSeconds: IDLE_SECONDS },
+});
+
+export function countView(visit: Visit): void {
+  visit.views = (visit.views ?? 0) + 1;
+}
+
+export type Line = { sku: string; quantity: string };
+
+export function addLine(visit: Visit, { sku, quantity }: Line): void {
+  visit.cart ??= {};
+  visit.cart[sku] = (visit.cart[sku] ?? 0) + Number(quantity);
+}
+
+export type Credentials = { email: string; password: string };
+
+export async function authenticate({ email, password }: Credentials): Promise<User | undefined> {
+  const account = demoAccounts.find((one) => one.email === email);
+  if (!account || !(await bcrypt.compare(password, account.passwordHash))) return undefined;
+  return { id: account.id, email, name: account.name };
+}
