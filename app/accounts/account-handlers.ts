@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Audit } from '../audit.ts';
+import { countItems } from '../cart/cart.ts';
 import type { Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
@@ -144,7 +145,8 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       const old = stored ?? seen;
       const theirs = old && (!old.user || old.user.id === user.id);
       const { views, cart } = theirs ? old : emptySession();
-      const draft = { user, authenticatedAt: Date.now(), views, cart, guest };
+      const carried = countItems(cart) > 0 && { guest };
+      const draft = { user, authenticatedAt: Date.now(), views, cart, ...carried };
       leaveFlash(req, draft, greeting);
       return draft;
     };
