@@ -345,6 +345,26 @@ onEachStore(
       assert.deepEqual(await look(), {});
     });
 
+    it('is not lost at log-in when the answer of the store is: the new cookie comes with the 503', async (t) => {
+      await client.post('/count');
+      const backend: SessionBackend = {
+        ...store.backend,
+        compareAndSet: async (...args) => {
+          const done = await store.backend.compareAndSet(...args);
+          if (args[2] === null) throw new Error('the answer is lost');
+          return done;
+        },
+      };
+      const other = await listen(sessionApp({ backend }));
+      t.after(other.close);
+      const visitor = httpClient(other.origin, client.cookie);
+      assert.equal((await visitor.post('/log-in')).status, 500);
+      assert.notEqual(visitor.cookie, client.cookie);
+      client.cookie = visitor.cookie;
+      const { views: kept, user } = (await client.get('/')).json;
+      assert.deepEqual([kept, user.name], [1, 'Ada']);
+    });
+
     it('is not revived by the request that ended it', async () => {
       await client.post('/log-in');
       const old = httpClient(site.origin, client.cookie);

@@ -45,9 +45,10 @@ export async function renewSession(
 ): Promise<void> {
   const store = storeOf(req);
   refuseUndeliverable(req);
-  const { id, record } = await store.sessions.renew(req.sessionID, req.session, carry, renewal);
-  req.sessionID = id;
-  store.show(req, record);
+  const renewed = await store.sessions.renew(req.sessionID, req.session, carry, renewal);
+  req.sessionID = renewed.id;
+  store.show(req, renewed.record);
+  if (renewed.failure) throw renewed.failure;
 }
 
 /**

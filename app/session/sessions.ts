@@ -7,7 +7,7 @@ import {
   type SessionDraft,
   type SessionRecord,
 } from './session-data.ts';
-import { SessionBusy, SessionGone } from './session-errors.ts';
+import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 import { turns } from './turns.ts';
 
@@ -168,7 +168,8 @@ export function createSessions(options: SessionsOptions) {
    * (session fixation). A change that lands on the old session meanwhile is carried over, too.
    * @param carry what the new session begins with, made from the old one; from undefined when the
    *   old one has ended meanwhile, by a log-out or by another log-in
-   * @returns the new id and the session stored under it
+   * @returns the new id and the session stored under it; `failure` when the store failed after that,
+   *   and the old one may still be there
    * @throws StoreUnavailable, and whatever `carry` throws: then there is no new session
    */
   async function renew(
@@ -176,29 +177,30 @@ export function createSessions(options: SessionsOptions) {
     seen: SessionRecord,
     carry: Carry,
     { id = newSessionId(), persistent = seen.persistent }: Renewal = {},
-  ): Promise<{ id: string; record: SessionRecord }> {
+  ): Promise<{ id: string; record: SessionRecord; failure?: StoreUnavailable }> {
     const createdAt = now();
     const oldKey = sessionHandle(oldId);
     let old = seen.version === MOVED ? undefined : seen;
-    const carryOver = async () => {
-      try {
-        return carry(old);
-      } catch (error) {
-        await backend.destroy(sessionHandle(id));
-        throw error;
+    let record: SessionRecord | undefined;
+    try {
+      for (let version = 1; ; version++) {
+        const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
+        const next = recordOf(carry(old), stamp);
+        // The new one first, so that the session is at all times somewhere. Nobody else knows the new
+        // id, so this cannot conflict.
+        await backend.compareAndSet(sessionHandle(id), version - 1, next, msLeft(next));
+        tell(version === 1 ? { type: 'renewed', to: next } : { type: 'conflict' });
+        record = next;
+        if (!old || old.version === 0) return { id, record };
+        await backend.compareAndSet(movedKey(oldKey), 0, fresh(), MOVED_MS);
+        if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
+        old = await backend.get(oldKey);
       }
-    };
-    for (let version = 1; ; version++) {
-      const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
-      const record = recordOf(await carryOver(), stamp);
-      // The new one first, so that the session is at all times somewhere. Nobody else knows the new
-      // id, so this cannot conflict.
-      await backend.compareAndSet(sessionHandle(id), version - 1, record, msLeft(record));
-      tell(version === 1 ? { type: 'renewed', to: record } : { type: 'conflict' });
-      if (!old || old.version === 0) return { id, record };
-      await backend.compareAndSet(movedKey(oldKey), 0, fresh(), MOVED_MS);
-      if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
-      old = await backend.get(oldKey);
+    } catch (failure) {
+      // The old one may be gone by now: its browser must learn the new id, or all would be lost.
+      if (record && failure instanceof StoreUnavailable) return { id, record, failure };
+      if (record) await backend.destroy(sessionHandle(id));
+      throw failure;
     }
   }
 
