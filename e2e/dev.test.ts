@@ -23,7 +23,7 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
   const { dev } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).scripts;
   const port = await freePort();
   const start = async () => {
-    const [, ...args] = dev.split(' ');
+    const args = dev.replace('exec node ', '').split(' ');
     const env = { NODE_ENV: 'development', PORT: String(port) };
     const child = await startChild(process.execPath, args, { cwd: folder, env, ready: /is open/ });
     children.push(child);

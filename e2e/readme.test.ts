@@ -49,6 +49,12 @@ it('the example of the README runs as it stands', async (t) => {
   const visitor = httpClient(origin);
   assert.equal((await visitor.get('/')).text, 'Views: 1');
   assert.equal((await visitor.get('/')).text, 'Views: 2');
+  const guest = visitor.cookie;
+  assert.equal((await visitor.post('/login')).status, 303);
+  assert.notEqual(visitor.cookie, guest);
+  assert.equal((await visitor.get('/')).text, 'Views: 3');
+  assert.equal((await visitor.post('/logout')).status, 303);
+  assert.equal((await visitor.get('/')).text, 'Views: 1');
 });
 
 it('each curl command of the README answers JSON with 200', async (t) => {

@@ -49,7 +49,7 @@ describe('with the users of deploy/redis/users.acl', () => {
       spawnSync(process.execPath, [cli, ...args], { env, encoding: 'utf8' }).stdout;
     assert.match(accounts('add', 'eve@example.test', 'Eve'), /is added/);
     assert.match(accounts('disable', 'eve@example.test'), /nobody can log in/);
-    assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\t0 sessions at most$/m);
+    assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\tat most 0 logged in$/m);
     const operator = createClient({ url: redis.operatorUrl });
     await operator.connect();
     try {

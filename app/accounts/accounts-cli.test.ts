@@ -40,7 +40,7 @@ onEachStore(
       const { status, stdout } = await accounts('add', 'New@Example.test', 'New Person');
       assert.equal(status, 0);
       const [, password = ''] =
-        /^new@example\.test is added, with the password (\S{20})$/m.exec(stdout) ?? [];
+        /^new@example\.test is added\. Password: (\S{20})$/m.exec(stdout) ?? [];
       const { visitor } = await logIn({ email: 'new@example.test', password });
       assert.equal((await visitor.get('/')).status, 403);
       const page = await visitor.get('/', PAGE);
@@ -55,7 +55,7 @@ onEachStore(
     it('makes a temporary password anew, as long as it was never changed', async () => {
       const email = 'lost@example.test';
       const add = async () =>
-        /password (\S+)$/m.exec((await accounts('add', email, 'Lost')).stdout)?.[1] ?? '';
+        /Password: (\S+)$/m.exec((await accounts('add', email, 'Lost')).stdout)?.[1] ?? '';
       const [first, second] = [await add(), await add()];
       assert.equal((await logIn({ email, password: first })).status, 403);
       assert.equal((await logIn({ email, password: second })).status, 200);
@@ -71,7 +71,7 @@ onEachStore(
       assert.equal((await logIn(ADA)).status, 403);
       assert.match(
         (await accounts('list')).stdout,
-        /^ada@cloakroom\.test\tAda\tdisabled\t0 sessions at most$/m,
+        /^ada@cloakroom\.test\tAda\tdisabled\tat most 0 logged in$/m,
       );
       assert.equal((await accounts('enable', ADA.email)).status, 0);
       const again = await logIn(ADA);
@@ -80,7 +80,7 @@ onEachStore(
       assert.deepEqual([await isIn(again.visitor), await isIn(other.visitor)], [false, true]);
       assert.match(
         (await accounts('list')).stdout,
-        /^new@example\.test\tNew Person\tenabled\t2 sessions at most$/m,
+        /^new@example\.test\tNew Person\tenabled\tat most 2 logged in$/m,
       );
       const both = await logIn(ADA);
       assert.equal((await accounts('end-sessions', '--all')).status, 0);
@@ -90,7 +90,7 @@ onEachStore(
     it('takes its random password for a week', async () => {
       const email = 'late@example.test';
       const [, password = ''] =
-        /password (\S+)$/m.exec((await accounts('add', email, 'Late')).stdout) ?? [];
+        /Password: (\S+)$/m.exec((await accounts('add', email, 'Late')).stdout) ?? [];
       const documents = createAccounts(createDocuments(store.documents));
       const late = (await documents.find(email)) ?? assert.fail();
       const daysLeft = ((late.passwordExpiresAt ?? 0) - Date.now()) / (24 * 3_600_000);

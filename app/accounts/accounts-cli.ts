@@ -43,7 +43,7 @@ async function run([command = '', ...args]: string[]): Promise<void> {
           email,
           name,
           disabled ? 'disabled' : 'enabled',
-          `${Object.keys(sessions).length} sessions at most`,
+          `at most ${Object.keys(sessions).length} logged in`,
         );
     } else if (command === 'add') {
       const who = identityOf(args[0] ?? '', args[1] ?? '');
@@ -61,7 +61,8 @@ async function run([command = '', ...args]: string[]): Promise<void> {
           const passwordChanges = a.passwordChanges + 1;
           return { ...a, ...temporary, passwordChanges, sessions: {} };
         });
-      say(`${who.email} is added, with the password ${password}`);
+      const what = there ? 'has a new password; the one before is void' : 'is added';
+      say(`${who.email} ${what}. Password: ${password}`);
     } else if (command === 'enable') {
       const { email } = await accounts.change(await named(args[0]), (account) => ({
         ...account,

@@ -37,9 +37,8 @@ export const identify =
     if (account?.id !== user.id || !isLoggedIn(account, sessionHandle(req.sessionID))) {
       const flash =
         'You were logged out here: this session was ended, or the password changed, somewhere else.';
-      await renewSession(req, () => ({ ...emptySession(), ...(!wantsJson(req) && { flash }) }), {
-        persistent: false,
-      });
+      // Whatever asked: it may be the page's own look, after which the page is loaded again.
+      await renewSession(req, () => ({ ...emptySession(), flash }), { persistent: false });
       return next();
     }
     req.account = account;

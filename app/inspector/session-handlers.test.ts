@@ -136,9 +136,9 @@ onEachStore('the X-ray', (store) => {
     await visitor.get('/', PAGE);
     assert.match(
       (await visitor.get('/', PAGE)).text,
-      /loaded v1 · stored v2: views · 2 round trips/,
+      /loaded v1 · stored v2: views · 2 calls to the store/,
     );
-    assert.match((await visitor.get('/nowhere', PAGE)).text, /loaded v2 · 1 round trip,/);
+    assert.match((await visitor.get('/nowhere', PAGE)).text, /loaded v2 · 1 call to the store,/);
   });
 });
 
