@@ -12,11 +12,12 @@ import { assetsInMemory, assetsOnDisk } from './assets.ts';
 import { createAudit } from './audit.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { createCarts } from './cart/carts.ts';
-import { createCatalogue, type Product } from './catalogue/catalogue.ts';
+import { createCatalogue, formatCents, type Product } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { guideHandlers } from './guide/guide-handlers.ts';
 import { healthHandlers } from './health-handlers.ts';
+import { colour } from './inspector/colour.ts';
 import { labHandlers } from './inspector/lab-handlers.ts';
 import { pretendOutages } from './inspector/pretend-outages.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
@@ -90,6 +91,7 @@ export function createApp(options: AppOptions): Express {
   ejs.fileLoader = withParts;
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
+  Object.assign(app.locals, { formatCents, colour, lab: options.lab !== undefined });
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
   const parts = new Map<string, string>();
   app.locals.once = (name: string, render: () => string) =>
@@ -118,7 +120,6 @@ export function createApp(options: AppOptions): Express {
   mount(app, healthRoutes(healthHandlers({ checkStore })));
 
   const outages = pretendOutages(session.backend);
-  app.locals.lab = options.lab !== undefined;
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
     recorder.onEvent(event);

@@ -29,6 +29,18 @@ export async function renderPage(req: Request, res: Response, view: string, cont
   });
 }
 
+/** What there is to see: a program reads `json`, a browser gets the page. */
+export async function showPage(
+  req: Request,
+  res: Response,
+  view: string,
+  content: object,
+  json: object,
+): Promise<void> {
+  if (wantsJson(req)) res.json(json);
+  else await renderPage(req, res, view, content);
+}
+
 /** The outcome of a form: a program reads it, a browser goes on to the page at `path`. */
 export function respond(req: Request, res: Response, path: string, outcome: object): void {
   if (wantsJson(req)) res.json(outcome);

@@ -39,7 +39,7 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
   await ada.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
 
   for (const restarts of [2, 3]) {
-    appendFileSync(join(folder, 'app/visits/views.ts'), '\n');
+    appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
     await until(async () => starts(first.output()) === restarts, 'restarted');
     const { user, cart } = (await ada.get('/')).json;
     assert.deepEqual([user?.name, cart.count], ['Ada', 3]);

@@ -3,12 +3,11 @@ import type { Audit } from '../audit.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField } from '../fields.ts';
 import { leaveFlash, tell } from '../flash.ts';
-import { renderPage, respond } from '../respond.ts';
+import { respond, showPage } from '../respond.ts';
 import { lastSeen, renewSession, updateSession } from '../session/session.ts';
 import { draftOf, type SessionRecord } from '../session/session-data.ts';
 import { SessionGone } from '../session/session-errors.ts';
 import { newSessionId, sessionHandle } from '../session/session-id.ts';
-import { wantsJson } from '../wants-json.ts';
 import {
   type Account,
   type Accounts,
@@ -19,6 +18,7 @@ import {
   withoutSessions,
 } from './accounts.ts';
 import { form } from './form.ts';
+import { accountOf } from './identify.ts';
 import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
 /** For so long after the password was typed, other sessions may be ended without it. */
@@ -44,10 +44,10 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
       .toSorted(
         (a, b) => Number(b.current) - Number(a.current) || (a.lastSeen < b.lastSeen ? 1 : -1),
       );
-    if (wantsJson(req)) return res.json({ user: sanitizedUser(account), sessions });
     const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.at);
     const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
-    return renderPage(req, res, 'accounts/account', content);
+    const json = { user: sanitizedUser(account), sessions };
+    return showPage(req, res, 'accounts/account', content, json);
   };
 
   const changePassword: RequestHandler = async (req, res) => {
@@ -152,9 +152,6 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     ...{ confirm, endOne, endOthers },
   };
 }
-
-/** Behind `requireUser` there is one. */
-const accountOf = (req: Request) => req.account as Account;
 
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 

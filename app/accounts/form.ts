@@ -1,6 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
-import { renderPage } from '../respond.ts';
-import { wantsJson } from '../wants-json.ts';
+import { showPage } from '../respond.ts';
 import { returnPath } from './return-path.ts';
 
 /**
@@ -10,8 +9,8 @@ import { returnPath } from './return-path.ts';
 export function form(name: string, title: string, more: object = {}) {
   const view = `accounts/${name}`;
   const show: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ user: req.session.user ?? null });
-    return renderPage(req, res, view, { title, ...more, next: returnPath(req.query.next) });
+    const content = { title, ...more, next: returnPath(req.query.next) };
+    return showPage(req, res, view, content, { user: req.session.user ?? null });
   };
   const keep: ErrorRequestHandler = (error: unknown, req, res, next) => {
     const text = (key: string) => (typeof req.body?.[key] === 'string' ? req.body[key] : '');

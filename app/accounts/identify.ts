@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { AccountCart, Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
@@ -56,6 +56,9 @@ export const requireUser: RequestHandler = (req, res, next) => {
   const from = req.method === 'GET' ? req.originalUrl : pageOf(req.get('Referer'));
   res.redirect(303, `/login?next=${encodeURIComponent(returnPath(from))}`);
 };
+
+/** Behind `requireUser` there is one. */
+export const accountOf = (req: Request) => req.account as Account;
 
 /** The page that a form was on. Browsers send it to this origin only, and no other is returned to. */
 const pageOf = (referer = '') => {

@@ -1,33 +1,27 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { Account } from '../accounts/accounts.ts';
-import { type Catalogue, formatCents } from '../catalogue/catalogue.ts';
+import type { Catalogue } from '../catalogue/catalogue.ts';
 import { invalidField, Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
 import { tell } from '../flash.ts';
-import { renderPage, respond } from '../respond.ts';
-import { wantsJson } from '../wants-json.ts';
+import { respond, showPage } from '../respond.ts';
 import { addLine, countItems, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 import { type Carts, unmerge } from './carts.ts';
-import { changeCart, currentCart } from './current-cart.ts';
+import { changeAccountCart, changeCart, currentCart } from './current-cart.ts';
 
 export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Catalogue }) {
   const show: RequestHandler = (req, res) => {
     const cart = priceCart(currentCart(req), catalogue);
-    if (wantsJson(req)) return res.json(cart);
     const { orderId, version } = req.accountCart ?? {};
-    const content = { title: 'Your cart', cart, formatCents, MAX_QUANTITY, orderId, version };
-    return renderPage(req, res, 'cart/show', content);
+    const content = { title: 'Your cart', cart, MAX_QUANTITY, orderId, version };
+    return showPage(req, res, 'cart/show', content, cart);
   };
 
   const add: RequestHandler = async (req, res) => {
     const product = catalogue.find(textField(req.body, 'sku'));
     if (!product) throw invalidField('sku', 'must name a product of this shop');
     const { sku, name } = product;
-    const quantity = wholeNumberField(req.body, 'quantity', {
-      min: 1,
-      max: MAX_QUANTITY,
-      ifAbsent: 1,
-    });
+    const range = { min: 1, max: MAX_QUANTITY, ifAbsent: 1 };
+    const quantity = wholeNumberField(req.body, 'quantity', range);
     await changeCart(req, carts, `${name} added.`, (cart) => {
       const more = addLine(cart, sku, quantity);
       if (!more) throw tooMany(name, quantityOf(cart, sku));
@@ -52,10 +46,9 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
 
   /** Takes back what log-in added to the account's cart. */
   const undoMerge: RequestHandler = async (req, res) => {
-    const { id } = req.account as Account;
     const { guest = '' } = req.session;
     const nothing = 'There is nothing to take out again: the cart was changed since.';
-    req.accountCart = await carts.change(id, req.accountCart, (cart) => {
+    await changeAccountCart(req, carts, (cart) => {
       if (countItems(cart.merged[guest] ?? {}) === 0) throw new Refusal(409, nothing);
       return unmerge(cart, guest);
     });

@@ -13,7 +13,7 @@ const shape = {
   merged: z.record(z.string(), cartShape),
 };
 
-type CartData = z.infer<z.ZodObject<typeof shape>>;
+export type CartData = z.infer<z.ZodObject<typeof shape>>;
 export type AccountCart = Document<CartData>;
 
 /** As many as an account has sessions. */

@@ -1,8 +1,9 @@
 import type { Request } from 'express';
+import type { Account } from '../accounts/accounts.ts';
 import { leaveFlash, tell } from '../flash.ts';
 import { refuseUndeliverable, updateSession } from '../session/session.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
-import { type Carts, edited, merge } from './carts.ts';
+import { type CartData, type Carts, edited, merge } from './carts.ts';
 
 /** The cart of whoever asks: a user's is the account's, a guest's is in the session. */
 export const currentCart = (req: Request): Cart => req.accountCart?.lines ?? req.session.cart;
@@ -29,10 +30,18 @@ export async function changeCart(
     return;
   }
   refuseUndeliverable(req);
-  req.accountCart = await carts.change(req.account.id, req.accountCart, (cart) =>
-    edited(cart, edit(cart.lines)),
-  );
+  await changeAccountCart(req, carts, (cart) => edited(cart, edit(cart.lines)));
   await tell(req, sentence);
+}
+
+/** Changes the cart of a user's account, which must be there. */
+export async function changeAccountCart(
+  req: Request,
+  carts: Carts,
+  edit: (cart: CartData) => CartData,
+): Promise<void> {
+  const { id } = req.account as Account;
+  req.accountCart = await carts.change(id, req.accountCart, edit);
 }
 
 /**
@@ -42,9 +51,7 @@ export async function changeCart(
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
   const { guest = '', cart: lines } = req.session;
   if (!req.account || Object.keys(lines).length === 0) return;
-  req.accountCart = await carts.change(req.account.id, req.accountCart, (cart) =>
-    merge(cart, guest, lines),
-  );
+  await changeAccountCart(req, carts, (cart) => merge(cart, guest, lines));
   const left = countItems(lines) - addedAtLogIn(req);
   await updateSession(req, (draft) => {
     draft.cart = {};

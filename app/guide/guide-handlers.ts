@@ -2,10 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
-import { colour } from '../inspector/colour.ts';
 import { excerpt } from '../inspector/excerpt.ts';
-import { renderPage } from '../respond.ts';
-import { wantsJson } from '../wants-json.ts';
+import { showPage } from '../respond.ts';
 
 const views = join(import.meta.dirname, '../../views/guide');
 
@@ -28,21 +26,17 @@ export function guideHandlers() {
   }));
 
   const index: RequestHandler = (req, res) => {
-    if (wantsJson(req))
-      return res.json({
-        chapters: chapters.map(({ slug, title, about }) => ({ slug, title, about })),
-      });
-    return renderPage(req, res, 'guide/index', { title: 'The guide', chapters });
+    const json = { chapters: chapters.map(({ slug, title, about }) => ({ slug, title, about })) };
+    return showPage(req, res, 'guide/index', { title: 'The guide', chapters }, json);
   };
 
   const show: RequestHandler = (req, res) => {
     const n = chapters.findIndex(({ slug }) => slug === req.params.chapter);
     const chapter = chapters[n];
     if (!chapter) throw new Refusal(404, 'The guide has no such chapter.');
-    if (wantsJson(req)) return res.json(chapter);
     const { title } = chapter;
     const around = { before: chapters[n - 1], after: chapters[n + 1] };
-    return renderPage(req, res, 'guide/chapter', { title, chapter, ...around, colour });
+    return showPage(req, res, 'guide/chapter', { title, chapter, ...around }, chapter);
   };
 
   return { index, show };

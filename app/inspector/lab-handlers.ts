@@ -1,10 +1,8 @@
 import type { RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { Refusal } from '../errors.ts';
-import { renderPage } from '../respond.ts';
+import { respond, showPage } from '../respond.ts';
 import { sessionHandle } from '../session/session-id.ts';
-import { wantsJson } from '../wants-json.ts';
-import { colour } from './colour.ts';
 import { excerpt } from './excerpt.ts';
 import type { pretendOutages } from './pretend-outages.ts';
 import { isRace, runRace } from './races.ts';
@@ -29,12 +27,11 @@ export function labHandlers({ outages, outageSeconds }: Options) {
       tutorial: excerpt('app/inspector/tutorial-way.ts', 'tutorialWay'),
       here: excerpt('app/inspector/this-shops-way.ts', 'thisShopsWay'),
     },
-    colour,
   };
 
   const show: RequestHandler = (req, res) => {
-    if (wantsJson(req)) return res.json({ races: ['adds', 'log-out', 'tabs'] });
-    return renderPage(req, res, 'inspector/lab', { ...page, results: {} });
+    const json = { races: ['adds', 'log-out', 'tabs'] };
+    return showPage(req, res, 'inspector/lab', { ...page, results: {} }, json);
   };
 
   const run: RequestHandler = async (req, res) => {
@@ -46,8 +43,8 @@ export function labHandlers({ outages, outageSeconds }: Options) {
       tutorial: await runRace(race, tutorialWay),
       here: await runRace(race, thisShopsWay),
     }));
-    if (wantsJson(req)) return res.json(result);
-    return renderPage(req, res, 'inspector/lab', { ...page, results: { [race]: result } });
+    const content = { ...page, results: { [race]: result } };
+    return showPage(req, res, 'inspector/lab', content, result);
   };
 
   const beginOutage: RequestHandler = (req, res) => {
@@ -55,8 +52,7 @@ export function labHandlers({ outages, outageSeconds }: Options) {
     if (req.session.version <= 0)
       throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
     outages.begin(sessionHandle(req.sessionID), outageSeconds * 1000);
-    if (wantsJson(req)) return res.json({ seconds: outageSeconds });
-    res.redirect(303, '/lab');
+    respond(req, res, '/lab', { seconds: outageSeconds });
   };
 
   return { show, run, beginOutage };

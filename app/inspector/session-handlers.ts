@@ -1,11 +1,9 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
-import { renderPage } from '../respond.ts';
+import { showPage } from '../respond.ts';
 import { draftOf, recordOf } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionOptions } from '../session/session-middleware.ts';
-import { wantsJson } from '../wants-json.ts';
-import { colour } from './colour.ts';
 import type { Recorder } from './recorder.ts';
 
 /** The X-ray: what the browser holds, what the cloakroom holds, what happened. One's own session only. */
@@ -29,8 +27,7 @@ export function sessionHandlers(options: {
             requests: options.recorder.recall(req),
           }
         : { stored: false, ...common };
-    if (wantsJson(req)) return res.json(xray);
-    return renderPage(req, res, 'inspector/session', { title: 'Your session', xray, colour });
+    return showPage(req, res, 'inspector/session', { title: 'Your session', xray }, xray);
   };
 
   /** The cookie as it was sent, less what would make it a key to who looks over the shoulder. */

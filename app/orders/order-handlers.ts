@@ -1,13 +1,12 @@
 import type { Request, RequestHandler } from 'express';
-import type { Account } from '../accounts/accounts.ts';
+import { accountOf } from '../accounts/identify.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
 import { type AccountCart, type Carts, withoutOrder } from '../cart/carts.ts';
-import { type Catalogue, CURRENCY, formatCents } from '../catalogue/catalogue.ts';
+import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
 import { Refusal } from '../errors.ts';
 import { textField, wholeNumberField } from '../fields.ts';
 import { tell } from '../flash.ts';
-import { renderPage, respond } from '../respond.ts';
-import { wantsJson } from '../wants-json.ts';
+import { respond, showPage } from '../respond.ts';
 import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };
@@ -20,7 +19,7 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
    * it stops half-way, sending the form again goes on with the same order.
    */
   const checkOut: RequestHandler = async (req, res) => {
-    const { id: accountId } = req.account as Account;
+    const { id: accountId } = accountOf(req);
     const cart = req.accountCart as AccountCart;
     const id = textField(req.body, 'order') || cart.orderId;
     const found = await orders.find(id);
@@ -51,15 +50,13 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
     // Somebody else's is not told from none.
     if (!order || order.accountId !== req.account?.id)
       throw new Refusal(404, 'There is no such order.');
-    if (wantsJson(req)) return res.json(shown(order));
-    const content = { title: 'Your order', order: shown(order), formatCents };
-    return renderPage(req, res, 'orders/show', content);
+    const json = shown(order);
+    return showPage(req, res, 'orders/show', { title: 'Your order', order: json }, json);
   };
 
   const showAll: RequestHandler = async (req, res) => {
-    const all = (await orders.ofAccount((req.account as Account).id)).map(shown);
-    if (wantsJson(req)) return res.json({ orders: all });
-    return renderPage(req, res, 'orders/list', { title: 'Your orders', orders: all, formatCents });
+    const json = { orders: (await orders.ofAccount(accountOf(req).id)).map(shown) };
+    return showPage(req, res, 'orders/list', { title: 'Your orders', ...json }, json);
   };
 
   return { checkOut, show, showAll };
