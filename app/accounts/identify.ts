@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import type { AccountCart, Carts } from '../cart/carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../errors.ts';
@@ -58,7 +58,7 @@ export const requireUser: RequestHandler = (req, res, next) => {
 };
 
 /** Behind `requireUser` there is one. */
-export const accountOf = (req: Request) => req.account as Account;
+export const accountOf = (req: { account?: Account }) => req.account as Account;
 
 /** The page that a form was on. Browsers send it to this origin only, and no other is returned to. */
 const pageOf = (referer = '') => {

@@ -41,6 +41,15 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     commandOptions: noTimers,
   };
   const closing = new AbortController();
+  const commandsOf = (client: RedisCommands & { destroy(): unknown }) => ({
+    get: (key: string) => client.get(key),
+    eval: (script: string, args: Parameters<RedisCommands['eval']>[1]) => client.eval(script, args),
+    del: (keys: string[]) => client.del(keys),
+    close: () => {
+      closing.abort();
+      void client.destroy();
+    },
+  });
 
   if (kind === 'cluster') {
     const cluster = createCluster({
@@ -53,9 +62,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     void keepTrying(() => cluster.connect(), onError, closing.signal);
     watch(() => cluster.masters.map(({ client }) => client), onError, closing.signal);
     return {
-      get: (key) => cluster.get(key),
-      eval: (script, args) => cluster.eval(script, args),
-      del: (keys) => cluster.del(keys),
+      ...commandsOf(cluster),
       keys: async (prefix) => {
         const clients = await Promise.all(cluster.masters.map((m) => cluster.nodeClient(m)));
         return (await Promise.all(clients.map((master) => scan(master, prefix)))).flat();
@@ -63,10 +70,6 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
       check: async () => {
         if (cluster.masters.length === 0) throw new Error('not connected yet');
         await Promise.all(cluster.masters.map(async (m) => (await cluster.nodeClient(m)).ping()));
-      },
-      close: () => {
-        closing.abort();
-        cluster.destroy();
       },
     };
   }
@@ -92,15 +95,12 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     };
     void keepTrying(connect, onError, closing.signal);
     return {
+      ...commandsOf(sentinel),
       get: (key) => whenReady(() => sentinel.get(key)),
       eval: (script, args) => whenReady(() => sentinel.eval(script, args)),
       del: (keys) => whenReady(() => sentinel.del(keys)),
-      keys: (prefix) => whenReady(() => sentinel.use((master) => scan(master, prefix))),
+      keys: (prefix) => whenReady(() => scan(sentinel, prefix)),
       check: () => whenReady(() => sentinel.ping()),
-      close: () => {
-        closing.abort();
-        void sentinel.destroy();
-      },
     };
   }
 
@@ -114,44 +114,26 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
   client.connect().catch(onError);
   watch(() => [client], onError, closing.signal);
   return {
-    get: (key) => client.get(key),
-    eval: (script, args) => client.eval(script, args),
-    del: (keys) => client.del(keys),
+    ...commandsOf(client),
     keys: (prefix) => scan(client, prefix),
     check: () => client.ping(),
-    close: () => {
-      closing.abort();
-      client.destroy();
-    },
   };
 }
 
 type Scannable = {
-  scan(cursor: string, options: object): Promise<{ cursor: string; keys: string[] }>;
+  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
 };
 
 async function scan(client: Scannable, prefix: string): Promise<string[]> {
-  const found: string[] = [];
-  let cursor = '0';
-  do {
-    const part = await client.scan(cursor, { MATCH: `${prefix}*`, COUNT: 1000 });
-    found.push(...part.keys);
-    ({ cursor } = part);
-  } while (cursor !== '0');
-  return [...new Set(found)];
+  const found = await Array.fromAsync(client.scanIterator({ MATCH: `${prefix}*`, COUNT: 1000 }));
+  return [...new Set(found.flat())];
 }
 
 /** Done when Redis answers, or after `limitMs`. */
 export async function whenConnected(redis: RedisClient, limitMs: number): Promise<void> {
   const limit = AbortSignal.timeout(limitMs);
-  const answers = () =>
-    redis.check().then(
-      () => true,
-      () => false,
-    );
-  const connected = async () => {
-    while (!limit.aborted && !(await answers())) await sleep(20);
-  };
+  const connected = async (): Promise<unknown> =>
+    redis.check().catch(() => limit.aborted || sleep(20).then(connected));
   await Promise.race([connected(), once(limit, 'abort')]);
 }
 
@@ -190,8 +172,7 @@ function watch(
   closing: AbortSignal,
 ): void {
   const answeredAt = new WeakMap<Connection, number>();
-  const look = (connection: Connection | undefined) => {
-    if (!connection) return;
+  const look = (connection: Connection) => {
     const now = Date.now();
     const silentFor = now - (answeredAt.get(connection) ?? now);
     if (!connection.isReady || silentFor > 3000) answeredAt.delete(connection);
@@ -204,7 +185,11 @@ function watch(
     if (!answeredAt.has(connection)) answeredAt.set(connection, now);
     connection.ping().then(() => answeredAt.set(connection, Date.now()), ignore);
   };
-  const timer = setInterval(() => connections().forEach(look), 500).unref();
+  const lookAtAll = () =>
+    connections()
+      .filter((one) => one !== undefined)
+      .forEach(look);
+  const timer = setInterval(lookAtAll, 500).unref();
   closing.addEventListener('abort', () => clearInterval(timer));
 }
 
