@@ -68,7 +68,7 @@ const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log, session, storeName, checkStore, demoLogins, hashCost = 12 } = options;
+  const { production, log, session } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -93,23 +93,12 @@ export function createApp(options: AppOptions): Express {
 
   Object.assign(app.locals, { formatCents, colour, lab: options.lab !== undefined });
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
-  const parts = new Map<string, string>();
+  const rendered = new Map<string, string>();
   app.locals.once = (name: string, render: () => string) =>
-    production ? parts.getOrInsertComputed(name, render) : render();
+    production ? rendered.getOrInsertComputed(name, render) : render();
 
-  const [secret = ''] = session.secrets;
-  const metrics = createMetrics();
-  const audit = createAudit(log, secret);
-  const recorder = createRecorder(options);
-  const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
-    metrics.roundTrip(trip);
-    recorder.onTrip({ of, ...trip });
-  };
-  const documents = createDocuments(timed(options.documents, onTrip('document')));
-  const accounts = createAccounts(documents, options.demoAccounts);
-  const carts = createCarts(documents);
-  const orders = createOrders(documents);
-  const catalogue = createCatalogue(options.products);
+  const parts = createParts(options);
+  const { secret, metrics, audit, recorder, outages, accounts, carts, handlers } = parts;
   app.use(requestLog({ log, metrics, secret }));
   app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
@@ -117,9 +106,8 @@ export function createApp(options: AppOptions): Express {
     production ? assetsInMemory(folder('public')) : assetsOnDisk(folder('public')),
     notFound,
   );
-  mount(app, healthRoutes(healthHandlers({ checkStore })));
+  mount(app, healthRoutes(healthHandlers(options)));
 
-  const outages = pretendOutages(session.backend);
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
     recorder.onEvent(event);
@@ -136,24 +124,48 @@ export function createApp(options: AppOptions): Express {
     refuseCrossSite,
     bodyParsers,
     recorder.middleware,
-    sessionMiddleware({ ...session, backend: timed(outages.backend, onTrip('session')), onEvent }),
+    sessionMiddleware({
+      ...session,
+      backend: timed(outages.backend, parts.onTrip('session')),
+      onEvent,
+    }),
     warnOfLostCookie(log),
     identify({ accounts, carts }),
   );
-  mount(
-    app,
-    sitemap({
-      shop: shopHandlers({ catalogue }),
-      accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
-      devices: deviceHandlers({ accounts, hashCost, audit }),
-      cart: cartHandlers({ carts, catalogue }),
-      orders: orderHandlers({ orders, carts, catalogue }),
-      session: sessionHandlers({ session, storeName, recorder }),
-      guide: guideHandlers(),
-      lab: options.lab && labHandlers({ ...options.lab, outages }),
-      limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
-    }),
-  );
+  mount(app, sitemap(handlers));
   app.use(notFound, errorHandler({ audit }));
   return app;
+}
+
+export type Handlers = ReturnType<typeof createParts>['handlers'];
+
+/** What the shop is made of, and its handlers over that. */
+function createParts(options: AppOptions) {
+  const { log, session, storeName, demoLogins, hashCost = 12 } = options;
+  const [secret = ''] = session.secrets;
+  const metrics = createMetrics();
+  const audit = createAudit(log, secret);
+  const recorder = createRecorder(options);
+  const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
+    metrics.roundTrip(trip);
+    recorder.onTrip({ of, ...trip });
+  };
+  const documents = createDocuments(timed(options.documents, onTrip('document')));
+  const accounts = createAccounts(documents, options.demoAccounts);
+  const carts = createCarts(documents);
+  const orders = createOrders(documents);
+  const catalogue = createCatalogue(options.products);
+  const outages = pretendOutages(session.backend);
+  const handlers = {
+    shop: shopHandlers({ catalogue }),
+    accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
+    devices: deviceHandlers({ accounts, hashCost, audit }),
+    cart: cartHandlers({ carts, catalogue }),
+    orders: orderHandlers({ orders, carts, catalogue }),
+    session: sessionHandlers({ session, storeName, recorder }),
+    guide: guideHandlers(),
+    lab: options.lab && labHandlers({ ...options.lab, outages }),
+    limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
+  };
+  return { secret, metrics, audit, recorder, onTrip, outages, accounts, carts, handlers };
 }

@@ -1,16 +1,8 @@
 import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
-import type { accountHandlers } from './accounts/account-handlers.ts';
-import type { deviceHandlers } from './accounts/device-handlers.ts';
 import { requireUser } from './accounts/identify.ts';
-import type { cartHandlers } from './cart/cart-handlers.ts';
-import type { shopHandlers } from './catalogue/shop-handlers.ts';
+import type { Handlers } from './app.ts';
 import { Refusal } from './errors.ts';
-import type { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './health-handlers.ts';
-import type { labHandlers } from './inspector/lab-handlers.ts';
-import type { sessionHandlers } from './inspector/session-handlers.ts';
-import type { orderHandlers } from './orders/order-handlers.ts';
-import type { rateLimits } from './security/rate-limits.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
 type Handler = RequestHandler | (RequestHandler | ErrorRequestHandler)[];
@@ -21,63 +13,44 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
   ['get', '/readyz', health.readyz],
 ];
 
-type Handlers = {
-  shop: ReturnType<typeof shopHandlers>;
-  accounts: ReturnType<typeof accountHandlers>;
-  devices: ReturnType<typeof deviceHandlers>;
-  cart: ReturnType<typeof cartHandlers>;
-  orders: ReturnType<typeof orderHandlers>;
-  session: ReturnType<typeof sessionHandlers>;
-  guide: ReturnType<typeof guideHandlers>;
-  lab: ReturnType<typeof labHandlers> | undefined;
-  limits: ReturnType<typeof rateLimits>;
-};
-
 /** The sitemap. */
-export const sitemap = ({
-  shop,
-  accounts,
-  devices,
-  cart,
-  orders,
-  session,
-  guide,
-  lab,
-  limits,
-}: Handlers): Route[] => [
-  ['get', '/', limits.newSessions, shop.show],
+export function sitemap(handlers: Handlers): Route[] {
+  const { shop, accounts, devices, cart, orders, session, guide, lab, limits } = handlers;
+  return [
+    ['get', '/', limits.newSessions, shop.show],
 
-  ['get', '/login', accounts.logInForm.show],
-  ['post', '/login', limits.logIn, accounts.logIn],
-  ['get', '/register', accounts.registerForm.show],
-  ['post', '/register', limits.register, accounts.register],
-  ['get', '/logout', accounts.logOutForm.show],
-  ['post', '/logout', accounts.logOut],
+    ['get', '/login', accounts.logInForm.show],
+    ['post', '/login', limits.logIn, accounts.logIn],
+    ['get', '/register', accounts.registerForm.show],
+    ['post', '/register', limits.register, accounts.register],
+    ['get', '/logout', accounts.logOutForm.show],
+    ['post', '/logout', accounts.logOut],
 
-  ['get', '/account', requireUser, devices.show],
-  ['get', '/account/password', requireUser, devices.passwordForm.show],
-  ['post', '/account/password', requireUser, limits.password, devices.changePassword],
-  ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
-  ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
-  ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],
+    ['get', '/account', requireUser, devices.show],
+    ['get', '/account/password', requireUser, devices.passwordForm.show],
+    ['post', '/account/password', requireUser, limits.password, devices.changePassword],
+    ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
+    ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
+    ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],
 
-  ['get', '/cart', cart.show],
-  ['post', '/cart/lines', limits.cartChanges, cart.add],
-  ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
-  ['post', '/cart/clear', limits.cartChanges, cart.clear],
-  ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
+    ['get', '/cart', cart.show],
+    ['post', '/cart/lines', limits.cartChanges, cart.add],
+    ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
+    ['post', '/cart/clear', limits.cartChanges, cart.clear],
+    ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
 
-  ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
-  ['get', '/orders', requireUser, orders.showAll],
-  ['get', '/orders/:id', requireUser, orders.show],
+    ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
+    ['get', '/orders', requireUser, orders.showAll],
+    ['get', '/orders/:id', requireUser, orders.show],
 
-  ['get', '/session', session.show],
-  ['get', '/guide', guide.index],
-  ['get', '/guide/:chapter', guide.show],
-  ...(lab ? labRoutes(lab, limits) : []),
-];
+    ['get', '/session', session.show],
+    ['get', '/guide', guide.index],
+    ['get', '/guide/:chapter', guide.show],
+    ...(lab ? labRoutes(lab, limits) : []),
+  ];
+}
 
-const labRoutes = (lab: ReturnType<typeof labHandlers>, limits: Handlers['limits']): Route[] => [
+const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Handlers['limits']): Route[] => [
   ['get', '/lab', lab.show],
   ['post', '/lab/outage', limits.lab, lab.beginOutage],
   ['post', '/lab/:race', limits.lab, lab.run],
