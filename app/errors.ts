@@ -14,13 +14,8 @@ export class Refusal extends Error {
   readonly status: number;
   readonly headers: Record<string, string>;
 
-  constructor(
-    status: number,
-    message: string,
-    headers: Record<string, string> = {},
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
+  constructor(status: number, message: string, headers: Record<string, string> = {}) {
+    super(message);
     this.status = status;
     this.headers = headers;
   }
@@ -42,12 +37,11 @@ export const errorHandler =
     // What a browser used as meant does not send, and what guessing and flooding look like. A handler
     // that knows more has said it already.
     if (status === 429) audit(req, 'limited', { message });
-    else if ([400, 403, 413, 415, 422].includes(status) && !res.locals.audited)
+    else if ([400, 403, 413, 415, 422].includes(status) && !res.locals.audited) {
       // Of a bad field only the name: the rest may quote it.
-      audit(req, 'refused', {
-        status,
-        message: status === 422 ? message.split(' ', 1)[0] : message,
-      });
+      const [field] = message.split(' ', 1);
+      audit(req, 'refused', { status, message: status === 422 ? field : message });
+    }
     if (res.headersSent) return next(error);
     res.removeHeader('Content-Type'); // that of a file which could not be sent
     // A page that was overtaken by a log-in or log-out: its session has another id, or none, by now.

@@ -17,10 +17,8 @@ export function healthHandlers({ checkStore }: { checkStore: () => Promise<unkno
       await ask(checkStore());
       res.json({ status: 'ok' });
     } catch {
-      res
-        .status(503)
-        .set('Retry-After', '2')
-        .json({ errorMessage: 'The session store does not answer.' });
+      res.status(503).set('Retry-After', '2');
+      res.json({ errorMessage: 'The session store does not answer.' });
     }
   };
   return { livez, readyz };

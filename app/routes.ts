@@ -20,7 +20,7 @@ export function sitemap(handlers: Handlers): Route[] {
     ['get', '/', limits.newSessions, shop.show],
 
     ['get', '/login', accounts.logInForm.show],
-    ['post', '/login', limits.logIn, accounts.logIn],
+    ['post', '/login', limits.password, accounts.logIn],
     ['get', '/register', accounts.registerForm.show],
     ['post', '/register', limits.register, accounts.register],
     ['get', '/logout', accounts.logOutForm.show],

@@ -77,14 +77,8 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       };
     });
     const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
-    await startUserSession(
-      req,
-      account,
-      'log-in',
-      `Welcome, ${account.name}.${more}`,
-      id,
-      persistent,
-    );
+    const greeting = `Welcome, ${account.name}.${more}`;
+    await startUserSession(req, account, 'log-in', greeting, { id, persistent });
     respond(req, res, next, { user: sanitizedUser(account) });
   };
 
@@ -104,7 +98,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     if (!account)
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
     const greeting = `Welcome, ${who.name}. Your account is made.`;
-    await startUserSession(req, account, 'registered', greeting, id);
+    await startUserSession(req, account, 'registered', greeting, { id });
     respond(req, res.status(201), next, { user: sanitizedUser(account) });
   };
 
@@ -115,7 +109,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
       audit(req, 'log-out', { account: account?.id });
     } catch (cause) {
       // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
-      throw new Refusal(500, 'Could not log out.', {}, { cause });
+      throw Object.assign(new Refusal(500, 'Could not log out.'), { cause });
     }
     // There is no such session any more. If the account cannot forget it now, it does at a log-in.
     const own = sessionHandle(req.sessionID);
@@ -133,8 +127,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     account: Account,
     event: 'log-in' | 'registered',
     greeting: string,
-    id: string,
-    persistent = false,
+    { id, persistent = false }: { id: string; persistent?: boolean },
   ): Promise<void> {
     const user = sanitizedUser(account);
     const guest = sessionHandle(req.sessionID);

@@ -26,15 +26,13 @@ export function rateLimits(
     rateLimit({
       legacyHeaders: false,
       standardHeaders: false,
+      keyGenerator: addressOf,
       validate: false, // it would print its advice on proxies, which the app has its own way to give
       handler: (req, _res, next) => {
         const { resetTime } = (req as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
         const seconds = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
-        next(
-          new Refusal(429, `Too many requests. Please wait ${seconds} seconds.`, {
-            'Retry-After': String(seconds),
-          }),
-        );
+        const headers = { 'Retry-After': String(seconds) };
+        next(new Refusal(429, `Too many requests. Please wait ${seconds} seconds.`, headers));
       },
       ...options,
     });
@@ -45,41 +43,34 @@ export function rateLimits(
     return limit({ windowMs: 3 * MINUTE, ...options, ...(store && { store }) });
   };
 
-  /** Counts failures only, before the work: of a hundred at once, ten reach bcrypt. */
-  const logInFailures = (name: string, most: number, keyGenerator: (req: Request) => string) =>
+  /** Counts answers of one status only, before the work: of a hundred at once, ten reach bcrypt. */
+  const answered = (status: number, name: string, options: Partial<Options>) =>
     shared(name, {
-      limit: most,
-      keyGenerator,
       skipSuccessfulRequests: true,
-      requestWasSuccessful: (_req, res) => res.statusCode !== 403,
+      requestWasSuccessful: (_req, res) => res.statusCode !== status,
+      ...options,
     });
 
-  const passwordFailures = [
-    logInFailures('address', 100, addressOf),
+  /** At the log-in, and wherever the password is asked for once more. */
+  const password = [
+    answered(403, 'address', { limit: 100 }),
     // With the address in the key, nobody is locked out of an account from elsewhere.
-    logInFailures('account', 10, (req) => `${accountOf(req)}:${addressOf(req)}`),
+    answered(403, 'account', {
+      limit: 10,
+      keyGenerator: (req) => `${accountOf(req)}:${addressOf(req)}`,
+    }),
   ];
 
-  const newVisitors = limit({ windowMs: MINUTE, limit: newSessions, keyGenerator: addressOf });
+  const newVisitors = limit({ windowMs: MINUTE, limit: newSessions });
 
   return {
-    logIn: passwordFailures,
-    /** The password once more. */
-    password: passwordFailures,
+    password,
     /** Each costs a hash, and tells whether an address has an account. */
-    register: [
-      shared('register', { limit: 100, keyGenerator: addressOf }),
-      shared('taken', {
-        limit: 10,
-        keyGenerator: addressOf,
-        skipSuccessfulRequests: true,
-        requestWasSuccessful: (_req, res) => res.statusCode !== 409,
-      }),
-    ],
+    register: [shared('register', { limit: 100 }), answered(409, 'taken', { limit: 10 })],
     // Who has a session passes without further ado; `skip` would look at the address all the same.
     newSessions: ((req, res, next) =>
       req.session.version > 0 ? next() : newVisitors(req, res, next)) as RequestHandler,
-    lab: limit({ windowMs: MINUTE, limit: 30, keyGenerator: addressOf }),
+    lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limit({
       windowMs: MINUTE,
       limit: cartChanges,

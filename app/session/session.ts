@@ -81,13 +81,8 @@ export function describeSession(req: Request) {
  * When sessions were last used, by their handles, in milliseconds since 1970. Those that are over
  * are left out.
  */
-export async function lastSeen(req: Request, handles: string[]): Promise<Map<string, number>> {
-  const { sessions } = storeOf(req);
-  const times = await Promise.all(
-    handles.map(async (handle) => [handle, await sessions.lastSeen(handle)] as const),
-  );
-  return new Map(times.filter((entry): entry is [string, number] => entry[1] !== undefined));
-}
+export const lastSeen = async (req: Request, handles: string[]) =>
+  storeOf(req).sessions.lastSeen(handles);
 
 /** Whether the browser will get the session cookie with the answer to this request. */
 export const cookieReachesBrowser = (req: Request) =>

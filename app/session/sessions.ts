@@ -222,13 +222,13 @@ export function createSessions(options: SessionsOptions) {
     tell({ type: 'ended' });
   }
 
-  /**
-   * @returns when the session with this handle was last used, in milliseconds since 1970; undefined
-   *   when it is over
-   */
-  async function lastSeen(handle: string): Promise<number | undefined> {
-    const record = await backend.get(handle);
-    return record && msLeft(record) > 0 ? record.lastSeenAt : undefined;
+  /** Of each session with one of these handles that is not over: see `lastSeen` in session.ts. */
+  async function lastSeen(handles: string[]): Promise<Map<string, number>> {
+    const seen = handles.map(async (handle): Promise<[string, number][]> => {
+      const record = await backend.get(handle);
+      return record && msLeft(record) > 0 ? [[handle, record.lastSeenAt]] : [];
+    });
+    return new Map((await Promise.all(seen)).flat());
   }
 
   return { now, expiresAt, endsAt, fresh, read, touch, update, renew, end, lastSeen };
