@@ -15,26 +15,24 @@ import { connectRedis, whenConnected } from './storage/redis-client.ts';
 
 /** Serves the shop in this process, be it alone or one of several workers, until a signal ends it. */
 export async function serve(config: Config, log: Logger): Promise<void> {
-  const redis =
-    config.store === 'redis' ? connectRedis(config.redisUrl, redisErrors(log)) : undefined;
+  const { store, redisUrl } = config;
+  const redis = store === 'redis' ? connectRedis(redisUrl, redisErrors(log)) : undefined;
   const demo = config.demoAccounts ? demoAccounts : [];
   for (const warning of config.warnings) log.warn(warning);
 
   // Handed on at a restart in development only: production refuses to keep sessions in memory.
-  const keep = process.argv.includes('--keep-memory') && config.store === 'memory';
+  const keep = process.argv.includes('--keep-memory') && store === 'memory';
   const memory = devMemory({ secrets: config.secrets, keep });
   const app = createApp({
     production: config.production,
     trustProxy: config.trustProxy,
     log,
     session: {
+      ...config,
       backend: redis ? redisBackend(redis) : memoryBackend(memory.sessions),
       secrets: memory.secrets,
-      cookie: config.cookie,
-      idleMs: config.idleMs,
-      absoluteMs: config.absoluteMs,
     },
-    storeName: config.store,
+    storeName: store,
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
     documents: redis ? redisDocuments(redis) : memoryDocuments(memory.documents),
@@ -85,7 +83,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   if (redis) await whenConnected(redis, 2000);
   server.listen(config.port, config.host, () => {
     const { port } = server.address() as AddressInfo;
-    log.info({ url: `http://${config.host}:${port}`, store: config.store }, 'Cloakroom is open');
+    log.info({ url: `http://${config.host}:${port}`, store }, 'Cloakroom is open');
     if (!config.production) say(`http://localhost:${port} shows the shop`);
   });
 }

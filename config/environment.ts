@@ -34,7 +34,11 @@ const positiveNumber = (max: number) =>
     .transform(Number)
     .refine((n) => n > 0 && n <= max, `must be above 0 and at most ${max}`);
 
-const onOff = z.enum(['on', 'off'], 'must be on or off').transform((value) => value === 'on');
+const or = new Intl.ListFormat('en-GB', { type: 'disjunction' });
+const oneOf = <const T extends readonly string[]>(...words: T) =>
+  z.enum(words, `must be ${or.format(words)}`);
+
+const onOff = oneOf('on', 'off').transform((value) => value === 'on');
 
 /**
  * Reads the whole environment, once.
@@ -46,13 +50,10 @@ export function readConfig(env: Record<string, string | undefined>) {
   const production = given.NODE_ENV === 'production';
   const usualStore = production ? 'redis' : 'memory';
   const schema = z.object({
-    NODE_ENV: z
-      .enum(['development', 'production', 'test'], 'must be development, production or test')
-      .default('development'),
+    NODE_ENV: oneOf('development', 'production', 'test').default('development'),
     HOST: z.string().default('127.0.0.1'),
     PORT: wholeNumber(0, 65535).default(3000),
-    SESSION_STORE: z
-      .enum(['memory', 'redis'], 'must be memory or redis')
+    SESSION_STORE: oneOf('memory', 'redis')
       .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
@@ -61,10 +62,10 @@ export function readConfig(env: Record<string, string | undefined>) {
     REDIS_URL: z
       .string()
       .default('redis://127.0.0.1:6379')
-      .refine((url) => parseRedisUrl(url) !== undefined, {
-        error:
-          'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
-      }),
+      .refine(
+        (url) => parseRedisUrl(url) !== undefined,
+        'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+      ),
     SESSION_SECRET: z
       .string()
       .transform((value) => value.split(',').map((secret) => secret.trim()))
@@ -83,12 +84,11 @@ export function readConfig(env: Record<string, string | undefined>) {
     TRUST_PROXY: z
       .string()
       .default('none')
-      .transform(trustProxy)
       .refine(
-        (trusted) => trusted !== undefined,
+        (value) => trustProxy(value) !== undefined,
         'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
       )
-      .transform((trusted) => trusted ?? false),
+      .transform((value) => trustProxy(value) ?? false),
     WEB_CONCURRENCY: wholeNumber(1, 64)
       .default(1)
       .refine(
@@ -98,12 +98,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     METRICS_PORT: wholeNumber(1, 65535).optional(),
     DEMO_ACCOUNTS: onOff.default(!production),
     LAB: onOff.default(!production),
-    LOG_LEVEL: z
-      .enum(
-        ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
-        'must be fatal, error, warn, info, debug or silent',
-      )
-      .default('info'),
+    LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent').default('info'),
   });
 
   const problems: string[] = [];

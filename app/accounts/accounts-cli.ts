@@ -38,19 +38,15 @@ async function run([command = '', ...args]: string[]): Promise<void> {
     };
 
     if (command === 'list') {
-      for (const { email, name, disabled = false, sessions } of await all())
-        say(
-          email,
-          name,
-          disabled ? 'disabled' : 'enabled',
-          `at most ${Object.keys(sessions).length} logged in`,
-        );
+      for (const { email, name, disabled, sessions } of await all()) {
+        const count = Object.keys(sessions).length;
+        say(email, name, disabled ? 'disabled' : 'enabled', `at most ${count} logged in`);
+      }
     } else if (command === 'add') {
       const who = identityOf(args[0] ?? '', args[1] ?? '');
       const password = randomBytes(15).toString('base64url');
       const passwordHash = await hashPassword(password, 12);
-      const passwordExpiresAt = Date.now() + WEEK_MS;
-      const temporary = { passwordHash, passwordExpiresAt };
+      const temporary = { passwordHash, passwordExpiresAt: Date.now() + WEEK_MS };
       const made = await accounts.create({ ...who, passwordHash }, (a) => ({ ...a, ...temporary }));
       const there = made ? undefined : await accounts.find(who.email);
       // A password that was never changed may be lost, or too old: it is made anew.
@@ -64,22 +60,16 @@ async function run([command = '', ...args]: string[]): Promise<void> {
       const what = there ? 'has a new password; the one before is void' : 'is added';
       say(`${who.email} ${what}. Password: ${password}`);
     } else if (command === 'enable') {
-      const { email } = await accounts.change(await named(args[0]), (account) => ({
-        ...account,
-        disabled: false,
-      }));
-      say(`${email} is enabled`);
+      const account = await named(args[0]);
+      await accounts.change(account, (now) => ({ ...now, disabled: false }));
+      say(`${account.email} is enabled`);
     } else {
-      const disabled = command === 'disable' || undefined;
-      for (const account of args[0] === '--all' && !disabled
-        ? await all()
-        : [await named(args[0])]) {
-        await accounts.change(account, (now) => ({
-          ...now,
-          sessions: {},
-          ...(disabled && { disabled }),
-        }));
-        say(`${account.email}: all sessions are ended${disabled ? ', and nobody can log in' : ''}`);
+      const shut = command === 'disable';
+      const effect = `all sessions are ended${shut ? ', and nobody can log in' : ''}`;
+      for (const account of !shut && args[0] === '--all' ? await all() : [await named(args[0])]) {
+        const change = { sessions: {}, ...(shut && { disabled: true }) };
+        await accounts.change(account, (now) => ({ ...now, ...change }));
+        say(`${account.email}: ${effect}`);
       }
     }
   } finally {
