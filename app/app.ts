@@ -77,12 +77,7 @@ export function createApp(options: AppOptions): Express {
   app.set('view engine', 'ejs');
   // Views read `page.title`, not `title`: without `with`, rendering is fast, and a view sees nothing
   // but what it is given.
-  const templates = {
-    cache: production,
-    _with: false,
-    localsName: 'page',
-    root: folder('views'),
-  };
+  const templates = { cache: production, _with: false, localsName: 'page', root: folder('views') };
   // In their places from the start: as a call, each part would be looked for again and again.
   const withParts = (path: string): string =>
     readFileSync(path, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>

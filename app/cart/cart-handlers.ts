@@ -24,8 +24,10 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
     const quantity = wholeNumberField(req.body, 'quantity', range);
     await changeCart(req, carts, `${name} added.`, (cart) => {
       const more = addLine(cart, sku, quantity);
-      if (!more) throw tooMany(name, quantityOf(cart, sku));
-      return more;
+      if (more) return more;
+      const already = `yours has ${quantityOf(cart, sku)} of ${name}`;
+      const why = `A cart holds at most ${MAX_QUANTITY} of one product, and ${already}.`;
+      throw new Refusal(409, `${why} Nothing was changed.`);
     });
     answer(req, res);
   };
@@ -61,9 +63,3 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
 
   return { show, add, set, clear, undoMerge };
 }
-
-const tooMany = (name: string, already: number) =>
-  new Refusal(
-    409,
-    `A cart holds at most ${MAX_QUANTITY} of one product, and yours has ${already} of ${name}. Nothing was changed.`,
-  );
