@@ -41,6 +41,8 @@ export async function startChild(
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
+      // Of a long run under load the end is enough.
+      if (output.length > 50_000_000) output = output.slice(-1_000_000);
     });
   }
   let ended = false;
