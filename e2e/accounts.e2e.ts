@@ -1,5 +1,5 @@
-import AxeBuilder from '@axe-core/playwright';
 import { type Browser, expect, type Page } from 'playwright/test';
+import { checkPage, onEveryScreen } from './support/screens.ts';
 import { logIn, test } from './support/shop-fixture.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
@@ -195,49 +195,32 @@ test.describe('without JavaScript, by keyboard alone', () => {
   });
 });
 
-for (const colorScheme of ['light', 'dark'] as const)
-  for (const [size, width] of [
-    ['wide', 1280],
-    ['narrow', 320],
-  ] as const)
-    test.describe(`on a ${size} ${colorScheme} screen`, () => {
-      test.use({ colorScheme, viewport: { width, height: 800 } });
-
-      test('every page of an account is accessible and fits the width', async ({
-        page,
-        browser,
-        origin,
-      }) => {
-        const check = async () => {
-          const { violations } = await new AxeBuilder({ page }).analyze();
-          expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual(
-            [],
-          );
-          const overflow = await page.evaluate(
-            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-          );
-          expect(overflow).toBeLessThanOrEqual(0);
-        };
-        await page.goto('/');
-        await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
-        await page.goto('/register');
-        await check();
-        const email = await register(page);
-        const other = await secondBrowser(browser, origin, email);
-        for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
-          await page.goto(path);
-          await check();
-        }
-        await page.getByRole('button', { name: 'Place the order' }).click();
-        await check();
-        await page.goto('/orders');
-        await check();
-        await page.goto('/account/password');
-        await page.getByLabel('Current password').fill('wrong');
-        await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
-        await page.getByRole('button', { name: 'Change it' }).click();
-        await expect(page.getByRole('alert')).toContainText('not your password');
-        await check();
-        await other.context().close();
-      });
-    });
+onEveryScreen(() => {
+  test('every page of an account is accessible and fits the width', async ({
+    page,
+    browser,
+    origin,
+  }) => {
+    await page.goto('/');
+    await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+    await page.goto('/register');
+    await checkPage(page);
+    const email = await register(page);
+    const other = await secondBrowser(browser, origin, email);
+    for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
+      await page.goto(path);
+      await checkPage(page);
+    }
+    await page.getByRole('button', { name: 'Place the order' }).click();
+    await checkPage(page);
+    await page.goto('/orders');
+    await checkPage(page);
+    await page.goto('/account/password');
+    await page.getByLabel('Current password').fill('wrong');
+    await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
+    await page.getByRole('button', { name: 'Change it' }).click();
+    await expect(page.getByRole('alert')).toContainText('not your password');
+    await checkPage(page);
+    await other.context().close();
+  });
+});

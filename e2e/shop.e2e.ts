@@ -1,5 +1,5 @@
-import AxeBuilder from '@axe-core/playwright';
-import { expect, type Page } from 'playwright/test';
+import { expect } from 'playwright/test';
+import { checkPage, onEveryScreen } from './support/screens.ts';
 import { logIn, test } from './support/shop-fixture.ts';
 import { ADA } from './support/start-shop.ts';
 
@@ -214,52 +214,36 @@ test('takes no form from another site', async ({ page, origin }) => {
   await expect(page.getByRole('heading', { name: 'Wool beret' })).toBeVisible();
 });
 
-async function check(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
-  const overflow = await page.evaluate(
-    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  );
-  expect(overflow).toBeLessThanOrEqual(0);
-}
+onEveryScreen(() => {
+  test('every page is accessible and fits the width', async ({ page }) => {
+    for (const path of ['/login', '/', '/cart', '/logout', '/nowhere']) {
+      await page.goto(path);
+      await checkPage(page);
+    }
+    await logIn(page, ADA.email, 'wrong');
+    await checkPage(page);
+    await logIn(page, ADA.email, ADA.password);
+    await checkPage(page);
+    await page.request.post('/cart/clear'); // Ada's, of the test before
+    await page.goto('/');
+    await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
+    await page.getByLabel('Quantity of Camel overcoat').fill('99');
+    await page.getByRole('button', { name: 'Update Camel overcoat' }).click();
+    await checkPage(page);
+  });
 
-for (const colorScheme of ['light', 'dark'] as const)
-  for (const [size, width] of [
-    ['wide', 1280],
-    ['narrow', 320],
-  ] as const)
-    test.describe(`on a ${size} ${colorScheme} screen`, () => {
-      test.use({ colorScheme, viewport: { width, height: 800 } });
-
-      test('every page is accessible and fits the width', async ({ page }) => {
-        for (const path of ['/login', '/', '/cart', '/logout', '/nowhere']) {
-          await page.goto(path);
-          await check(page);
-        }
-        await logIn(page, ADA.email, 'wrong');
-        await check(page);
-        await logIn(page, ADA.email, ADA.password);
-        await check(page);
-        await page.request.post('/cart/clear'); // Ada's, of the test before
-        await page.goto('/');
-        await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
-        await page.getByLabel('Quantity of Camel overcoat').fill('99');
-        await page.getByRole('button', { name: 'Update Camel overcoat' }).click();
-        await check(page);
-      });
-
-      test('every page that explains is accessible and fits the width', async ({ page }) => {
-        await page.goto('/session');
-        await check(page);
-        await page.goto('/');
-        for (const path of ['/session', '/guide', '/guide/lost-changes', '/lab']) {
-          await page.goto(path);
-          await check(page);
-        }
-        for (const race of ['Add 20 hats at once', 'Log out meanwhile', 'Add in two tabs']) {
-          await page.getByRole('button', { name: race }).click();
-          await expect(page.getByRole('status')).toContainText('This shop');
-          await check(page);
-        }
-      });
-    });
+  test('every page that explains is accessible and fits the width', async ({ page }) => {
+    await page.goto('/session');
+    await checkPage(page);
+    await page.goto('/');
+    for (const path of ['/session', '/guide', '/guide/lost-changes', '/lab']) {
+      await page.goto(path);
+      await checkPage(page);
+    }
+    for (const race of ['Add 20 hats at once', 'Log out meanwhile', 'Add in two tabs']) {
+      await page.getByRole('button', { name: race }).click();
+      await expect(page.getByRole('status')).toContainText('This shop');
+      await checkPage(page);
+    }
+  });
+});

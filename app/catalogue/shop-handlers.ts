@@ -7,15 +7,16 @@ import { canUpdateSession, describeSession, updateSession } from '../session/ses
 import { type Catalogue, CURRENCY } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
+  const { products } = catalogue;
+  const offers = products.map(({ sku, name, priceCents }) => {
+    return { sku, name, priceCents, currency: CURRENCY };
+  });
+
   const show: RequestHandler = async (req, res) => {
     const flash = await look(req);
-    const { products } = catalogue;
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
     const cart = { count: countItems(currentCart(req)) };
-    const offers = products.map(({ sku, name, priceCents }) => {
-      return { sku, name, priceCents, currency: CURRENCY };
-    });
     const json = { views, expiresInSeconds, user, cart, products: offers };
     return showPage(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
