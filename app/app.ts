@@ -30,7 +30,7 @@ import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, sitemap } from './routes.ts';
 import { bodyParsers } from './security/body-parsers.ts';
 import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
-import { refuseAmbiguous, refuseCrossSite } from './security/same-origin.ts';
+import { refuseAmbiguous, refuseCrossSite, SAFE_METHODS } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
 import { type SessionOptions, sessionMiddleware } from './session/session-middleware.ts';
 import type { SessionEvent } from './session/sessions.ts';
@@ -64,14 +64,27 @@ export type AppOptions = {
   lab?: { outageSeconds: number };
 };
 
+type Trust = (address: string, hop: number) => boolean;
+
+/** Asked several times a request, of the same proxy: each time, its address would be read anew. */
+function remembering(trust: Trust): Trust {
+  let last: { address: string; trusted: boolean } | undefined;
+  return (address, hop) => {
+    if (hop > 0) return trust(address, hop);
+    if (last?.address !== address) last = { address, trusted: trust(address, 0) };
+    return last.trusted;
+  };
+}
+
 const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log, session } = options;
+  const { production, log, session, toolbar } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
+  app.set('trust proxy', remembering(app.get('trust proxy fn')));
   app.set('etag', false); // a page of a session is new each time
   app.set('views', folder('views'));
   app.set('view engine', 'ejs');
@@ -86,7 +99,7 @@ export function createApp(options: AppOptions): Express {
   ejs.fileLoader = withParts;
   app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
 
-  Object.assign(app.locals, { formatCents, colour, lab: options.lab !== undefined });
+  Object.assign(app.locals, { formatCents, colour, lab: options.lab !== undefined, toolbar });
   // A part that is the same for every visitor is rendered once, and while it is being written each time.
   const rendered = new Map<string, string>();
   app.locals.once = (name: string, render: () => string) =>
@@ -94,7 +107,7 @@ export function createApp(options: AppOptions): Express {
 
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, outages, accounts, carts, handlers } = parts;
-  app.use(requestLog({ log, metrics, secret }));
+  app.use(requestLog({ log, metrics, recorder, secret }));
   app.use(securityHeaders({ https: production }), refuseAmbiguous);
   app.use(
     '/assets',
@@ -109,19 +122,19 @@ export function createApp(options: AppOptions): Express {
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
-  app.use((req, res, next) => {
-    res.set('Cache-Control', 'no-store').vary('Accept');
-    // Asked for several times a request; each time, the trusted addresses would be read anew.
-    Object.defineProperty(req, 'secure', { value: req.secure });
+  app.use((_req, res, next) => {
+    res.setHeader('Cache-Control', 'no-store').setHeader('Vary', 'Accept');
     next();
   });
+  const beforeChanges = express.Router().use(refuseCrossSite, bodyParsers);
+  app.use((req, res, next) =>
+    SAFE_METHODS.includes(req.method) ? next() : beforeChanges(req, res, next),
+  );
   app.use(
-    refuseCrossSite,
-    bodyParsers,
     recorder.middleware,
     sessionMiddleware({
       ...session,
-      backend: timed(outages.backend, parts.onTrip('session')),
+      backend: timed(outages?.backend ?? session.backend, parts.onTrip('session')),
       onEvent,
     }),
     warnOfLostCookie(log),
@@ -140,7 +153,7 @@ function createParts(options: AppOptions) {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder(options);
+  const recorder = createRecorder();
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
@@ -150,7 +163,7 @@ function createParts(options: AppOptions) {
   const carts = createCarts(documents);
   const orders = createOrders(documents);
   const catalogue = createCatalogue(options.products);
-  const outages = pretendOutages(session.backend);
+  const outages = options.lab?.outageSeconds ? pretendOutages(session.backend) : undefined;
   const handlers = {
     shop: shopHandlers({ catalogue }),
     accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),

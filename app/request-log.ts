@@ -2,15 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { sessionInLog } from './audit.ts';
+import type { Recorder } from './inspector/recorder.ts';
 import type { Metrics } from './metrics.ts';
 
-type Options = { log: Logger; metrics: Metrics; secret: string };
+type Options = { log: Logger; metrics: Metrics; recorder: Recorder; secret: string };
 
 /**
  * One line for each request, when it is over. What it holds is listed here, field by field: never a
  * header or a body, which carry cookies and passwords, nor the query of a URL.
  */
-export function requestLog({ log, metrics, secret }: Options): RequestHandler {
+export function requestLog({ log, metrics, recorder, secret }: Options): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();
     const requestId = randomUUID();
@@ -19,6 +20,7 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
     res.on('close', () => {
       const ms = performance.now() - started;
       metrics.request(req, res, ms / 1000);
+      recorder.file(req, res, ms);
       const line = {
         requestId,
         session: sessionInLog(req, secret),

@@ -54,7 +54,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   });
 
   // Take no new connection, finish what is under way, then go.
-  const drain = drainable(server);
+  const drain = drainable(server, app);
   let closing = false;
   const close = async (code: number) => {
     if (closing) return;

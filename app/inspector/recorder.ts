@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
+import { FIELDS, type SessionRecord } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionEvent } from '../session/sessions.ts';
 import type { RoundTrip } from '../storage/timed.ts';
@@ -22,9 +23,8 @@ const LONGEST_PATH = 80;
 /**
  * Remembers what the last requests of each session did to it, in the memory of this process alone:
  * of several processes, each knows what it has seen. Bounded; the session unused longest goes first.
- * @param toolbar shows on each page what its request did
  */
-export function createRecorder({ toolbar = false } = {}) {
+export function createRecorder() {
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
 
@@ -38,31 +38,30 @@ export function createRecorder({ toolbar = false } = {}) {
     add({ what: 'round-trip', ...trip });
 
   const middleware: RequestHandler = (req, res, next) => {
-    const started = performance.now();
     const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
     const recording: Recording = { method: req.method, path, steps: [] };
-    res.on('close', () => {
-      recording.status = res.statusCode;
-      recording.ms = performance.now() - started;
-      file(req, recording);
-    });
-    if (toolbar) res.locals.toolbar = recording;
+    res.locals.recording = recording;
     current.run(recording, next);
   };
 
   /**
-   * Under the id the session has by now: a log-in begins a new list, for what was done under the old
-   * id may have been somebody else's doing.
+   * Files what was recorded of a request, when it is over. Under the id the session has by now: a
+   * log-in begins a new list, for what was done under the old id may have been somebody else's doing.
    */
-  function file(req: Request, recording: Recording): void {
-    const stored = (req.session?.version ?? 1) > 0;
-    if (!req.sessionID || !stored) return;
+  function file(req: Request, res: Response, ms: number): void {
+    const recording: Recording | undefined = res.locals.recording;
+    if (!recording || !req.sessionID || req.session?.version <= 0) return;
+    recording.status = res.statusCode;
+    recording.ms = ms;
     const handle = sessionHandle(req.sessionID);
-    const before = bySession.get(handle) ?? [];
+    const recordings = bySession.get(handle) ?? [];
+    recordings.unshift(recording);
+    recordings.splice(MOST_REQUESTS);
     bySession.delete(handle);
-    bySession.set(handle, [recording, ...before].slice(0, MOST_REQUESTS));
-    const [oldest] = bySession.keys();
-    if (oldest !== undefined && bySession.size > MOST_SESSIONS) bySession.delete(oldest);
+    bySession.set(handle, recordings);
+    if (bySession.size <= MOST_SESSIONS) return;
+    const [oldest = ''] = bySession.keys();
+    bySession.delete(oldest);
   }
 
   /** This request first, then the last ones of its session, newest first. */
@@ -71,7 +70,7 @@ export function createRecorder({ toolbar = false } = {}) {
     return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
   };
 
-  return { onEvent, onTrip, middleware, recall };
+  return { onEvent, onTrip, middleware, file, recall };
 }
 
 export type Recorder = ReturnType<typeof createRecorder>;
@@ -91,9 +90,9 @@ function describe(event: SessionEvent): Step {
   return 'error' in details ? { what } : { what, ...details };
 }
 
-function differences(from: Partial<Record<string, unknown>>, to: Record<string, unknown>) {
-  return Object.keys({ ...from, ...to })
-    .filter((field) => !['version', 'lastSeenAt', 'cookie'].includes(field))
-    .filter((field) => !isDeepStrictEqual(from[field], to[field]))
-    .map((field) => ({ field, from: from[field], to: to[field] }));
-}
+const differences = (from: Partial<SessionRecord>, to: SessionRecord) =>
+  FIELDS.filter((field) => !isDeepStrictEqual(from[field], to[field])).map((field) => ({
+    field,
+    from: from[field],
+    to: to[field],
+  }));

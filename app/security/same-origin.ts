@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
 import { Refusal } from '../errors.ts';
 
-const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
+/** These change nothing, so it does not matter who had them sent. */
+export const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
  * Cross-site request forgery: another site's page makes the visitor's browser send a form here, and

@@ -18,25 +18,26 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
     down = nowDown;
     onChange(cause);
   };
-  return async <T>(answer: Promise<T>): Promise<T> => {
-    const { promise: silence, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      patience = IMPATIENCE_MS;
-      reject(new Error('no answer in time'));
-    }, patience);
-    const answered = answer.then((value) => {
-      patience = ms;
-      return value;
+  return <T>(answer: Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      let late = false;
+      const fail = (cause: unknown) => {
+        clearTimeout(timer);
+        if (late) return;
+        turn(true, cause);
+        reject(new StoreUnavailable('the session store is unavailable', { cause }));
+      };
+      const timer = setTimeout(() => {
+        patience = IMPATIENCE_MS;
+        fail(new Error('no answer in time'));
+        late = true;
+      }, patience);
+      const pass = (value: T) => {
+        clearTimeout(timer);
+        patience = ms;
+        if (!late) turn(false);
+        resolve(value);
+      };
+      answer.then(pass, fail);
     });
-    try {
-      const value = await Promise.race([answered, silence]);
-      turn(false);
-      return value;
-    } catch (cause) {
-      turn(true, cause);
-      throw new StoreUnavailable('the session store is unavailable', { cause });
-    } finally {
-      clearTimeout(timer);
-    }
-  };
 }

@@ -34,6 +34,9 @@ const sessionStamp = z.object({
 
 const sessionRecord = z.object({ ...sessionData.shape, ...sessionStamp.shape });
 
+/** The fields that a change may touch. */
+export const FIELDS = sessionData.keyof().options;
+
 /** What a change may touch: see `updateSession`. */
 export type SessionDraft = z.infer<typeof sessionData>;
 export type SessionStamp = z.infer<typeof sessionStamp>;

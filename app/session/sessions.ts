@@ -9,7 +9,7 @@ import {
 } from './session-data.ts';
 import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
-import { turns } from './turns.ts';
+import { backOff, turns } from './turns.ts';
 
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
@@ -156,6 +156,7 @@ export function createSessions(options: SessionsOptions) {
         return next;
       }
       tell({ type: 'conflict' });
+      await backOff(attempt);
       const stored = await backend.get(key);
       if (!stored) throw new SessionGone();
       current = stored;

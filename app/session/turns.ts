@@ -1,4 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailable } from './session-errors.ts';
+
+/**
+ * Waits before a change that was refused is tried again: soon not at all, later for a random time, so
+ * that of two processes in step one is not always the second.
+ */
+export const backOff = async (attempt: number): Promise<void> => {
+  if (attempt >= 5) await sleep(Math.random() * attempt);
+};
 
 /**
  * Lets changes of one thing go one after the other within this process. The promise of

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { compareAndSet, type RedisCommands } from '../session/backends.ts';
 import { answersWithin } from '../session/deadline.ts';
 import { SessionBusy } from '../session/session-errors.ts';
-import { turns } from '../session/turns.ts';
+import { backOff, turns } from '../session/turns.ts';
 
 /**
  * What a place that keeps documents has to do: the contract of a `SessionBackend`, for any JSON text
@@ -77,6 +77,7 @@ export function createDocuments(backend: DocumentBackend) {
           const document = { ...data.parse(next), version: version + 1 };
           const text = JSON.stringify(document);
           if (await ask(backend.compareAndSet(`${name}:${id}`, version, text))) return document;
+          await backOff(attempt);
           current = await read(id);
         }
         throw new SessionBusy(`${name} is changed too often at once`);
