@@ -153,7 +153,7 @@ function createParts(options: AppOptions) {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder();
+  const recorder = createRecorder({ always: !options.production || options.toolbar === true });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });

@@ -19,12 +19,18 @@ const MOST_SESSIONS = 500;
 const MOST_REQUESTS = 20;
 const MOST_STEPS = 60;
 const LONGEST_PATH = 80;
+/** How long a look at an X-ray keeps the recorder awake, in milliseconds. */
+const AWAKE_MS = 30 * 60_000;
 
 /**
  * Remembers what the last requests of each session did to it, in the memory of this process alone:
  * of several processes, each knows what it has seen. Bounded; the session unused longest goes first.
+ * @param always records from the start. Without it, only while somebody looks at an X-ray, and for
+ *   half an hour after: to record a view costs a tenth of it
+ * @param now the clock, in milliseconds; tests bring their own
  */
-export function createRecorder() {
+export function createRecorder({ always = true, now = performance.now.bind(performance) } = {}) {
+  let awakeUntil = always ? Number.POSITIVE_INFINITY : 0;
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
 
@@ -38,6 +44,7 @@ export function createRecorder() {
     add({ what: 'round-trip', ...trip });
 
   const middleware: RequestHandler = (req, res, next) => {
+    if (now() >= awakeUntil) return next();
     const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
     const recording: Recording = { method: req.method, path, steps: [] };
     res.locals.recording = recording;
@@ -64,8 +71,9 @@ export function createRecorder() {
     bySession.delete(oldest);
   }
 
-  /** This request first, then the last ones of its session, newest first. */
+  /** This request first, then the last ones of its session, newest first. None while it slept. */
   const recall = (req: Request) => {
+    awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(sessionHandle(req.sessionID)) ?? [];
     return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
   };

@@ -128,6 +128,26 @@ onEachStore('the X-ray', (store) => {
     assert.equal((await later.get('/session')).json.ticket.verifiedBy, 1);
   });
 
+  it('writes down nothing in production until somebody looks', async (t) => {
+    const production = { NODE_ENV: 'production', SESSION_STORE: 'redis', REDIS_URL: 'redis://r:1' };
+    const https = { headers: { 'x-forwarded-proto': 'https' } };
+    const proxied = { ...production, TRUST_PROXY: 'loopback' };
+    const quiet = await startShop(store.backend, { storeName: store.name }, proxied);
+    t.after(quiet.close);
+    const visitor = quiet.visitor();
+    await visitor.post('/cart/lines', { ...HAT, ...https });
+    const asleep = await visitor.get('/session', {
+      headers: { ...PAGE.headers, ...https.headers },
+    });
+    assert.match(asleep.text, /Nothing is written down yet/);
+    await visitor.get('/cart', https);
+    const { requests } = (await visitor.get('/session', https)).json;
+    assert.deepEqual(
+      requests.map(({ path }: { path: string }) => path),
+      ['/session', '/cart'],
+    );
+  });
+
   it('has a toolbar on each page where it is asked for, and nowhere else', async (t) => {
     assert.doesNotMatch((await shop.visitor().get('/', PAGE)).text, /toolbar/);
     const asked = await startShop(store.backend, { toolbar: true });
@@ -139,6 +159,10 @@ onEachStore('the X-ray', (store) => {
       /loaded v1 · stored v2: views · 2 calls to the store/,
     );
     assert.match((await visitor.get('/nowhere', PAGE)).text, /loaded v2 · 1 call to the store,/);
+    // What is answered before a session is asked for has done nothing to it.
+    const { status, text } = await visitor.get('/assets/nothing.css', PAGE);
+    assert.equal(status, 404);
+    assert.doesNotMatch(text, /toolbar/);
   });
 });
 
