@@ -7,10 +7,8 @@ import { AggregatorRegistry, register } from 'prom-client';
 /**
  * Answers Prometheus on a port of its own that only this machine reaches. In the primary it asks all
  * workers and adds up; in a worker it only lets the primary ask.
- * @param port undefined: no metrics are served
  */
-export function serveMetrics(port: number | undefined, log: Logger, supervised: boolean): void {
-  if (port === undefined) return;
+export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
   if (cluster.isWorker) return;
   const app = express().disable('x-powered-by');

@@ -44,5 +44,6 @@ export async function showPage(
 /** The outcome of a form: a program reads it, a browser goes on to the page at `path`. */
 export function respond(req: Request, res: Response, path: string, outcome: object): void {
   if (wantsJson(req)) res.json(outcome);
-  else res.redirect(303, path);
+  // Not res.redirect, which weighs Accept once more to write a body that nobody reads.
+  else res.status(303).location(path).end();
 }

@@ -2,7 +2,6 @@ import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { type Config, ConfigError, readConfig } from '../config/environment.ts';
 import { buffered, createLog } from './log.ts';
-import { serveMetrics } from './metrics-server.ts';
 import { supervise } from './supervisor.ts';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
@@ -12,7 +11,10 @@ const log = createLog(config.logLevel, config.production ? buffered() : undefine
 // One process serves by itself in development. In production even a single worker has a primary, so
 // that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;
-serveMetrics(config.metricsPort, log, supervised);
+if (config.metricsPort !== undefined) {
+  const { serveMetrics } = await import('./metrics-server.ts');
+  serveMetrics(config.metricsPort, log, supervised);
+}
 if (cluster.isPrimary && supervised) {
   supervise({
     count: config.workers,
