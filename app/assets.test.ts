@@ -13,6 +13,7 @@ before(async () => {
   folder = await tempDir('assets');
   mkdirSync(join(folder.path, 'deep'));
   writeFileSync(join(folder.path, 'a.css'), 'a { color: red }');
+  writeFileSync(join(folder.path, 'long.css'), 'a { color: red }\n'.repeat(100));
   writeFileSync(join(folder.path, 'deep/b.svg'), '<svg>€</svg>');
   const app = express().set('env', 'test'); // Express prints no errors then
   app.use('/kept', assetsInMemory(folder.path));
@@ -53,6 +54,22 @@ it('files from memory are answered as express.static answers them', async () => 
     const text = (answer: typeof disk) => answer.text.replaceAll('/kept', '/disk');
     assert.deepEqual({ ...memory, text: text(memory) }, disk, `${path} ${JSON.stringify(init)}`);
   }
+});
+
+it('a file in memory goes out compressed to who takes that, and where it is smaller', async () => {
+  const as = async (path: string, encodings: string) => {
+    const { headers, text } = await ask(path, { headers: { 'accept-encoding': encodings } });
+    return [headers['content-encoding'], Number(headers['content-length']), headers.vary, text];
+  };
+  const text = 'a { color: red }\n'.repeat(100);
+  const [encoding, length, vary, got] = await as('/kept/long.css', 'gzip, deflate, br');
+  assert.deepEqual([encoding, vary, got], ['br', 'Accept-Encoding', text]);
+  assert.ok(Number(length) < 100);
+  const whole = [undefined, 1700, 'Accept-Encoding', text];
+  assert.deepEqual(await as('/kept/long.css', 'gzip'), whole);
+  assert.deepEqual(await as('/kept/long.css', 'br;q=0, identity'), whole);
+  const short = [undefined, 16, undefined, 'a { color: red }'];
+  assert.deepEqual(await as('/kept/a.css', 'br'), short);
 });
 
 it('files in memory stay as they were at the start', async () => {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import express, { type RequestHandler } from 'express';
 
 const MAX_AGE_SECONDS = 3600;
@@ -8,11 +9,13 @@ const MAX_AGE_SECONDS = 3600;
 const MORE = ['range', 'if-match', 'if-unmodified-since'];
 
 /**
- * The files of `folder`, held in memory from the start: the disk is not touched for a page's pictures.
- * What is rarer, parts of files and preconditions, is left to express.static.
+ * The files of `folder`, held in memory from the start, and compressed where that makes them smaller:
+ * the disk is not touched for a page's pictures. What is rarer, parts of files and preconditions, is
+ * left to express.static. (Pages are not compressed: beside a secret, what a visitor typed could then
+ * be used to guess it by the length, which is the BREACH attack.)
  */
 export function assetsInMemory(folder: string): RequestHandler[] {
-  const files = new Map<string, { body: Buffer; headers: Map<string, string> }>();
+  const files = new Map<string, { body: Buffer; brotli: Buffer; headers: Map<string, string> }>();
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const stat = statSync(join(folder, name));
     if (!stat.isFile()) continue;
@@ -22,14 +25,21 @@ export function assetsInMemory(folder: string): RequestHandler[] {
       ['Last-Modified', stat.mtime.toUTCString()],
       ['Accept-Ranges', 'bytes'],
     ]);
-    files.set(`/${name}`, { body: readFileSync(join(folder, name)), headers });
+    const body = readFileSync(join(folder, name));
+    const brotli = brotliCompressSync(body);
+    if (brotli.length < body.length) headers.set('Vary', 'Accept-Encoding');
+    files.set(`/${name}`, { body, brotli, headers });
   }
   const whole: RequestHandler = (req, res, next) => {
     const file = files.get(req.path);
-    if (!file || req.method !== 'GET' || MORE.some((name) => name in req.headers)) return next();
+    const look = req.method === 'GET' || req.method === 'HEAD';
+    if (!file || !look || MORE.some((name) => name in req.headers)) return next();
     res.setHeaders(file.headers).type(extname(req.path));
-    if (req.fresh) res.status(304).end();
-    else res.set('Content-Length', `${file.body.length}`).end(file.body);
+    if (req.fresh) return res.status(304).end();
+    const smaller = file.headers.has('Vary') && req.acceptsEncodings('br', 'identity') === 'br';
+    if (smaller) res.set('Content-Encoding', 'br');
+    const body = smaller ? file.brotli : file.body;
+    res.set('Content-Length', `${body.length}`).end(body);
   };
   return [whole, assetsOnDisk(folder, MAX_AGE_SECONDS)];
 }
