@@ -26,7 +26,7 @@ cleanup.defer(redis.stop);
 const contestants = await startContestants(redis, pin);
 for (const { stop } of contestants) cleanup.defer(stop);
 
-const options = { rounds: 5, ms: 1500, sessions: 1000, workloads: wanted.length ? wanted : all };
+const options = { rounds: 11, ms: 700, sessions: 1000, workloads: wanted.length ? wanted : all };
 const results = await compete(contestants, options, print);
 const ours = contestants.at(-1);
 if (!ours) throw new Error('nobody took part');
