@@ -58,10 +58,11 @@ const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Handlers['limits']
 
 /** Adds the routes, and for each path a 405 to every other verb. */
 export function mount(router: IRouter, routes: Route[]): void {
-  for (const [verb, path, ...handlers] of routes) router[verb](path, ...handlers);
   for (const [path, same] of Map.groupBy(routes, (route) => route[1])) {
+    const route = router.route(path);
+    for (const [verb, , ...handlers] of same) route[verb](...handlers);
     const allow = same.map(([verb]) => (verb === 'get' ? 'GET, HEAD' : 'POST')).join(', ');
-    router.all(path, () => {
+    route.all(() => {
       throw new Refusal(405, `This address takes ${allow} only.`, { Allow: allow });
     });
   }
