@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ejs from 'ejs';
 import express, { type Express } from 'express';
 import type { Store as HitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
@@ -36,6 +34,7 @@ import { type SessionOptions, sessionMiddleware } from './session/session-middle
 import type { SessionEvent } from './session/sessions.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
 import { type RoundTrip, timed } from './storage/timed.ts';
+import { createViews } from './views.ts';
 
 export type AppOptions = {
   production: boolean;
@@ -86,24 +85,8 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.set('trust proxy', remembering(app.get('trust proxy fn')));
   app.set('etag', false); // a page of a session is new each time
-  app.set('views', folder('views'));
-  app.set('view engine', 'ejs');
-  // Views read `page.title`, not `title`: without `with`, rendering is fast, and a view sees nothing
-  // but what it is given.
-  const templates = { cache: production, _with: false, localsName: 'page', root: folder('views') };
-  // In their places from the start: as a call, each part would be looked for again and again.
-  const withParts = (path: string): string =>
-    readFileSync(path, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>
-      withParts(join(folder('views'), `${part}.ejs`)),
-    );
-  ejs.fileLoader = withParts;
-  app.engine('ejs', (path, page, done) => ejs.renderFile(path, page, templates, done));
-
-  Object.assign(app.locals, { formatCents, colour, lab: options.lab !== undefined, toolbar });
-  // A part that is the same for every visitor is rendered once, and while it is being written each time.
-  const rendered = new Map<string, string>();
-  app.locals.once = (name: string, render: () => string) =>
-    production ? rendered.getOrInsertComputed(name, render) : render();
+  const shared = { formatCents, colour, lab: options.lab !== undefined, toolbar };
+  app.locals.render = createViews(folder('views'), production, shared);
 
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, outages, accounts, carts, handlers } = parts;

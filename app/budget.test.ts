@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, before, it, mock } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import ejs from 'ejs';
 import { createClient } from 'redis';
-import type { HttpClient } from '../e2e/support/http-client.ts';
+import { type HttpClient, httpClient } from '../e2e/support/http-client.ts';
+import { type Listening, listen } from '../e2e/support/listen.ts';
 import { type RedisServer, startRedis } from '../e2e/support/redis.ts';
-import { ADA, PAGE, type Shop, startShop } from '../e2e/support/start-shop.ts';
+import { ADA, createShop, PAGE } from '../e2e/support/start-shop.ts';
 import { until } from '../e2e/support/until.ts';
 import { redisBackend } from './session/backends.ts';
 import { redisDocuments } from './storage/documents.ts';
@@ -16,19 +16,22 @@ import { connectRedis, type RedisClient } from './storage/redis-client.ts';
 
 let server: RedisServer;
 let redis: RedisClient;
-let shop: Shop;
+let shop: Listening;
 const monitor = { client: undefined as ReturnType<typeof createClient> | undefined, seen: [''] };
-const renders = mock.method(ejs, 'renderFile');
+let renders: ReturnType<typeof mock.fn>;
 
 before(async () => {
   server = await startRedis();
   redis = connectRedis(server.url, () => {});
   await until(() => redis.check().then(() => true), 'connected');
-  shop = await startShop(redisBackend(redis), {
+  const { app } = createShop(redisBackend(redis), {
     checkStore: () => redis.check(),
     sharedHits: (name) => hitsInRedis(redis, name),
     documents: redisDocuments(redis),
   });
+  renders = mock.fn(app.locals.render);
+  app.locals.render = renders;
+  shop = await listen(app);
   monitor.client = createClient({ url: server.url });
   await monitor.client.connect();
   await monitor.client.monitor((line) => monitor.seen.push(line));
@@ -38,7 +41,6 @@ after(async () => {
   redis.close();
   monitor.client?.destroy();
   await server.stop();
-  renders.mock.restore();
 });
 
 /** The commands that Redis got so far, in order, less those of scripts and the PINGs of the watch. */
@@ -147,7 +149,7 @@ const budgets: {
 
 for (const { what, before: steps = [], request, commands: expected, renders: most } of budgets)
   it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${most} renders`, async () => {
-    const visitor = shop.visitor();
+    const visitor = httpClient(shop.origin);
     for (const step of steps) await step(visitor);
     renders.mock.resetCalls();
     assert.deepEqual(await commandsOf(() => request(visitor)), expected);
@@ -155,7 +157,7 @@ for (const { what, before: steps = [], request, commands: expected, renders: mos
   });
 
 it('pages, headers and sessions are small', async () => {
-  const visitor = shop.visitor();
+  const visitor = httpClient(shop.origin);
   await visitor.post('/login', { json: ADA });
   await add(visitor);
   const bytes: Record<string, number> = {};

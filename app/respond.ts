@@ -4,6 +4,7 @@ import { addedAtLogIn, currentCart } from './cart/current-cart.ts';
 import { takenFlash } from './flash.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
+import type { Render } from './views.ts';
 import { wantsJson } from './wants-json.ts';
 
 /**
@@ -14,10 +15,12 @@ export async function renderPage(req: Request, res: Response, view: string, cont
   // First, for it is a write. An error's page leaves the sentence to the next.
   const flash = res.statusCode < 400 ? await takenFlash(req) : undefined;
   const { session } = req;
-  res.render(view, {
+  const render: Render = req.app.locals.render;
+  const html = render(view, {
     origin: `${req.protocol}://${req.host}`,
     path: req.path,
     requestId: res.locals.requestId,
+    recording: res.locals.recording,
     user: session?.user,
     itemCount: session ? countItems(currentCart(req)) : 0,
     ticket: session && { ...describeSession(req), views: session.views },
@@ -27,6 +30,7 @@ export async function renderPage(req: Request, res: Response, view: string, cont
     flash,
     ...content,
   });
+  res.send(html);
 }
 
 /** What there is to see: a program reads `json`, a browser gets the page. */
