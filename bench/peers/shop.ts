@@ -17,7 +17,7 @@ export const IDLE_SECONDS = 1800;
 type User = { id: string; email: string; name: string };
 
 /** What a peer keeps in a session. */
-export type Visit = { views?: number; cart?: Record<string, number>; user?: User };
+export type Visit = { views?: number; cart?: Record<string, number>; user?: User | undefined };
 
 export async function connect() {
   const client = createClient({ url: process.env.REDIS_URL ?? '' });

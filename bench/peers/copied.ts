@@ -1,0 +1,34 @@
+// What a reader gets who copies app/session/ into an app of his own: Express, the session, the page.
+import express from 'express';
+import { redisBackend } from '../../app/session/backends.ts';
+import { updateSession } from '../../app/session/session.ts';
+import { sessionMiddleware } from '../../app/session/session-middleware.ts';
+import { connectRedis } from '../../app/storage/redis-client.ts';
+import { createViews } from '../../app/views.ts';
+import { IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
+
+const redis = connectRedis(process.env.REDIS_URL ?? '', () => {});
+const render = createViews(VIEWS, true, {});
+
+const app = express();
+app.set('etag', false);
+app.use(
+  sessionMiddleware({
+    backend: redisBackend(redis),
+    secrets: [SECRET],
+    cookie: {
+      name: 'sid',
+      attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+    },
+    idleMs: IDLE_SECONDS * 1000,
+    absoluteMs: 48 * IDLE_SECONDS * 1000,
+  }),
+);
+app.get('/', async (req, res) => {
+  await updateSession(req, (draft) => {
+    draft.views += 1;
+  });
+  const { once: _, ...page } = pageOf(req.sessionID, req.session);
+  res.send(render('catalogue/shop', page));
+});
+app.listen(PORT, '127.0.0.1');
