@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import ejs from 'ejs';
 import { startRedis } from '../e2e/support/redis.ts';
-import { ADA, PAGE, type Shop, startShop } from '../e2e/support/start-shop.ts';
+import { ADA, createShop, PAGE, type Shop, startShop } from '../e2e/support/start-shop.ts';
 import { onEachStore } from '../e2e/support/stores.ts';
 import { until } from '../e2e/support/until.ts';
 import { memoryBackend, redisBackend, type SessionBackend } from './session/backends.ts';
@@ -21,6 +21,17 @@ onEachStore('the shop', (store) => {
     shop = await startShop(store.backend);
   });
   after(() => shop.close());
+
+  it('answers with a page or with JSON, as Accept prefers', async () => {
+    const typeFor = async (accept: string) => {
+      const { headers } = await shop.visitor().get('/', { headers: { accept } });
+      return headers.get('content-type')?.split(';', 1)[0];
+    };
+    for (const accept of ['*/*', 'text/*', 'text/html, */*;q=0.8', 'text/html, application/json'])
+      assert.equal(await typeFor(accept), 'text/html', accept);
+    for (const accept of ['application/json', 'application/*', 'text/html;q=0.5, application/json'])
+      assert.equal(await typeFor(accept), 'application/json', accept);
+  });
 
   it('welcomes at the first view, then counts', async () => {
     const visitor = shop.visitor();
@@ -284,6 +295,17 @@ describe('in production', () => {
       [scheme, client, peer, forwardedProto],
       ['http', '127.0.0.1', '127.0.0.1', 'https'],
     );
+  });
+
+  it('decides anew for each address whether it is the proxy', () => {
+    const { app } = createShop(memoryBackend(), {}, { ...env, TRUST_PROXY: '10.0.0.1' });
+    const trust: (address: string, hop: number) => boolean = app.get('trust proxy fn');
+    const asked = ['10.0.0.1', '10.0.0.2', '10.0.0.1', '10.0.0.1', '10.0.0.2'];
+    const trusted = asked.map((address) => trust(address, 0));
+    assert.deepEqual(trusted, [true, false, true, true, false]);
+    // Behind the proxy, an address is what the proxy says: asked for, too, but never remembered.
+    assert.deepEqual([trust('10.0.0.2', 1), trust('10.0.0.1', 1)], [false, true]);
+    assert.deepEqual([trust('10.0.0.2', 0), trust('10.0.0.1', 0)], [false, true]);
   });
 
   it('tells a proxy that says nothing, or was reached over http, from one that is not trusted', async () => {
