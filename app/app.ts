@@ -63,18 +63,6 @@ export type AppOptions = {
   lab?: { outageSeconds: number };
 };
 
-type Trust = (address: string, hop: number) => boolean;
-
-/** Asked several times a request, of the same proxy: each time, its address would be read anew. */
-function remembering(trust: Trust): Trust {
-  let last: { address: string; trusted: boolean } | undefined;
-  return (address, hop) => {
-    if (hop > 0) return trust(address, hop);
-    if (last?.address !== address) last = { address, trusted: trust(address, 0) };
-    return last.trusted;
-  };
-}
-
 const folder = (name: string) => join(import.meta.dirname, '..', name);
 
 /** The whole app, in the order in which a request meets it. */
@@ -83,7 +71,6 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
-  app.set('trust proxy', remembering(app.get('trust proxy fn')));
   app.set('etag', false); // a page of a session is new each time
   const shared = { formatCents, colour, lab: options.lab !== undefined, toolbar };
   app.locals.render = createViews(folder('views'), production, shared);
@@ -105,7 +92,10 @@ export function createApp(options: AppOptions): Express {
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
-  app.use((_req, res, next) => {
+  app.use((req, res, next) => {
+    // Asked once, while the client is there: later, one that left would seem to come over plain HTTP,
+    // and its change would be refused. And each time, the trusted addresses would be read anew.
+    Object.defineProperty(req, 'protocol', { value: req.protocol });
     res.setHeader('Cache-Control', 'no-store').setHeader('Vary', 'Accept');
     next();
   });

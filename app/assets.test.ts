@@ -59,6 +59,7 @@ it('files from memory are answered as express.static answers them', async () => 
 it('a file in memory goes out compressed to who takes that, and where it is smaller', async () => {
   const as = async (path: string, encodings: string) => {
     const { headers, text } = await ask(path, { headers: { 'accept-encoding': encodings } });
+    assert.equal(headers['accept-ranges'], headers['content-encoding'] ? 'none' : 'bytes');
     return [headers['content-encoding'], Number(headers['content-length']), headers.vary, text];
   };
   const text = 'a { color: red }\n'.repeat(100);

@@ -40,7 +40,7 @@ export function assetsInMemory(folder: string): RequestHandler[] {
     res.setHeaders(file.headers).type(extname(req.path));
     if (req.fresh) return res.status(304).end();
     const smaller = file.headers.has('Vary') && req.acceptsEncodings('br', 'identity') === 'br';
-    if (smaller) res.set('Content-Encoding', 'br');
+    if (smaller) res.set({ 'Content-Encoding': 'br', 'Accept-Ranges': 'none' });
     const body = smaller ? file.brotli : file.body;
     res.set('Content-Length', `${body.length}`).end(body);
   };

@@ -12,8 +12,8 @@ export function wantsJson(req: Request): boolean {
 
 function negotiate(req: Request): boolean {
   const accept = req.headers.accept ?? '';
-  // A browser; to weigh all that it takes would cost some 3 % of a page.
-  if (accept.includes('text/html') && !accept.includes('json')) return false;
+  // A browser names pages first; to weigh all that it takes would cost some 3 % of a page.
+  if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;
   return (
     req.accepts(['html', 'json']) === 'json' ||
     (Boolean(req.is('json')) && !accept.includes('text/html'))

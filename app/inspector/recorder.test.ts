@@ -1,23 +1,33 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { Request, Response } from 'express';
 import { createRecorder } from './recorder.ts';
+
+const MINUTES = 60_000;
 
 it('sleeps until somebody looks, and again half an hour after the last look', () => {
   let time = 0;
   const recorder = createRecorder({ always: false, now: () => time });
-  const records = () => {
-    const res = { locals: {} };
-    recorder.middleware({ method: 'GET', path: '/' } as never, res as never, () => {});
+  const session = { version: 1 };
+  const request = (path: string) => {
+    const req = { method: 'GET', path, sessionID: 'one', session } as unknown as Request;
+    const res = { locals: {}, statusCode: 200 } as unknown as Response;
+    recorder.middleware(req, res, () => {});
+    recorder.file(req, res, 1);
     return 'recording' in res.locals;
   };
-  const minutes = 60_000;
-  assert.equal(records(), false);
-  recorder.recall({ sessionID: 'somebody' } as never);
-  time = 29 * minutes;
-  assert.equal(records(), true);
-  recorder.recall({ sessionID: 'somebody else' } as never);
-  time = 58 * minutes;
-  assert.equal(records(), true);
-  time = 60 * minutes;
-  assert.equal(records(), false);
+  const look = () => recorder.recall({ sessionID: 'one' } as Request).map(({ path }) => path);
+
+  assert.equal(request('/asleep'), false);
+  assert.deepEqual(look(), []);
+  time = 29 * MINUTES;
+  assert.equal(request('/awake'), true);
+  assert.deepEqual(look(), ['/awake']);
+  time = 58 * MINUTES;
+  assert.equal(request('/still awake'), true);
+  assert.deepEqual(look(), ['/still awake', '/awake']);
+  time = 89 * MINUTES;
+  assert.equal(request('/asleep again'), false);
+  // What was before the gap is not shown as the last requests.
+  assert.deepEqual(look(), []);
 });

@@ -44,7 +44,10 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     add({ what: 'round-trip', ...trip });
 
   const middleware: RequestHandler = (req, res, next) => {
-    if (now() >= awakeUntil) return next();
+    if (now() >= awakeUntil) {
+      bySession.clear(); // or the next look would show what was before the gap as the last requests
+      return next();
+    }
     const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
     const recording: Recording = { method: req.method, path, steps: [] };
     res.locals.recording = recording;

@@ -24,8 +24,8 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
       const fail = (cause: unknown) => {
         clearTimeout(timer);
         if (late) return;
-        turn(true, cause);
         reject(new StoreUnavailable('the session store is unavailable', { cause }));
+        turn(true, cause);
       };
       const timer = setTimeout(() => {
         patience = IMPATIENCE_MS;
@@ -35,8 +35,8 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
       const pass = (value: T) => {
         clearTimeout(timer);
         patience = ms;
-        if (!late) turn(false);
         resolve(value);
+        if (!late) turn(false);
       };
       answer.then(pass, fail);
     });
