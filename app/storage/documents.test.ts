@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
 import { StoreUnavailable } from '../session/session-errors.ts';
 import { newSessionId } from '../session/session-id.ts';
-import { createDocuments } from './documents.ts';
+import { createDocuments, type DocumentBackend } from './documents.ts';
 
 onEachStore(
   'documents',
@@ -41,6 +41,17 @@ onEachStore(
       const counts = new Set((await Promise.all(changes)).map(({ count }) => count));
       assert.equal(counts.size, 200);
       assert.equal((await one.read(id))?.count, 201);
+    });
+
+    it('are changed in the end, though others overtake each attempt for a fifth of a second', async () => {
+      const id = newSessionId();
+      const until = performance.now() + 200;
+      const busy: DocumentBackend = {
+        get: store.documents.get,
+        compareAndSet: async (...args) =>
+          performance.now() >= until && store.documents.compareAndSet(...args),
+      };
+      assert.equal((await counters(busy).change(id, undefined, plusOne)).count, 1);
     });
 
     it('are made by one of many who make them at once', async () => {
