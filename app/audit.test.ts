@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { register } from 'prom-client';
 import { ADA, startShop } from '../e2e/support/start-shop.ts';
 import { until } from '../e2e/support/until.ts';
@@ -49,16 +50,57 @@ it('logs once that the store went away and once that it is back', async (t) => {
   const visitor = shop.visitor();
   await visitor.get('/');
   for (down of [true, false]) for (let n = 0; n < 3; n++) await visitor.get('/');
+  await sleep(1600); // no question that was answered is taken for unanswered later
   const told = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
   assert.deepEqual(told, ['store-down', 'store-up']);
 });
 
-it('counts requests, sessions, conflicts and round trips for Prometheus', async (t) => {
-  const shop = await startShop(memoryBackend());
+it('logs that the store is back when it answers in time, not when an answer comes late', async (t) => {
+  const memory = memoryBackend();
+  let waiting: PromiseWithResolvers<void>[] | undefined;
+  const get: typeof memory.get = async (key) => {
+    const turn = Promise.withResolvers<void>();
+    if (waiting?.push(turn)) await turn.promise;
+    return memory.get(key);
+  };
+  const shop = await startShop({ ...memory, get });
   t.after(shop.close);
   const visitor = shop.visitor();
   await visitor.get('/');
+  const told = () => shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+
+  waiting = [];
+  const tooLate = await Promise.all([visitor.get('/'), visitor.get('/')]);
+  assert.deepEqual([tooLate.map(({ status }) => status), told()], [[503, 503], ['store-down']]);
+  const [late, broken] = waiting;
+  late?.resolve();
+  await sleep(20);
+  assert.deepEqual(told(), ['store-down']);
+
+  // Its late answer is reason enough to wait for the next one.
+  const slow = visitor.get('/');
+  await until(async () => waiting?.length === 3, 'asked again');
+  await sleep(200);
+  waiting[2]?.resolve();
+  assert.equal((await slow).status, 200);
+  broken?.reject(new Error('gone'));
+  await sleep(20);
+  assert.deepEqual(told(), ['store-down', 'store-up']);
+});
+
+it('counts requests, sessions, conflicts and round trips for Prometheus', async (t) => {
+  const memory = memoryBackend();
+  const odd: (() => Promise<boolean>)[] = [];
+  const compareAndSet: typeof memory.compareAndSet = (...args) =>
+    odd.shift()?.() ?? memory.compareAndSet(...args);
+  const shop = await startShop({ ...memory, compareAndSet });
+  t.after(shop.close);
+  const visitor = shop.visitor();
   await visitor.get('/');
+  odd.push(async () => false);
+  await visitor.get('/');
+  odd.push(() => Promise.reject(new Error('gone')));
+  await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
   await visitor.post('/login', { json: ADA });
   await visitor.get('/nowhere/at/all?password=x');
   await visitor.post('/logout');
@@ -70,7 +112,11 @@ it('counts requests, sessions, conflicts and round trips for Prometheus', async 
       'cloakroom_session_events_total{event="created"} 1',
       'cloakroom_session_events_total{event="renewed"} 1',
       'cloakroom_session_events_total{event="ended"} 1',
+      'cloakroom_session_events_total{event="conflict"} 1',
+      'cloakroom_session_events_total{event="store-down"} 1',
       'cloakroom_store_seconds_count{operation="compareAndSet",outcome="ok"}',
+      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="refused"} 1',
+      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="failed"} 1',
     ].every((line) => text.includes(line));
   };
   await until(counted, 'counted');
