@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -230,14 +232,22 @@ it('workers that die at once are started ever more slowly, until SIGHUP brings b
   await until(renewed, 'two new workers serve', 20_000);
 });
 
-it('SIGTERM answers what is under way, then all end with 0', async (t) => {
+it('SIGTERM answers what is under way or comes on a kept connection, closes each, then all end with 0', async (t) => {
   const server = await startShop(t, 2);
+  const kept = connect(server.port, '127.0.0.1');
+  const isToldToClose = async () => {
+    kept.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    const [answer] = await once(kept, 'data');
+    return /^HTTP\/1\.1 200 .*^Connection: close/ims.test(String(answer));
+  };
+  assert.equal(await isToldToClose(), false);
   const login = httpClient(server.origin).post('/login', {
     json: { email: 'ada@cloakroom.test', password: 'analytical-engine' },
     ...secure,
   });
   await sleep(50);
   const code = server.stop();
+  await until(isToldToClose, 'the kept connection is told so');
   const { status, headers } = await login;
   assert.deepEqual([status, headers.get('connection')], [200, 'close']);
   assert.equal(await code, 0);
