@@ -31,3 +31,13 @@ it('sleeps until somebody looks, and again half an hour after the last look', ()
   // What was before the gap is not shown as the last requests.
   assert.deepEqual(look(), []);
 });
+
+it('never sleeps where it records from the start, not even half an hour after a look', () => {
+  let time = 0;
+  const recorder = createRecorder({ now: () => time });
+  recorder.recall({ sessionID: 'one' } as Request);
+  time = 31 * MINUTES;
+  const res = { locals: {} } as Response;
+  recorder.middleware({ method: 'GET', path: '/' } as Request, res, () => {});
+  assert.ok('recording' in res.locals);
+});
