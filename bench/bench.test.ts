@@ -10,7 +10,7 @@ it('the bench proves that each contestant counts and stores, and compares them',
   t.after(redis.stop);
   const contestants = await startContestants(redis, false);
   t.after(() => Promise.all(contestants.map(({ stop }) => stop())));
-  assert.equal(contestants.length, 7);
+  assert.equal(contestants.length, 8);
   const options = {
     rounds: 1,
     ms: 100,
