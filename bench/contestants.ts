@@ -34,7 +34,7 @@ const entries: Entry[] = [
     env: {
       SESSION_STORE: 'redis',
       SESSION_SECRET: 'a-secret-that-is-as-long-as-those-of-the-peers',
-      TRUST_PROXY: 'loopback',
+      TRUST_PROXY: '1',
       DEMO_ACCOUNTS: 'on',
     },
     can: [...everything, 'static'],

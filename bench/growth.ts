@@ -31,7 +31,7 @@ async function startApp(env: Record<string, string> = {}, cores = serverCore) {
     SESSION_STORE: 'redis',
     REDIS_URL: redis.url,
     SESSION_SECRET: 'a-secret-that-is-long-enough-for-production',
-    TRUST_PROXY: 'loopback',
+    TRUST_PROXY: '1',
     DEMO_ACCOUNTS: 'on',
     ...env,
   });
