@@ -43,7 +43,7 @@ export const countItems = (cart: Cart) => Object.values(cart).reduce((sum, n) =>
 /** The cart at today's prices. A product that is no longer sold is left out. */
 export function priceCart(cart: Cart, catalogue: Catalogue) {
   const lines = Object.entries(cart).flatMap(([sku, quantity]) => {
-    const product = catalogue.find(sku);
+    const product = catalogue.get(sku);
     if (!product) return [];
     return [{ sku, name: product.name, unitPriceCents: product.priceCents, quantity }];
   });
