@@ -18,6 +18,7 @@ import {
   isLoggedIn,
   isShut,
   MOST_SESSIONS,
+  newAccount,
   sanitizedUser,
   withoutSessions,
   withSession,
@@ -92,7 +93,8 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     // Hashed whether or not the address is taken: the answer takes the same time.
     const passwordHash = await hashPassword(password, hashCost);
     const id = newSessionId();
-    const account = await accounts.create({ ...who, passwordHash }, (made) =>
+    const made = newAccount({ ...who, passwordHash });
+    const account = await accounts.create(
       withSession(made, sessionHandle(id), logInOf(req), new Map()),
     );
     if (!account)

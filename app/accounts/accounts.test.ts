@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { createDocuments, memoryDocuments } from '../storage/documents.ts';
-import { createAccounts, identityOf, isLoggedIn, MOST_SESSIONS, withSession } from './accounts.ts';
+import {
+  createAccounts,
+  identityOf,
+  isLoggedIn,
+  MOST_SESSIONS,
+  newAccount,
+  withSession,
+} from './accounts.ts';
 
 const ADA = { id: '1', email: 'ada@cloakroom.test', name: 'Ada', passwordHash: 'x' };
 const documents = memoryDocuments();
@@ -41,7 +48,7 @@ it('a session that is over leaves the account at the next log-in; one that has j
 
 it('an address has one account, however it is written', async () => {
   const make = (email: string) =>
-    accounts().create({ ...identityOf(email, ' Eve '), passwordHash: 'x' }, (made) => made);
+    accounts().create(newAccount({ ...identityOf(email, ' Eve '), passwordHash: 'x' }));
   const eve = await make(' Eve@Example.test ');
   assert.deepEqual([eve?.email, eve?.name], ['eve@example.test', 'Eve']);
   assert.equal(await make('EVE@example.test'), undefined);

@@ -8,7 +8,7 @@ const sku = fc.constantFrom('bowler-hat', 'wool-beret', 'camel-overcoat', '__pro
 const lines = fc
   .array(fc.tuple(sku, fc.integer({ min: 1, max: MAX_QUANTITY })))
   .map((entries): Cart => Object.fromEntries(entries));
-const cart = lines.map((kept) => ({ lines: kept, orderId: 'first', merged: {} }));
+const cart = lines.map((kept) => ({ lines: kept, orderId: 'first', merged: {}, version: 0 }));
 const skus = (...carts: Cart[]) => [...new Set(carts.flatMap((each) => Object.keys(each)))];
 /** A cart without the order of its lines. */
 const content = (each: Cart) => Object.fromEntries(Object.entries(each).toSorted());
@@ -50,7 +50,7 @@ describe('the lines of a guest, at log-in,', () => {
 
   it('are remembered for the last ten log-ins', () => {
     const many = Array.from({ length: 30 }, (_, n) => `s${n}`);
-    const start = { lines: {}, orderId: 'first', merged: {} };
+    const start = { lines: {}, orderId: 'first', merged: {}, version: 0 };
     const after = many.reduce((each, handle) => merge(each, handle, { 'bowler-hat': 1 }), start);
     assert.deepEqual(Object.keys(after.merged), many.slice(-10));
   });
