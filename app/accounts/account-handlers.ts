@@ -13,7 +13,6 @@ import { newSessionId, sessionHandle } from '../session/session-id.ts';
 import {
   type Account,
   type Accounts,
-  ending,
   identityOf,
   isLoggedIn,
   isShut,
@@ -68,14 +67,9 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     let full = false;
     const account = await accounts.change(found, (current) => {
       if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
-      const others = withoutSessions(current, (handle) => handle === own);
-      const admitted = withSession(others, sessionHandle(id), logInOf(req), seen);
-      full = Object.keys(others.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
-      return {
-        ...admitted,
-        passwordHash,
-        sessions: { ...admitted.sessions, ...ending(current, own) },
-      };
+      const admitted = withSession(current, sessionHandle(id), logInOf(req), seen, own);
+      full = Object.keys(current.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
+      return { ...admitted, passwordHash };
     });
     const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
     const greeting = `Welcome, ${account.name}.${more}`;
@@ -94,9 +88,7 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     const passwordHash = await hashPassword(password, hashCost);
     const id = newSessionId();
     const made = newAccount({ ...who, passwordHash });
-    const account = await accounts.create(
-      withSession(made, sessionHandle(id), logInOf(req), new Map()),
-    );
+    const account = await accounts.create(withSession(made, sessionHandle(id), logInOf(req)));
     if (!account)
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
     const greeting = `Welcome, ${who.name}. Your account is made.`;

@@ -40,9 +40,9 @@ it('at most ten sessions: the eleventh log-in ends the one idle longest, wheneve
 });
 
 it('a session that is over leaves the account at the next log-in; one that has just begun stays', async () => {
-  const one = withSession(await account(), 'over', at(0), new Map());
-  const two = withSession(one, 'just begun', at(59.5), new Map());
-  const three = withSession(two, 'new', at(60), new Map());
+  const one = withSession(await account(), 'over', at(0));
+  const two = withSession(one, 'just begun', at(59.5));
+  const three = withSession(two, 'new', at(60));
   assert.deepEqual(Object.keys(three.sessions).toSorted(), ['just begun', 'new']);
 });
 
@@ -66,7 +66,7 @@ it('no email address, or no name, is refused', () => {
 
 it("the demo's accounts are shut where there is no demo, even if they were changed before", async () => {
   const ada = await account();
-  await accounts().change(ada, (current) => withSession(current, 's', at(0), new Map()));
+  await accounts().change(ada, (current) => withSession(current, 's', at(0)));
   assert.ok(isLoggedIn(await account(), 's'));
   assert.equal(await accounts([]).find(ADA.email), undefined);
 });

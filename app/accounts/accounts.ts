@@ -124,20 +124,23 @@ export const isLoggedIn = (account: Account, handle: string) =>
 /**
  * The account with one more session. Where there are ten, the one idle longest makes room.
  * @param lastSeen when its sessions were last used; one that is missing is over
+ * @param replaced the session that gets the new handle, if it was the account's already: see `ending`
  */
 export function withSession(
   account: Account,
   handle: string,
   logIn: LogIn,
-  lastSeen: ReadonlyMap<string, number>,
+  lastSeen: ReadonlyMap<string, number> = new Map(),
+  replaced = '',
 ): Account {
   const usedAt = ([name, { at }]: [string, LogIn]) =>
     lastSeen.get(name) ?? (logIn.at - at < SETTLING_MS ? at : 0);
   const others = Object.entries(account.sessions)
-    .filter((session) => usedAt(session) > 0)
+    .filter((session) => session[0] !== replaced && usedAt(session) > 0)
     .toSorted((a, b) => usedAt(b) - usedAt(a))
     .slice(0, MOST_SESSIONS - 1);
-  const sessions = { ...Object.fromEntries(others), [handle]: logIn };
+  const kept = { ...Object.fromEntries(others), ...ending(account, replaced) };
+  const sessions = { ...kept, [handle]: logIn };
   return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
