@@ -27,21 +27,19 @@ import { form } from './form.ts';
 import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
 
+const logInForm = form('log-in', 'Log in');
+const registerForm = form('register', 'Register');
+const logOutForm = form('log-out', 'Log out');
+
 type Options = {
   accounts: Accounts;
   carts: Carts;
   /** What bcrypt costs: 12, but for tests. */
   hashCost: number;
-  demoLogins: readonly { email: string; password: string }[];
   audit: Audit;
 };
 
-export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
-  const forms = {
-    logIn: form('log-in', 'Log in', { demoLogins }),
-    register: form('register', 'Register'),
-  };
-
+export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
   const logIn: RequestHandler = async (req, res) => {
     refuseUndeliverable(req);
     const email = textField(req.body, 'email');
@@ -145,12 +143,9 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
   }
 
   return {
-    logInForm: forms.logIn,
-    logIn: [logIn, forms.logIn.keep],
-    registerForm: forms.register,
-    register: [register, forms.register.keep],
-    logOutForm: form('log-out', 'Log out'),
-    logOut,
+    ...{ logInForm, registerForm, logOutForm, logOut },
+    logIn: [logIn, logInForm.keep],
+    register: [register, registerForm.keep],
   };
 }
 
