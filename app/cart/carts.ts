@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Document, Documents } from '../storage/documents.ts';
-import { type Cart, combine, fitting } from './cart.ts';
+import { type Cart, combine } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
@@ -46,9 +46,10 @@ export function createCarts(documents: Documents) {
  */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
-  const added = fitting(cart.lines, guest);
+  const lines = combine(cart.lines, guest, 1);
+  const added = combine(lines, cart.lines, -1);
   const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
-  return { ...cart, lines: combine(cart.lines, added, 1), merged: Object.fromEntries(merged) };
+  return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
 /** The cart with other lines. What log-ins added is part of it now: there is no Undo any more. */
