@@ -32,11 +32,8 @@ export function createCarts(documents: Documents) {
         version: 0,
       },
     /** As `change` of `Documents`. */
-    change: (
-      accountId: string,
-      seen: AccountCart,
-      edit: (current: AccountCart) => AccountCart,
-    ): Promise<AccountCart> => stored.change(accountId, seen, (current = seen) => edit(current)),
+    change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
+      stored.change(accountId, seen, (current = seen) => edit(current)),
   };
 }
 
