@@ -72,7 +72,8 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
   app.set('etag', false); // a page of a session is new each time
-  const shared = { formatCents, colour, lab: options.lab !== undefined, toolbar };
+  const { demoLogins } = options;
+  const shared = { formatCents, colour, demoLogins, lab: options.lab !== undefined, toolbar };
   app.locals.render = createViews(folder('views'), production, shared);
 
   const parts = createParts(options);
@@ -122,7 +123,7 @@ export type Handlers = ReturnType<typeof createParts>['handlers'];
 
 /** What the shop is made of, and its handlers over that. */
 function createParts(options: AppOptions) {
-  const { log, session, storeName, demoLogins, hashCost = 12 } = options;
+  const { log, session, storeName, hashCost = 12 } = options;
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
@@ -139,7 +140,7 @@ function createParts(options: AppOptions) {
   const outages = options.lab?.outageSeconds ? pretendOutages(session.backend) : undefined;
   const handlers = {
     shop: shopHandlers({ catalogue }),
-    accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
+    accounts: accountHandlers({ accounts, carts, hashCost, audit }),
     devices: deviceHandlers({ accounts, hashCost, audit }),
     cart: cartHandlers({ carts, catalogue }),
     orders: orderHandlers({ orders, carts, catalogue }),
