@@ -20,12 +20,16 @@ export async function tell(req: Request, sentence: string): Promise<void> {
   });
 }
 
-/** @returns the sentence, once: taking it is a write, so it is done only if there is one */
-export async function takeFlash(req: Request): Promise<string | undefined> {
+/** Takes it for a page that changes nothing else: a write, so it is done only if there is one. */
+export async function takenFlash(req: Request): Promise<string | undefined> {
   if (!req.session?.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
-  return updateSession(req, (draft) => {
-    const { flash } = draft;
-    delete draft.flash;
-    return flash;
-  });
+  return updateSession(req, (draft) => takeFlash(req, draft));
+}
+
+/** @returns the sentence, once */
+export function takeFlash(req: Request, draft: SessionDraft): string | undefined {
+  if (wantsJson(req)) return undefined;
+  const { flash } = draft;
+  delete draft.flash;
+  return flash;
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { countItems } from './cart/cart.ts';
 import { addedAtLogIn, currentCart } from './cart/current-cart.ts';
-import { takeFlash } from './flash.ts';
+import { takenFlash } from './flash.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import { describeSession } from './session/session.ts';
 import type { Render } from './views.ts';
@@ -13,7 +13,7 @@ import { wantsJson } from './wants-json.ts';
  */
 export async function renderPage(req: Request, res: Response, view: string, content: object) {
   // First, for it is a write. An error's page leaves the sentence to the next.
-  const flash = res.statusCode < 400 ? await takeFlash(req) : undefined;
+  const flash = res.statusCode < 400 ? await takenFlash(req) : undefined;
   const { session } = req;
   const render: Render = req.app.locals.render;
   const html = render(view, {

@@ -1,6 +1,7 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
 import { currentCart } from '../cart/current-cart.ts';
+import { takeFlash } from '../flash.ts';
 import { showPage } from '../respond.ts';
 import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
 import { type Catalogue, CURRENCY } from './catalogue.ts';
@@ -12,17 +13,23 @@ export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
   });
 
   const show: RequestHandler = async (req, res) => {
-    // HEAD is no look. And what cannot be found again is not counted: the page says why.
-    if (req.method !== 'HEAD' && canUpdateSession(req))
-      await updateSession(req, (draft) => {
-        draft.views += 1;
-      });
+    const flash = await look(req);
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
     const cart = { count: countItems(currentCart(req)) };
     const json = { views, expiresInSeconds, user, cart, products: offers };
-    return showPage(req, res, 'catalogue/shop', { title: 'Shop', products }, json);
+    return showPage(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
 
   return { show };
+}
+
+/** Counts the look and takes the message that was left for this page, in one write. */
+async function look(req: Request): Promise<string | undefined> {
+  // HEAD is no look. And what cannot be found again is not counted: the page says why.
+  if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
+  return updateSession(req, (draft) => {
+    draft.views += 1;
+    return takeFlash(req, draft);
+  });
 }
