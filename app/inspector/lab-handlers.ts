@@ -11,18 +11,15 @@ import { tutorialWay } from './tutorial-way.ts';
 
 const MOST_WAITING = 5;
 
-type Options = {
-  /** How long the store goes away for a session; 0: it does not. */
-  outageSeconds: number;
-  outages: ReturnType<typeof pretendOutages> | undefined;
-};
-
-/** The race lab: the tutorials' way and this shop's way, run side by side at the press of a button. */
-export function labHandlers({ outages, outageSeconds }: Options) {
+/**
+ * The race lab: the tutorials' way and this shop's way, run side by side at the press of a button.
+ * @param outages absent: the store stays where it is
+ */
+export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefined) {
   const oneAtATime = pLimit(1);
   const page = {
     title: 'The race lab',
-    outageSeconds,
+    outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/inspector/tutorial-way.ts', 'tutorialWay'),
       here: excerpt('app/inspector/this-shops-way.ts', 'thisShopsWay'),
@@ -51,8 +48,8 @@ export function labHandlers({ outages, outageSeconds }: Options) {
     if (!outages) throw new Refusal(404, 'The store stays where it is.');
     if (req.session.version <= 0)
       throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
-    outages.begin(sessionHandle(req.sessionID), outageSeconds * 1000);
-    respond(req, res, '/lab', { seconds: outageSeconds });
+    outages.begin(sessionHandle(req.sessionID));
+    respond(req, res, '/lab', { seconds: outages.seconds });
   };
 
   return { show, run, beginOutage };
