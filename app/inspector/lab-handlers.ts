@@ -5,7 +5,7 @@ import { respond, showPage } from '../respond.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import { excerpt } from './excerpt.ts';
 import type { pretendOutages } from './pretend-outages.ts';
-import { isRace, runRace } from './races.ts';
+import { races, runRace } from './races.ts';
 import { thisShopsWay } from './this-shops-way.ts';
 import { tutorialWay } from './tutorial-way.ts';
 
@@ -27,20 +27,21 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
   };
 
   const show: RequestHandler = (req, res) => {
-    const json = { races: ['adds', 'log-out', 'tabs'] };
+    const json = { races: [...races.keys()] };
     return showPage(req, res, 'inspector/lab', { ...page, results: {} }, json);
   };
 
   const run: RequestHandler = async (req, res) => {
-    const race = String(req.params.race);
-    if (!isRace(race)) throw new Refusal(404, 'The lab has no such race.');
+    const name = String(req.params.race);
+    const race = races.get(name);
+    if (!race) throw new Refusal(404, 'The lab has no such race.');
     if (oneAtATime.pendingCount >= MOST_WAITING)
       throw new Refusal(503, 'The lab is busy. Please try again.', { 'Retry-After': '2' });
     const result = await oneAtATime(async () => ({
       tutorial: await runRace(race, tutorialWay),
       here: await runRace(race, thisShopsWay),
     }));
-    const content = { ...page, results: { [race]: result } };
+    const content = { ...page, results: { [name]: result } };
     return showPage(req, res, 'inspector/lab', content, result);
   };
 
