@@ -126,7 +126,7 @@ function createParts(options: AppOptions) {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder({ always: !options.production || options.toolbar === true });
+  const recorder = createRecorder({ always: !options.production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
