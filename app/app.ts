@@ -127,7 +127,7 @@ function createParts(options: AppOptions) {
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder({ always: !options.production || options.toolbar === true });
+  const recorder = createRecorder({ always: !options.production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
@@ -137,7 +137,8 @@ function createParts(options: AppOptions) {
   const carts = createCarts(documents);
   const orders = createOrders(documents);
   const catalogue = createCatalogue(options.products);
-  const outages = options.lab?.outageSeconds ? pretendOutages(session.backend) : undefined;
+  const { outageSeconds } = options.lab ?? {};
+  const outages = outageSeconds ? pretendOutages(session.backend, outageSeconds) : undefined;
   const handlers = {
     shop: shopHandlers({ catalogue }),
     accounts: accountHandlers({ accounts, carts, hashCost, audit }),
@@ -146,7 +147,7 @@ function createParts(options: AppOptions) {
     orders: orderHandlers({ orders, carts, catalogue }),
     session: sessionHandlers({ session, storeName, recorder }),
     guide: guideHandlers(),
-    lab: options.lab && labHandlers({ ...options.lab, outages }),
+    lab: options.lab && labHandlers(outages),
     limits: rateLimits(options.sharedHits ?? (() => undefined), options.floodLimits),
   };
   return { secret, metrics, audit, recorder, onTrip, outages, accounts, carts, handlers };

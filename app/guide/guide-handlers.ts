@@ -1,26 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { RequestHandler } from 'express';
+import written from '../../views/guide/chapters.json' with { type: 'json' };
 import { Refusal } from '../errors.ts';
 import { excerpt } from '../inspector/excerpt.ts';
 import { showPage } from '../respond.ts';
 
-const views = join(import.meta.dirname, '../../views/guide');
-
-type Chapter = {
-  slug: string;
-  title: string;
-  /** What goes wrong, in a sentence. */
-  about: string;
-  code: { file: string; name: string }[];
-  tests: { file: string; name: string }[];
-};
-
 /** The guide: a chapter for each mistake. The code it shows is read from the source at start. */
 export function guideHandlers() {
-  const chapters = (
-    JSON.parse(readFileSync(join(views, 'chapters.json'), 'utf8')) as Chapter[]
-  ).map(({ code, ...chapter }) => ({
+  const chapters = written.map(({ code, ...chapter }) => ({
     ...chapter,
     code: code.map(({ file, name }) => ({ file, name, text: excerpt(file, name) })),
   }));

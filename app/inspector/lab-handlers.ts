@@ -5,24 +5,21 @@ import { respond, showPage } from '../respond.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import { excerpt } from './excerpt.ts';
 import type { pretendOutages } from './pretend-outages.ts';
-import { isRace, runRace } from './races.ts';
+import { races, runRace } from './races.ts';
 import { thisShopsWay } from './this-shops-way.ts';
 import { tutorialWay } from './tutorial-way.ts';
 
 const MOST_WAITING = 5;
 
-type Options = {
-  /** How long the store goes away for a session; 0: it does not. */
-  outageSeconds: number;
-  outages: ReturnType<typeof pretendOutages> | undefined;
-};
-
-/** The race lab: the tutorials' way and this shop's way, run side by side at the press of a button. */
-export function labHandlers({ outages, outageSeconds }: Options) {
+/**
+ * The race lab: the tutorials' way and this shop's way, run side by side at the press of a button.
+ * @param outages absent: the store stays where it is
+ */
+export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefined) {
   const oneAtATime = pLimit(1);
   const page = {
     title: 'The race lab',
-    outageSeconds,
+    outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/inspector/tutorial-way.ts', 'tutorialWay'),
       here: excerpt('app/inspector/this-shops-way.ts', 'thisShopsWay'),
@@ -30,20 +27,21 @@ export function labHandlers({ outages, outageSeconds }: Options) {
   };
 
   const show: RequestHandler = (req, res) => {
-    const json = { races: ['adds', 'log-out', 'tabs'] };
+    const json = { races: [...races.keys()] };
     return showPage(req, res, 'inspector/lab', { ...page, results: {} }, json);
   };
 
   const run: RequestHandler = async (req, res) => {
-    const race = String(req.params.race);
-    if (!isRace(race)) throw new Refusal(404, 'The lab has no such race.');
+    const name = String(req.params.race);
+    const race = races.get(name);
+    if (!race) throw new Refusal(404, 'The lab has no such race.');
     if (oneAtATime.pendingCount >= MOST_WAITING)
       throw new Refusal(503, 'The lab is busy. Please try again.', { 'Retry-After': '2' });
     const result = await oneAtATime(async () => ({
       tutorial: await runRace(race, tutorialWay),
       here: await runRace(race, thisShopsWay),
     }));
-    const content = { ...page, results: { [race]: result } };
+    const content = { ...page, results: { [name]: result } };
     return showPage(req, res, 'inspector/lab', content, result);
   };
 
@@ -51,8 +49,8 @@ export function labHandlers({ outages, outageSeconds }: Options) {
     if (!outages) throw new Refusal(404, 'The store stays where it is.');
     if (req.session.version <= 0)
       throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
-    outages.begin(sessionHandle(req.sessionID), outageSeconds * 1000);
-    respond(req, res, '/lab', { seconds: outageSeconds });
+    outages.begin(sessionHandle(req.sessionID));
+    respond(req, res, '/lab', { seconds: outages.seconds });
   };
 
   return { show, run, beginOutage };

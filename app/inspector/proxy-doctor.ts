@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import { cookieReachesBrowser } from '../session/session.ts';
@@ -55,9 +54,7 @@ function prescribe(peer: string, trusted: boolean, forwardedProto: string | unde
 /** How TRUST_PROXY names the peer: as Express does, for IPv4 without the prefix of IPv6. */
 function trustable(peer: string): string {
   const address = peer.replace(/^::ffff:/, '');
-  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
-    ? 'loopback'
-    : address;
+  return address === '::1' || address.startsWith('127.') ? 'loopback' : address;
 }
 
 /** One warning in the log of each process, not one a request; the pages say it, too. */

@@ -35,13 +35,13 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
   const bySession = new Map<string, Recording[]>();
 
   // Takes down what happens, for the request on whose behalf it happens.
-  const add = (step: Step) => {
+  const add = (step: () => Step) => {
     const steps = current.getStore()?.steps;
-    if (steps && steps.length < MOST_STEPS) steps.push(step);
+    if (steps && steps.length < MOST_STEPS) steps.push(step());
   };
-  const onEvent = (event: SessionEvent) => add(describe(event));
+  const onEvent = (event: SessionEvent) => add(() => describe(event));
   const onTrip = (trip: RoundTrip & { of: 'session' | 'document' }) =>
-    add({ what: 'round-trip', ...trip });
+    add(() => ({ what: 'round-trip', ...trip }));
 
   const middleware: RequestHandler = (req, res, next) => {
     if (now() >= awakeUntil) {
@@ -64,11 +64,9 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     recording.status = res.statusCode;
     recording.ms = ms;
     const handle = sessionHandle(req.sessionID);
-    const recordings = bySession.get(handle) ?? [];
-    recordings.unshift(recording);
-    recordings.splice(MOST_REQUESTS);
-    bySession.delete(handle);
-    bySession.set(handle, recordings);
+    const before = bySession.get(handle) ?? [];
+    bySession.delete(handle); // so that it stands last again
+    bySession.set(handle, [recording, ...before].slice(0, MOST_REQUESTS));
     if (bySession.size <= MOST_SESSIONS) return;
     const [oldest = ''] = bySession.keys();
     bySession.delete(oldest);
@@ -91,19 +89,13 @@ type Step = { what: string; [detail: string]: unknown };
  * An event as a page or a program may see it: of records the difference, of errors nothing. Made at
  * once, for a session holds on to its request.
  */
-function describe(event: SessionEvent): Step {
-  if (event.type === 'committed' || event.type === 'renewed') {
-    const { version } = event.to;
-    const from = event.type === 'committed' ? event.from : {};
-    return { what: event.type, version, changes: differences(from, event.to) };
-  }
-  const { type: what, ...details } = event;
-  return 'error' in details ? { what } : { what, ...details };
+function describe({ type: what, ...details }: SessionEvent): Step {
+  if ('error' in details) return { what };
+  if (!('to' in details)) return { what, ...details };
+  const { to } = details;
+  const from: Partial<SessionRecord> = 'from' in details ? details.from : {};
+  const changes = FIELDS.filter((field) => !isDeepStrictEqual(from[field], to[field])).map(
+    (field) => ({ field, from: from[field], to: to[field] }),
+  );
+  return { what, version: to.version, changes };
 }
-
-const differences = (from: Partial<SessionRecord>, to: SessionRecord) =>
-  FIELDS.filter((field) => !isDeepStrictEqual(from[field], to[field])).map((field) => ({
-    field,
-    from: from[field],
-    to: to[field],
-  }));

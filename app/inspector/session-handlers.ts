@@ -1,7 +1,7 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
 import { showPage } from '../respond.ts';
-import { draftOf, recordOf } from '../session/session-data.ts';
+import { recordOf } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionOptions } from '../session/session-middleware.ts';
 import type { Recorder } from './recorder.ts';
@@ -15,18 +15,18 @@ export function sessionHandlers(options: {
   const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = options.session;
 
   const show: RequestHandler = (req, res) => {
-    const common = { store: options.storeName, cookie };
-    const xray =
-      req.session.version > 0
-        ? {
-            stored: true,
-            ...common,
-            ticket: ticketOf(req),
-            coat: coatOf(req),
-            clocks: clocksOf(req),
-            requests: options.recorder.recall(req),
-          }
-        : { stored: false, ...common };
+    const stored = req.session.version > 0;
+    const xray = {
+      stored,
+      store: options.storeName,
+      cookie,
+      ...(stored && {
+        ticket: ticketOf(req),
+        coat: coatOf(req),
+        clocks: clocksOf(req),
+        requests: options.recorder.recall(req),
+      }),
+    };
     return showPage(req, res, 'inspector/session', { title: 'Your session', xray }, xray);
   };
 
@@ -45,7 +45,7 @@ export function sessionHandlers(options: {
   }
 
   function coatOf(req: Request) {
-    const document = recordOf(draftOf(req.session), req.session);
+    const document = recordOf(req.session, req.session);
     const bytes = Buffer.byteLength(JSON.stringify(document));
     return { handle: sessionHandle(req.sessionID), bytes, document };
   }
