@@ -1,38 +1,26 @@
+import type { MemoryStore } from 'express-session';
 import { z } from 'zod';
-import { compareAndSet, type RedisCommands } from '../session/backends.ts';
+import {
+  type Backend,
+  inMemory,
+  inRedis,
+  type RedisCommands,
+  type Versioned,
+} from '../session/backends.ts';
 import { answersWithin } from '../session/deadline.ts';
 import { SessionBusy } from '../session/session-errors.ts';
 import { backOff, turns } from '../session/turns.ts';
 
-/**
- * What a place that keeps documents has to do: the contract of a `SessionBackend`, for any JSON text
- * with a field `version`, and without an end.
- */
-export type DocumentBackend = {
-  get(key: string): Promise<string | undefined>;
-  /** Stores `text` if and only if the stored version is `version`; 0: there must be none. */
-  compareAndSet(key: string, version: number, text: string): Promise<boolean>;
-};
+/** Where documents are kept: none has an end, and none is ever deleted. */
+export type DocumentBackend = Pick<Backend<Versioned>, 'get' | 'compareAndSet'>;
 
 /** Documents in this process's memory, gone with it. */
-export function memoryDocuments(
-  kept = new Map<string, { version: number; text: string }>(),
-): DocumentBackend {
-  return {
-    get: async (key) => kept.get(key)?.text,
-    compareAndSet: async (key, version, text) => {
-      if ((kept.get(key)?.version ?? 0) !== version) return false;
-      kept.set(key, { version: version + 1, text });
-      return true;
-    },
-  };
-}
+export const memoryDocuments = (store?: MemoryStore): DocumentBackend =>
+  inMemory<Versioned>(JSON.parse, store);
 
-/** Documents in Redis, under `doc:`, each for good. */
-export const redisDocuments = (redis: RedisCommands): DocumentBackend => ({
-  get: async (key) => (await redis.get(`doc:${key}`)) ?? undefined,
-  compareAndSet: (key, version, text) => compareAndSet(redis, `doc:${key}`, version, text),
-});
+/** Documents in Redis, under `doc:`. */
+export const redisDocuments = (redis: RedisCommands): DocumentBackend =>
+  inRedis<Versioned>(JSON.parse, redis, 'doc:');
 
 export type Document<T> = Readonly<T & { version: number }>;
 type Edit<T> = (current: Document<T> | undefined) => T;
@@ -53,10 +41,8 @@ export function createDocuments(backend: DocumentBackend) {
     const inTurn = turns<Document<T>>();
 
     async function read(id: string): Promise<Document<T> | undefined> {
-      const text = await ask(backend.get(`${name}:${id}`));
-      if (text === undefined) return undefined;
-      const json = JSON.parse(text);
-      return { ...data.parse(json), version: z.int().positive().parse(json.version) };
+      const kept = await ask(backend.get(`${name}:${id}`));
+      return kept && { ...data.parse(kept), version: z.int().positive().parse(kept.version) };
     }
 
     /**
@@ -75,8 +61,7 @@ export function createDocuments(backend: DocumentBackend) {
           if (current && next === current) return current;
           const version = current?.version ?? 0;
           const document = { ...data.parse(next), version: version + 1 };
-          const text = JSON.stringify(document);
-          if (await ask(backend.compareAndSet(`${name}:${id}`, version, text))) return document;
+          if (await ask(backend.compareAndSet(`${name}:${id}`, version, document))) return document;
           await backOff(attempt);
           current = await read(id);
         }
