@@ -7,9 +7,8 @@ import {
   type RedisCommands,
   type Versioned,
 } from '../session/backends.ts';
+import { changes } from '../session/changes.ts';
 import { answersWithin } from '../session/deadline.ts';
-import { SessionBusy } from '../session/session-errors.ts';
-import { backOff, turns } from '../session/turns.ts';
 
 /** Where documents are kept: none has an end, and none is ever deleted. */
 export type DocumentBackend = Pick<Backend<Versioned>, 'get' | 'compareAndSet'>;
@@ -26,8 +25,6 @@ export type Document<T> = Readonly<T & { version: number }>;
 type Edit<T> = (current: Document<T> | undefined) => T;
 export type Documents = ReturnType<typeof createDocuments>;
 
-const MOST_ATTEMPTS = 100;
-
 /**
  * @returns a function that gives the documents of one kind, told by `name` and `shape`. Reading what
  *   does not have that shape throws: nothing is overwritten that is not understood.
@@ -38,15 +35,18 @@ export function createDocuments(backend: DocumentBackend) {
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
     const data = z.object(shape);
-    const inTurn = turns<Document<T>>();
 
     async function read(id: string): Promise<Document<T> | undefined> {
       const kept = await ask(backend.get(`${name}:${id}`));
       return kept && { ...data.parse(kept), version: z.int().positive().parse(kept.version) };
     }
+    const changeStored = changes<Document<T>>({
+      get: read,
+      compareAndSet: (id, ...args) => ask(backend.compareAndSet(`${name}:${id}`, ...args)),
+    });
 
     /**
-     * Changes a document by compare-and-set, or makes it.
+     * Changes a document, or makes it.
      * @param seen the document as the caller knows it, however stale, or undefined for none
      * @param edit returns the new content, made from the stored one alone, for it may run again; the
      *   very same object changes nothing
@@ -54,18 +54,10 @@ export function createDocuments(backend: DocumentBackend) {
      * @throws StoreUnavailable, SessionBusy, and what `edit` throws: then nothing is changed
      */
     const change = (id: string, seen: Document<T> | undefined, edit: Edit<T>) =>
-      inTurn(id, async (before) => {
-        let current = (before?.version ?? 0) > (seen?.version ?? 0) ? before : seen;
-        for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-          const next = edit(current);
-          if (current && next === current) return current;
-          const version = current?.version ?? 0;
-          const document = { ...data.parse(next), version: version + 1 };
-          if (await ask(backend.compareAndSet(`${name}:${id}`, version, document))) return document;
-          await backOff(attempt);
-          current = await read(id);
-        }
-        throw new SessionBusy(`${name} is changed too often at once`);
+      changeStored(id, seen, (current) => {
+        const next = edit(current);
+        if (current && next === current) return current;
+        return { ...data.parse(next), version: (current?.version ?? 0) + 1 };
       });
 
     return { read, change };
