@@ -51,9 +51,7 @@ export type AppOptions = {
   floodLimits?: FloodLimits;
   /** Where accounts, carts and orders are kept. */
   documents: DocumentBackend;
-  demoAccounts: readonly DemoAccount[];
-  /** Shown on the log-in page. */
-  demoLogins: readonly { email: string; password: string }[];
+  demoAccounts: readonly (DemoAccount & { password: string })[];
   /** What a password's bcrypt costs; absent: 12. */
   hashCost?: number;
   products: readonly Product[];
@@ -122,21 +120,23 @@ export type Handlers = ReturnType<typeof createParts>['handlers'];
 
 /** What the shop is made of, and its handlers over that. */
 function createParts(options: AppOptions) {
-  const { log, session, storeName, demoLogins, hashCost = 12 } = options;
+  const { production, log, session, storeName, demoAccounts, hashCost = 12 } = options;
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder({ always: !options.production || options.toolbar === true });
+  const recorder = createRecorder({ always: !production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
   };
   const documents = createDocuments(timed(options.documents, onTrip('document')));
-  const accounts = createAccounts(documents, options.demoAccounts);
+  const accounts = createAccounts(documents, demoAccounts);
   const carts = createCarts(documents);
   const orders = createOrders(documents);
   const catalogue = createCatalogue(options.products);
   const outages = options.lab?.outageSeconds ? pretendOutages(session.backend) : undefined;
+  // Passwords are shown where they are no secret: on the developer's own machine.
+  const demoLogins = production ? [] : demoAccounts;
   const handlers = {
     shop: shopHandlers({ catalogue }),
     accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
