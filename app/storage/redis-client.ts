@@ -6,6 +6,8 @@ import type { RedisCommands } from '../session/backends.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
 export type RedisClient = RedisCommands & {
+  /** Done when it has connected, or is closed, for the first time. */
+  connected: Promise<void>;
   /** All keys that begin so, on all masters: for the operator's commands, never for a request. */
   keys(prefix: string): Promise<string[]>;
   /** Rejects while Redis, or a master of the cluster, does not answer. */
@@ -28,23 +30,26 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
   let connected = false;
   let closed = false;
   // Clusters and sentinels give up when no node answers the first time; a single client does not.
-  const connect = async (): Promise<void> => {
-    try {
-      await client.connect();
-      connected = true;
-    } catch (error) {
-      onError(error);
-      await sleep(500, undefined, { ref: false });
-      if (!closed) await connect();
+  const connect = async () => {
+    while (!connected) {
+      try {
+        await client.connect();
+        connected = true;
+      } catch (error) {
+        onError(error);
+        await sleep(500);
+        if (closed) return;
+      }
     }
   };
-  void connect();
+  const connecting = connect();
   const watching = watch(watched, onError);
 
   // Before it has connected once, a sentinel neither answers nor fails.
   const ready = <T>(ask: () => Promise<T>) =>
     connected ? ask() : Promise.reject<T>(new Error('not connected yet'));
   return {
+    connected: connecting,
     get: (key) => ready(() => client.get(key)),
     eval: (script, args) => ready(() => client.eval(script, args)),
     del: (keys) => ready(() => client.del(keys)),
@@ -138,13 +143,9 @@ function clientOf({ kind, tls, nodes, credentials, path }: RedisUrl): Client {
   return { client, masters: async () => [client], watched: () => [client] };
 }
 
-/** Done when Redis answers, or after `limitMs`. */
-export async function whenConnected(redis: RedisClient, limitMs: number): Promise<void> {
-  const limit = AbortSignal.timeout(limitMs);
-  const connected = async (): Promise<unknown> =>
-    redis.check().catch(() => limit.aborted || sleep(20).then(connected));
-  await Promise.race([connected(), once(limit, 'abort')]);
-}
+/** Done when Redis has answered for the first time, or after `limitMs`. */
+export const whenConnected = ({ connected }: RedisClient, limitMs: number) =>
+  Promise.race([connected, once(AbortSignal.timeout(limitMs), 'abort')]);
 
 /**
  * Ends connections that have fallen silent without a word: the host died, a NAT forgot them. Each
