@@ -171,8 +171,10 @@ onEachStore('the shop', (store) => {
       assert.equal(headers.get('x-frame-options'), 'DENY');
       assert.equal(headers.get('referrer-policy'), 'same-origin');
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
-      assert.equal(headers.get('x-powered-by'), null);
-      assert.equal(headers.get('access-control-allow-origin'), null);
+      assert.equal(headers.get('cross-origin-opener-policy'), 'same-origin');
+      assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin');
+      for (const none of ['x-powered-by', 'access-control-allow-origin', 'x-xss-protection'])
+        assert.equal(headers.get(none), null, none);
     }
   });
 

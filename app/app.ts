@@ -70,7 +70,9 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
   app.set('etag', false); // a page of a session is new each time
-  const shared = { formatCents, colour, lab: options.lab !== undefined, toolbar };
+  // Passwords are shown where they are no secret: on the developer's own machine.
+  const demoLogins = production ? [] : options.demoAccounts;
+  const shared = { formatCents, colour, demoLogins, lab: options.lab !== undefined, toolbar };
   app.locals.render = createViews(folder('views'), production, shared);
 
   const parts = createParts(options);
@@ -135,11 +137,9 @@ function createParts(options: AppOptions) {
   const orders = createOrders(documents);
   const catalogue = createCatalogue(options.products);
   const outages = options.lab?.outageSeconds ? pretendOutages(session.backend) : undefined;
-  // Passwords are shown where they are no secret: on the developer's own machine.
-  const demoLogins = production ? [] : demoAccounts;
   const handlers = {
     shop: shopHandlers({ catalogue }),
-    accounts: accountHandlers({ accounts, carts, hashCost, demoLogins, audit }),
+    accounts: accountHandlers({ accounts, carts, hashCost, audit }),
     devices: deviceHandlers({ accounts, hashCost, audit }),
     cart: cartHandlers({ carts, catalogue }),
     orders: orderHandlers({ orders, carts, catalogue }),

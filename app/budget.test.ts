@@ -74,6 +74,13 @@ const budgets: {
   { what: 'a first view', request: look, commands: [EVAL], renders: 1 },
   { what: 'a returning view', before: [look], request: look, commands: [GET, EVAL], renders: 1 },
   {
+    what: 'a view that takes the message of a form',
+    before: [look, add],
+    request: look,
+    commands: [GET, EVAL],
+    renders: 1,
+  },
+  {
     what: 'a returning view as JSON',
     before: [look],
     request: (visitor) => visitor.get('/'),

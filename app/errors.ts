@@ -59,8 +59,12 @@ function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof SessionError)
     return new Refusal(error.status, SESSION_WORDS[error.name] ?? '', error.headers);
-  const status = statusOf(error);
-  return new Refusal(status, SAFE_WORDS[status] ?? 'Something went wrong. We have noted it.');
+  // Express and its body parsers carry the status on the error; everything else is a fault.
+  const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
+  const words = SAFE_WORDS[status];
+  return words
+    ? new Refusal(status, words)
+    : new Refusal(500, 'Something went wrong. We have noted it.');
 }
 
 export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
@@ -81,9 +85,3 @@ const SAFE_WORDS: Record<number, string> = {
   415: UNSUPPORTED_TYPE,
   416: 'The file has no such part.',
 };
-
-/** Express and its body parsers carry the status on the error; everything else is a fault. */
-function statusOf(error: unknown): number {
-  const status = error instanceof Error && 'status' in error ? error.status : 500;
-  return typeof status === 'number' && status in SAFE_WORDS ? status : 500;
-}

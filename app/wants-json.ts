@@ -5,12 +5,6 @@ import type { Request } from 'express';
  * browser and a bare `curl` get the page.
  */
 export function wantsJson(req: Request): boolean {
-  const locals: { wantsJson?: boolean } = req.res?.locals ?? {};
-  locals.wantsJson ??= negotiate(req);
-  return locals.wantsJson;
-}
-
-function negotiate(req: Request): boolean {
   const accept = req.headers.accept ?? '';
   // A browser names pages first; to weigh all that it takes would cost some 3 % of a page.
   if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;

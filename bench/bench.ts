@@ -4,9 +4,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '../e2e/support/redis.ts';
-import { run } from '../e2e/support/run.ts';
 import { compete } from './contest.ts';
-import { loadCore, serverCore, sessionBytes, startContestants } from './contestants.ts';
+import {
+  loadCore,
+  pinTo,
+  redisCore,
+  serverCore,
+  sessionBytes,
+  startContestants,
+} from './contestants.ts';
 import type { Workload } from './load.ts';
 import { chart, tables } from './report.ts';
 
@@ -15,14 +21,16 @@ const all: Workload[] = ['view', 'member', 'first', 'add', 'static', 'log-in'];
 const wanted = process.argv.slice(2) as Workload[];
 
 await using cleanup = new AsyncDisposableStack();
-// This process, and Redis after it, on one core; the contestants on another.
-const pin = await run('taskset', ['-acp', loadCore, `${process.pid}`]).then(
+// Redis stays on the core that this process is on while it starts it.
+const pin = await pinTo(redisCore, process.pid).then(
   () => true,
   () => false,
 );
-print(pin ? `servers on core ${serverCore}, load and Redis on core ${loadCore}` : 'not pinned');
 const redis = await startRedis();
 cleanup.defer(redis.stop);
+if (pin) await pinTo(loadCore, process.pid);
+const where = `servers on core ${serverCore}, load on ${loadCore}, Redis on ${redisCore}`;
+print(pin ? where : 'not pinned');
 const contestants = await startContestants(redis, pin);
 for (const { stop } of contestants) cleanup.defer(stop);
 

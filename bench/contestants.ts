@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startChild } from '../e2e/support/child.ts';
 import { freePort } from '../e2e/support/free-port.ts';
 import type { RedisServer } from '../e2e/support/redis.ts';
+import { run } from '../e2e/support/run.ts';
 import { ADA } from '../e2e/support/start-shop.ts';
 import { tempDir } from '../e2e/support/temp-dir.ts';
 import { until } from '../e2e/support/until.ts';
@@ -33,7 +34,7 @@ const entries: Entry[] = [
     env: {
       SESSION_STORE: 'redis',
       SESSION_SECRET: 'a-secret-that-is-as-long-as-those-of-the-peers',
-      TRUST_PROXY: 'loopback',
+      TRUST_PROXY: '1',
       DEMO_ACCOUNTS: 'on',
     },
     can: [...everything, 'static'],
@@ -50,10 +51,19 @@ export type Contestant = Entry & {
   stop: () => Promise<void>;
 };
 
-/** `BENCH_CORES=2,3`: that of the contestants, and that of the load and of Redis. */
-export const [serverCore, loadCore] = (
-  process.env.BENCH_CORES?.split(',') ?? [availableParallelism() - 2, availableParallelism() - 1]
-).map(String) as [string, string];
+const cores = availableParallelism();
+
+/**
+ * `BENCH_CORES=2,3,1,0`: that of the contestants, that of the load, that of Redis, and one for a second
+ * process. Where there are fewer, Redis shares that of the load, and the second process has none.
+ */
+export const [serverCore, loadCore, redisCore = loadCore, spareCore] = (
+  process.env.BENCH_CORES?.split(',') ??
+  [cores - 2, cores - 1, cores - 3, cores - 4].filter((core) => core >= 0)
+).map(String) as [string, string, string?, string?];
+
+/** Keeps a process, and those it starts from now on, on `core`. Rejects where the system cannot. */
+export const pinTo = (core: string, pid: number) => run('taskset', ['-acp', core, `${pid}`]);
 
 /** Starts them all on one Redis, each in a database of its own, and proves that each does its work. */
 export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {

@@ -8,18 +8,18 @@ import { startRedis } from '../e2e/support/redis.ts';
 import { run } from '../e2e/support/run.ts';
 import { startServer } from '../e2e/support/start-server.ts';
 import { spreadOf } from './contest.ts';
-import { loadCore, serverCore } from './contestants.ts';
+import { loadCore, pinTo, redisCore, serverCore, spareCore } from './contestants.ts';
 import { load, newVisitors, type Visitor, visit, type Workload } from './load.ts';
 import { usageOf } from './usage.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
-const pinTo = (cores: string, pid: number) =>
-  run('taskset', ['-acp', cores, `${pid}`]).catch(() => print('not pinned'));
+const pin = (cores: string, pid: number) => pinTo(cores, pid).catch(() => print('not pinned'));
 
 await using cleanup = new AsyncDisposableStack();
-await pinTo(loadCore, process.pid);
+await pin(redisCore, process.pid);
 const redis = await startRedis();
 cleanup.defer(redis.stop);
+await pin(loadCore, process.pid);
 const client = createClient({ url: redis.url });
 await client.connect();
 cleanup.defer(() => client.destroy());
@@ -31,36 +31,45 @@ async function startApp(env: Record<string, string> = {}, cores = serverCore) {
     SESSION_STORE: 'redis',
     REDIS_URL: redis.url,
     SESSION_SECRET: 'a-secret-that-is-long-enough-for-production',
-    TRUST_PROXY: 'loopback',
+    TRUST_PROXY: '1',
     DEMO_ACCOUNTS: 'on',
     ...env,
   });
-  await pinTo(cores, app.pid);
+  await pin(cores, app.pid);
   for (const pid of (await run('pgrep', ['-P', `${app.pid}`])).split('\n'))
-    await pinTo(cores, Number(pid));
+    await pin(cores, Number(pid));
   return app;
 }
 type App = Awaited<ReturnType<typeof startApp>>;
 
-/** Processor time a request, of the app and of Redis, and requests a second: medians of some seconds. */
-async function cost(app: App, workload: Workload, visitors: readonly Visitor[], seconds = 5) {
-  await load(app.origin, workload, visitors, 2000);
-  const rounds: Cost[] = [];
-  for (let n = 0; n < seconds; n++) {
-    const used = async () => {
-      const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
-      return { app: ours.cpuMs, redis: theirs.cpuMs };
-    };
-    const before = await used();
-    const { requests, rps } = await load(app.origin, workload, visitors, 1000);
-    const after = await used();
-    const each = (who: 'app' | 'redis') => (after[who] - before[who]) / requests;
-    rounds.push({ app: each('app'), redis: each('redis'), rps });
-  }
-  const of = (key: keyof Cost) => spreadOf(rounds.map((round) => round[key])).median;
-  return { app: of('app'), redis: of('redis'), rps: of('rps') };
-}
 type Cost = { app: number; redis: number; rps: number };
+
+/** Processor time a request, of the app and of Redis, in ms, and requests a second, in one second. */
+async function costOfOneSecond(app: App, workload: Workload, visitors: readonly Visitor[]) {
+  const used = async () => {
+    const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
+    return { app: ours.cpuMs, redis: theirs.cpuMs };
+  };
+  const before = await used();
+  const { requests, rps } = await load(app.origin, workload, visitors, 1000);
+  const after = await used();
+  const each = (who: 'app' | 'redis') => (after[who] - before[who]) / requests;
+  return { app: each('app'), redis: each('redis'), rps };
+}
+
+const median = (values: number[]) => spreadOf(values).median;
+const mediansOf = (seconds: Cost[]): Cost => {
+  const of = (key: keyof Cost) => median(seconds.map((second) => second[key]));
+  return { app: of('app'), redis: of('redis'), rps: of('rps') };
+};
+
+/** The same: medians of five seconds. */
+async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
+  await load(app.origin, workload, visitors, 2000);
+  const seconds: Cost[] = [];
+  for (let n = 0; n < 5; n++) seconds.push(await costOfOneSecond(app, workload, visitors));
+  return mediansOf(seconds);
+}
 
 const tell = (what: string, { app, redis: store, rps }: Cost) =>
   print(
@@ -141,14 +150,31 @@ async function sessionsOfAnAccount(): Promise<void> {
   await client.flushDb();
 }
 
+/** One process and two, in turns, on the same two cores. */
 async function processes(): Promise<void> {
-  print('\nProcesses, on both cores beside the load');
+  const cores = [serverCore, spareCore ?? loadCore];
+  print(`\nProcesses, on two cores${spareCore ? '' : ', of which one also carries the load'}`);
+  const contestants = [];
   for (const workers of ['1', '2']) {
-    const app = await startApp({ WEB_CONCURRENCY: workers }, `${serverCore},${loadCore}`);
-    tell(workers, await cost(app, 'view', await newVisitors(app.origin, 1000)));
-    await app.stop();
-    await client.flushDb();
+    const app = await startApp({ WEB_CONCURRENCY: workers }, cores.join());
+    const visitors = await newVisitors(app.origin, 1000);
+    await load(app.origin, 'view', visitors, 3000);
+    contestants.push({ app, visitors });
   }
+  const rounds: [one: Cost, two: Cost][] = [];
+  for (let n = 0; n < 11; n++) {
+    const round: Cost[] = [];
+    for (const { app, visitors } of contestants)
+      round.push(await costOfOneSecond(app, 'view', visitors));
+    rounds.push(round as [Cost, Cost]);
+  }
+  for (const { app } of contestants) await app.stop();
+  tell('1', mediansOf(rounds.map(([one]) => one)));
+  tell('2', mediansOf(rounds.map(([, two]) => two)));
+  const ratio = (key: keyof Cost) => median(rounds.map(([one, two]) => two[key] / one[key]));
+  const [cpu, rps] = [ratio('app').toFixed(2), ratio('rps').toFixed(2)];
+  print(`with two: ${cpu} times the CPU time a request, ${rps} times the requests`);
+  await client.flushDb();
 }
 
 async function contention(): Promise<void> {

@@ -29,7 +29,7 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
   cleanup.defer(cluster.stop);
   const app = await startServer({
     SESSION_STORE: 'redis',
-    TRUST_PROXY: 'loopback',
+    TRUST_PROXY: '1',
     REDIS_URL: cluster.url,
   });
   cleanup.defer(async () => {

@@ -13,11 +13,11 @@ import { newSessionId, sessionHandle } from '../session/session-id.ts';
 import {
   type Account,
   type Accounts,
-  ending,
   identityOf,
   isLoggedIn,
   isShut,
   MOST_SESSIONS,
+  newAccount,
   sanitizedUser,
   withoutSessions,
   withSession,
@@ -27,21 +27,19 @@ import { form } from './form.ts';
 import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
 import { returnPath } from './return-path.ts';
 
+const logInForm = form('log-in', 'Log in');
+const registerForm = form('register', 'Register');
+const logOutForm = form('log-out', 'Log out');
+
 type Options = {
   accounts: Accounts;
   carts: Carts;
   /** What bcrypt costs: 12, but for tests. */
   hashCost: number;
-  demoLogins: readonly { email: string; password: string }[];
   audit: Audit;
 };
 
-export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }: Options) {
-  const forms = {
-    logIn: form('log-in', 'Log in', { demoLogins }),
-    register: form('register', 'Register'),
-  };
-
+export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
   const logIn: RequestHandler = async (req, res) => {
     refuseUndeliverable(req);
     const email = textField(req.body, 'email');
@@ -67,14 +65,9 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     let full = false;
     const account = await accounts.change(found, (current) => {
       if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
-      const others = withoutSessions(current, (handle) => handle === own);
-      const admitted = withSession(others, sessionHandle(id), logInOf(req), seen);
-      full = Object.keys(others.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
-      return {
-        ...admitted,
-        passwordHash,
-        sessions: { ...admitted.sessions, ...ending(current, own) },
-      };
+      const admitted = withSession(current, sessionHandle(id), logInOf(req), seen, own);
+      full = Object.keys(current.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
+      return { ...admitted, passwordHash };
     });
     const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
     const greeting = `Welcome, ${account.name}.${more}`;
@@ -92,9 +85,8 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
     // Hashed whether or not the address is taken: the answer takes the same time.
     const passwordHash = await hashPassword(password, hashCost);
     const id = newSessionId();
-    const account = await accounts.create({ ...who, passwordHash }, (made) =>
-      withSession(made, sessionHandle(id), logInOf(req), new Map()),
-    );
+    const made = newAccount({ ...who, passwordHash });
+    const account = await accounts.create(withSession(made, sessionHandle(id), logInOf(req)));
     if (!account)
       throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
     const greeting = `Welcome, ${who.name}. Your account is made.`;
@@ -151,12 +143,9 @@ export function accountHandlers({ accounts, carts, hashCost, demoLogins, audit }
   }
 
   return {
-    logInForm: forms.logIn,
-    logIn: [logIn, forms.logIn.keep],
-    registerForm: forms.register,
-    register: [register, forms.register.keep],
-    logOutForm: form('log-out', 'Log out'),
-    logOut,
+    ...{ logInForm, registerForm, logOutForm, logOut },
+    logIn: [logIn, logInForm.keep],
+    register: [register, registerForm.keep],
   };
 }
 

@@ -5,7 +5,7 @@ import { demoAccounts } from '../../config/demo-data.ts';
 import { readConfig } from '../../config/environment.ts';
 import { createDocuments, redisDocuments } from '../storage/documents.ts';
 import { connectRedis, whenConnected } from '../storage/redis-client.ts';
-import { createAccounts, identityOf } from './accounts.ts';
+import { createAccounts, identityOf, newAccount } from './accounts.ts';
 import { hashPassword } from './passwords.ts';
 
 const USAGE = `npm run accounts -- list
@@ -47,7 +47,7 @@ async function run([command = '', ...args]: string[]): Promise<void> {
       const password = randomBytes(15).toString('base64url');
       const passwordHash = await hashPassword(password, 12);
       const temporary = { passwordHash, passwordExpiresAt: Date.now() + WEEK_MS };
-      const made = await accounts.create({ ...who, passwordHash }, (a) => ({ ...a, ...temporary }));
+      const made = await accounts.create({ ...newAccount({ ...who, passwordHash }), ...temporary });
       const there = made ? undefined : await accounts.find(who.email);
       // A password that was never changed may be lost, or too old: it is made anew.
       if (!made && there?.passwordExpiresAt === undefined)

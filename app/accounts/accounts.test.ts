@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { createDocuments, memoryDocuments } from '../storage/documents.ts';
-import { createAccounts, identityOf, isLoggedIn, MOST_SESSIONS, withSession } from './accounts.ts';
+import {
+  createAccounts,
+  identityOf,
+  isLoggedIn,
+  MOST_SESSIONS,
+  newAccount,
+  withSession,
+} from './accounts.ts';
 
 const ADA = { id: '1', email: 'ada@cloakroom.test', name: 'Ada', passwordHash: 'x' };
 const documents = memoryDocuments();
@@ -33,15 +40,15 @@ it('at most ten sessions: the eleventh log-in ends the one idle longest, wheneve
 });
 
 it('a session that is over leaves the account at the next log-in; one that has just begun stays', async () => {
-  const one = withSession(await account(), 'over', at(0), new Map());
-  const two = withSession(one, 'just begun', at(59.5), new Map());
-  const three = withSession(two, 'new', at(60), new Map());
+  const one = withSession(await account(), 'over', at(0));
+  const two = withSession(one, 'just begun', at(59.5));
+  const three = withSession(two, 'new', at(60));
   assert.deepEqual(Object.keys(three.sessions).toSorted(), ['just begun', 'new']);
 });
 
 it('an address has one account, however it is written', async () => {
   const make = (email: string) =>
-    accounts().create({ ...identityOf(email, ' Eve '), passwordHash: 'x' }, (made) => made);
+    accounts().create(newAccount({ ...identityOf(email, ' Eve '), passwordHash: 'x' }));
   const eve = await make(' Eve@Example.test ');
   assert.deepEqual([eve?.email, eve?.name], ['eve@example.test', 'Eve']);
   assert.equal(await make('EVE@example.test'), undefined);
@@ -59,7 +66,7 @@ it('no email address, or no name, is refused', () => {
 
 it("the demo's accounts are shut where there is no demo, even if they were changed before", async () => {
   const ada = await account();
-  await accounts().change(ada, (current) => withSession(current, 's', at(0), new Map()));
+  await accounts().change(ada, (current) => withSession(current, 's', at(0)));
   assert.ok(isLoggedIn(await account(), 's'));
   assert.equal(await accounts([]).find(ADA.email), undefined);
 });

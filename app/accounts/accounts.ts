@@ -25,9 +25,8 @@ const shape = {
   demo: z.boolean().optional(),
 };
 
-type AccountData = z.infer<z.ZodObject<typeof shape>>;
-export type Account = Document<AccountData>;
-export type DemoAccount = Pick<AccountData, 'id' | 'email' | 'name' | 'passwordHash'>;
+export type Account = Document<z.infer<z.ZodObject<typeof shape>>>;
+export type DemoAccount = Pick<Account, 'id' | 'email' | 'name' | 'passwordHash'>;
 
 /** At most so many sessions of one account at a time. */
 export const MOST_SESSIONS = 10;
@@ -46,10 +45,7 @@ export type Accounts = ReturnType<typeof createAccounts>;
 export function createAccounts(documents: Documents, demo: readonly DemoAccount[] = []) {
   const stored = documents('account', shape);
   const demos = new Map(
-    demo.map(({ id, email, name, passwordHash }): [string, Account] => [
-      email,
-      { ...newAccount({ id, email, name, passwordHash }), demo: true, version: 0 },
-    ]),
+    demo.map((who): [string, Account] => [who.email, { ...newAccount(who), demo: true }]),
   );
 
   async function find(email: string): Promise<Account | undefined> {
@@ -63,33 +59,25 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
     return account?.demo && !demos.has(account.email) ? undefined : account;
   }
 
-  /**
-   * @param who made by `identityOf`
-   * @param edit what a new account has from the start
-   * @returns undefined when the address has an account already
-   */
-  async function create(
-    who: Omit<DemoAccount, 'id'>,
-    edit: (account: AccountData) => AccountData,
-  ): Promise<Account | undefined> {
-    if (demos.has(who.email)) return undefined;
-    const made = edit(newAccount({ id: `acct_${randomUUID()}`, ...who }));
-    const kept = await stored.change(keyOf(who.email), undefined, (there) => there ?? made);
-    return kept.id === made.id ? kept : undefined;
+  /** @returns undefined when the address has an account already */
+  async function create(account: Account): Promise<Account | undefined> {
+    if (demos.has(account.email)) return undefined;
+    const kept = await stored.change(keyOf(account.email), undefined, (there) => there ?? account);
+    return kept.id === account.id ? kept : undefined;
   }
 
   /**
    * @param account as it was read, however stale
    * @param edit as in `Documents`: its very argument back changes nothing
    */
-  const change = (account: Account, edit: (current: Account) => AccountData): Promise<Account> =>
-    stored.change(keyOf(account.email), account, (current) => edit(current ?? account));
+  const change = (account: Account, edit: (current: Account) => Account): Promise<Account> =>
+    stored.change(keyOf(account.email), account, (current = account) => edit(current));
 
   return { find, byKey, create, change };
 }
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
-export const sanitizedUser = ({ id, email, name }: AccountData): SessionUser => ({
+export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({
   id,
   email,
   name,
@@ -99,11 +87,16 @@ const normalEmail = (email: string) => email.trim().toLowerCase();
 
 const keyOf = (email: string) => createHash('sha256').update(email).digest('base64url');
 
-const newAccount = (who: DemoAccount): AccountData => ({
-  ...who,
+/** Built by name, too: a demo's has its password beside the hash. */
+export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Account => ({
+  id,
+  email,
+  name,
+  passwordHash,
   passwordChanges: 0,
   sessions: {},
   logIns: [],
+  version: 0,
 });
 
 /**
@@ -112,7 +105,7 @@ const newAccount = (who: DemoAccount): AccountData => ({
  *   is not 1 to 80 characters
  */
 export function identityOf(email: string, name: string) {
-  const identity = { email: normalEmail(email), name: name.trim() };
+  const identity = { id: `acct_${randomUUID()}`, email: normalEmail(email), name: name.trim() };
   if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
     throw invalidField('email', 'must be an email address');
   if (!/^[^\p{C}]{1,80}$/u.test(identity.name))
@@ -121,30 +114,33 @@ export function identityOf(email: string, name: string) {
 }
 
 /** Whether nobody can log in, whatever the password. */
-export const isShut = ({ disabled, passwordExpiresAt = Infinity }: AccountData) =>
+export const isShut = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
   disabled === true || passwordExpiresAt < Date.now();
 
 /** Whether the session with this handle is logged in. */
-export const isLoggedIn = (account: AccountData, handle: string) =>
+export const isLoggedIn = (account: Account, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
 
 /**
  * The account with one more session. Where there are ten, the one idle longest makes room.
  * @param lastSeen when its sessions were last used; one that is missing is over
+ * @param replaced the session that gets the new handle, if it was the account's already: see `ending`
  */
 export function withSession(
-  account: AccountData,
+  account: Account,
   handle: string,
   logIn: LogIn,
-  lastSeen: ReadonlyMap<string, number>,
-): AccountData {
+  lastSeen: ReadonlyMap<string, number> = new Map(),
+  replaced = '',
+): Account {
   const usedAt = ([name, { at }]: [string, LogIn]) =>
     lastSeen.get(name) ?? (logIn.at - at < SETTLING_MS ? at : 0);
   const others = Object.entries(account.sessions)
-    .filter((session) => usedAt(session) > 0)
+    .filter((session) => session[0] !== replaced && usedAt(session) > 0)
     .toSorted((a, b) => usedAt(b) - usedAt(a))
     .slice(0, MOST_SESSIONS - 1);
-  const sessions = { ...Object.fromEntries(others), [handle]: logIn };
+  const kept = { ...Object.fromEntries(others), ...ending(account, replaced) };
+  const sessions = { ...kept, [handle]: logIn };
   return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
@@ -152,13 +148,13 @@ export function withSession(
  * A session that is about to get a new id, as its account keeps it for the requests that are still
  * under way under the old one: they are not to be taken for a guest's. The next log-in drops it.
  */
-export function ending({ sessions }: AccountData, handle: string) {
+export function ending({ sessions }: Account, handle: string) {
   const session = sessions[handle];
   return session && { [handle]: { ...session, at: 0 } };
 }
 
 /** @param ended tells by its handle whether a session ends */
-export function withoutSessions(account: AccountData, ended: (handle: string) => boolean) {
+export function withoutSessions(account: Account, ended: (handle: string) => boolean) {
   const left = Object.entries(account.sessions).filter(([handle]) => !ended(handle));
   return { ...account, sessions: Object.fromEntries(left) };
 }

@@ -118,7 +118,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
   }
 
   /** Changes the account for a session that is still logged in when it does. */
-  const changeOwn = (req: Request, edit: (current: Account) => Omit<Account, 'version'>) =>
+  const changeOwn = (req: Request, edit: (current: Account) => Account) =>
     accounts.change(accountOf(req), (current) => {
       if (!isLoggedIn(current, sessionHandle(req.sessionID))) throw new SessionGone();
       return edit(current);

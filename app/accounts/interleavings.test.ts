@@ -14,7 +14,7 @@ import { createCarts } from '../cart/carts.ts';
 import { createOrders } from '../orders/orders.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import { createDocuments } from '../storage/documents.ts';
-import { createAccounts, identityOf } from './accounts.ts';
+import { createAccounts, identityOf, newAccount } from './accounts.ts';
 import { hashPassword } from './passwords.ts';
 
 const OLD = 'a coat, a hat, an umbrella';
@@ -129,7 +129,7 @@ onEachStore('of two at a time', (store) => {
     const email = `${store.name.replaceAll(' ', '')}-${++worlds}@example.test`;
     const passwordHash = await hashPassword(OLD, QUICK_PASSWORDS.hashCost);
     const who = { ...identityOf(email, 'Ada'), passwordHash };
-    const account = (await accounts().create(who, (made) => made)) ?? assert.fail();
+    const account = (await accounts().create(newAccount(who))) ?? assert.fail();
     const [ada, guests] = [0, 1].map(() =>
       [0, 1].map(() => httpClient(processes[0]?.origin ?? '')),
     );

@@ -17,7 +17,7 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
   };
 
   const add: RequestHandler = async (req, res) => {
-    const product = catalogue.find(textField(req.body, 'sku'));
+    const product = catalogue.get(textField(req.body, 'sku'));
     if (!product) throw invalidField('sku', 'must name a product of this shop');
     const { sku, name } = product;
     const range = { min: 1, max: MAX_QUANTITY, ifAbsent: 1 };
@@ -33,7 +33,7 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
   };
 
   const set: RequestHandler = async (req, res) => {
-    const product = catalogue.find(String(req.params.sku));
+    const product = catalogue.get(String(req.params.sku));
     if (!product) throw new Refusal(404, 'There is no product with this sku.');
     const quantity = wholeNumberField(req.body, 'quantity', { min: 0, max: MAX_QUANTITY });
     const sentence = `${product.name} ${quantity === 0 ? 'removed' : `now ${quantity}`}.`;

@@ -17,22 +17,12 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** @returns what of `added` there is room for, line by line */
-export function fitting(cart: Cart, added: Cart): Cart {
-  const fits = Object.entries(added).map(([sku, quantity]): [string, number] => [
-    sku,
-    Math.min(quantity, MAX_QUANTITY - quantityOf(cart, sku)),
-  ]);
-  return Object.fromEntries(fits.filter(([, quantity]) => quantity > 0));
-}
-
-/** @param sign 1 adds the lines, which must fit; -1 takes them away, as far as they are there */
+/** @param sign 1 adds the lines, as far as there is room; -1 takes them away, as far as they are there */
 export function combine(cart: Cart, lines: Cart, sign: 1 | -1): Cart {
-  return Object.entries(lines).reduce(
-    (result, [sku, quantity]) =>
-      setLine(result, sku, Math.max(0, quantityOf(result, sku) + sign * quantity)),
-    cart,
-  );
+  return Object.entries(lines).reduce((result, [sku, quantity]) => {
+    const total = quantityOf(result, sku) + sign * quantity;
+    return setLine(result, sku, Math.min(Math.max(0, total), MAX_QUANTITY));
+  }, cart);
 }
 
 export const quantityOf = (cart: Cart, sku: string) =>
@@ -43,7 +33,7 @@ export const countItems = (cart: Cart) => Object.values(cart).reduce((sum, n) =>
 /** The cart at today's prices. A product that is no longer sold is left out. */
 export function priceCart(cart: Cart, catalogue: Catalogue) {
   const lines = Object.entries(cart).flatMap(([sku, quantity]) => {
-    const product = catalogue.find(sku);
+    const product = catalogue.get(sku);
     if (!product) return [];
     return [{ sku, name: product.name, unitPriceCents: product.priceCents, quantity }];
   });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Document, Documents } from '../storage/documents.ts';
-import { type Cart, combine, fitting } from './cart.ts';
+import { type Cart, combine } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
@@ -13,8 +13,7 @@ const shape = {
   merged: z.record(z.string(), cartShape),
 };
 
-export type CartData = z.infer<z.ZodObject<typeof shape>>;
-export type AccountCart = Document<CartData>;
+export type AccountCart = Document<z.infer<z.ZodObject<typeof shape>>>;
 
 /** As many as an account has sessions. */
 const MERGES_KEPT = 10;
@@ -26,14 +25,15 @@ export function createCarts(documents: Documents) {
   const stored = documents('cart', shape);
   return {
     read: async (accountId: string): Promise<AccountCart> =>
-      (await stored.read(accountId)) ?? { ...emptyCart(), version: 0 },
+      (await stored.read(accountId)) ?? {
+        lines: {},
+        orderId: newOrderId(),
+        merged: {},
+        version: 0,
+      },
     /** As `change` of `Documents`. */
-    change: (
-      accountId: string,
-      seen: AccountCart | undefined,
-      edit: (current: CartData) => CartData,
-    ): Promise<AccountCart> =>
-      stored.change(accountId, seen, (current) => edit(current ?? emptyCart())),
+    change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
+      stored.change(accountId, seen, (current = seen) => edit(current)),
   };
 }
 
@@ -41,15 +41,16 @@ export function createCarts(documents: Documents) {
  * Adds a guest's lines, as far as there is room: once for each session, however often it is tried.
  * @param handle the guest's session's
  */
-export function merge(cart: CartData, handle: string, guest: Cart): CartData {
+export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
-  const added = fitting(cart.lines, guest);
+  const lines = combine(cart.lines, guest, 1);
+  const added = combine(lines, cart.lines, -1);
   const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
-  return { ...cart, lines: combine(cart.lines, added, 1), merged: Object.fromEntries(merged) };
+  return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
 /** The cart with other lines. What log-ins added is part of it now: there is no Undo any more. */
-export const edited = (cart: CartData, lines: Cart): CartData => ({
+export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
   ...cart,
   lines,
   // The names stay, so that nothing is added again.
@@ -57,15 +58,13 @@ export const edited = (cart: CartData, lines: Cart): CartData => ({
 });
 
 /** Takes away what a guest's lines added. */
-export const unmerge = (cart: CartData, handle: string): CartData =>
+export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
   edited(cart, combine(cart.lines, cart.merged[handle] ?? {}, -1));
 
 /** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
-export const withoutOrder = (cart: CartData, ordered: Cart): CartData => ({
+export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
   ...edited(cart, combine(cart.lines, ordered, -1)),
   orderId: newOrderId(),
 });
 
 const newOrderId = () => randomBytes(16).toString('base64url');
-
-const emptyCart = (): CartData => ({ lines: {}, orderId: newOrderId(), merged: {} });

@@ -3,7 +3,7 @@ import type { Account } from '../accounts/accounts.ts';
 import { leaveFlash, tell } from '../flash.ts';
 import { refuseUndeliverable, updateSession } from '../session/session.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
-import { type CartData, type Carts, edited, merge } from './carts.ts';
+import { type AccountCart, type Carts, edited, merge } from './carts.ts';
 
 /** The cart of whoever asks: a user's is the account's, a guest's is in the session. */
 export const currentCart = (req: Request): Cart => req.accountCart?.lines ?? req.session.cart;
@@ -38,10 +38,10 @@ export async function changeCart(
 export async function changeAccountCart(
   req: Request,
   carts: Carts,
-  edit: (cart: CartData) => CartData,
+  edit: (cart: AccountCart) => AccountCart,
 ): Promise<void> {
-  const { id } = req.account as Account;
-  req.accountCart = await carts.change(id, req.accountCart, edit);
+  const { account, accountCart } = req as { account: Account; accountCart: AccountCart };
+  req.accountCart = await carts.change(account.id, accountCart, edit);
 }
 
 /**

@@ -5,18 +5,14 @@ export type Product = {
   readonly priceCents: number;
 };
 
-export type Catalogue = {
-  readonly products: readonly Product[];
-  find(sku: string): Product | undefined;
-};
+/** The products by their skus, in the order of the shelf. */
+export type Catalogue = ReadonlyMap<string, Product>;
 
 /** The currency of every price, by ISO 4217. */
 export const CURRENCY = 'EUR';
 
-export function createCatalogue(products: readonly Product[]): Catalogue {
-  const bySku = new Map(products.map((product) => [product.sku, product]));
-  return { products, find: (sku) => bySku.get(sku) };
-}
+export const createCatalogue = (products: readonly Product[]): Catalogue =>
+  new Map(products.map((product) => [product.sku, product]));
 
 const format = new Intl.NumberFormat('en-IE', { style: 'currency', currency: CURRENCY });
 

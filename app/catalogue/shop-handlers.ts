@@ -7,7 +7,7 @@ import { canUpdateSession, describeSession, updateSession } from '../session/ses
 import { type Catalogue, CURRENCY } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
-  const { products } = catalogue;
+  const products = [...catalogue.values()];
   const offers = products.map(({ sku, name, priceCents }) => {
     return { sku, name, priceCents, currency: CURRENCY };
   });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Document, Documents } from '../storage/documents.ts';
+import type { Documents } from '../storage/documents.ts';
 
 const shape = {
   id: z.string(),
@@ -25,10 +25,8 @@ export function createOrders(documents: Documents) {
   const stored = documents('order', shape);
   const lists = documents('orders', { ids: z.array(z.string()) });
 
-  const find = (id: string): Promise<Document<Order> | undefined> => stored.read(id);
-
   /** @returns the order with this id: this one, or that which was there before */
-  async function place(order: Order): Promise<Document<Order>> {
+  async function place(order: Order): Promise<Order> {
     const { id, accountId } = order;
     // Listed first: an order that is there is on its owner's list, whatever fails in between.
     await lists.change(accountId, undefined, (there) =>
@@ -40,9 +38,9 @@ export function createOrders(documents: Documents) {
   /** @returns the account's last 100 orders, the newest first. */
   async function ofAccount(accountId: string): Promise<Order[]> {
     const ids = (await lists.read(accountId))?.ids ?? [];
-    const orders = await Promise.all(ids.slice(-100).toReversed().map(find));
+    const orders = await Promise.all(ids.slice(-100).toReversed().map(stored.read));
     return orders.filter((order) => order !== undefined);
   }
 
-  return { find, place, ofAccount };
+  return { find: stored.read, place, ofAccount };
 }
