@@ -51,9 +51,7 @@ export type AppOptions = {
   floodLimits?: FloodLimits;
   /** Where accounts, carts and orders are kept. */
   documents: DocumentBackend;
-  demoAccounts: readonly DemoAccount[];
-  /** Shown on the log-in page. */
-  demoLogins: readonly { email: string; password: string }[];
+  demoAccounts: readonly (DemoAccount & { password: string })[];
   /** What a password's bcrypt costs; absent: 12. */
   hashCost?: number;
   products: readonly Product[];
@@ -72,7 +70,8 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
   app.set('etag', false); // a page of a session is new each time
-  const { demoLogins } = options;
+  // Passwords are shown where they are no secret: on the developer's own machine.
+  const demoLogins = production ? [] : options.demoAccounts;
   const shared = { formatCents, colour, demoLogins, lab: options.lab !== undefined, toolbar };
   app.locals.render = createViews(folder('views'), production, shared);
 
@@ -123,17 +122,17 @@ export type Handlers = ReturnType<typeof createParts>['handlers'];
 
 /** What the shop is made of, and its handlers over that. */
 function createParts(options: AppOptions) {
-  const { log, session, storeName, hashCost = 12 } = options;
+  const { production, log, session, storeName, demoAccounts, hashCost = 12 } = options;
   const [secret = ''] = session.secrets;
   const metrics = createMetrics();
   const audit = createAudit(log, secret);
-  const recorder = createRecorder({ always: !options.production });
+  const recorder = createRecorder({ always: !production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
   };
   const documents = createDocuments(timed(options.documents, onTrip('document')));
-  const accounts = createAccounts(documents, options.demoAccounts);
+  const accounts = createAccounts(documents, demoAccounts);
   const carts = createCarts(documents);
   const orders = createOrders(documents);
   const catalogue = createCatalogue(options.products);

@@ -2,13 +2,13 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MemoryStore } from 'express-session';
 
-type Documents = Map<string, { version: number; text: string }>;
+type Memory = MemoryStore & { sessions: Record<string, string> };
 type Kept = {
   /** Who restarts this process: nobody else's memory is taken for one's own. */
   watcher: number;
   secrets: readonly string[];
-  sessions: Record<string, string>;
-  documents: [string, { version: number; text: string }][];
+  sessions: Memory['sessions'];
+  documents: Memory['sessions'];
 };
 
 const file = join(import.meta.dirname, '../node_modules/.cache/cloakroom-dev.json');
@@ -20,15 +20,13 @@ const file = join(import.meta.dirname, '../node_modules/.cache/cloakroom-dev.jso
  */
 export function devMemory({ secrets, keep }: { secrets: readonly string[]; keep: boolean }) {
   const kept = keep ? takeOver() : undefined;
-  const store = new MemoryStore() as MemoryStore & { sessions: Record<string, string> };
-  Object.assign(store.sessions, kept?.sessions);
-  const documents: Documents = new Map(kept?.documents);
-  const memory = { secrets: kept?.secrets ?? secrets, sessions: store, documents };
-  if (!keep) return memory;
-  process.on('exit', () => {
-    const { sessions } = store;
-    handOn({ ...memory, sessions, documents: [...documents], watcher: process.ppid });
-  });
+  const sessions = new MemoryStore() as Memory;
+  const documents = new MemoryStore() as Memory;
+  Object.assign(sessions.sessions, kept?.sessions);
+  Object.assign(documents.sessions, kept?.documents);
+  const memory = { secrets: kept?.secrets ?? secrets, sessions, documents };
+  const texts = { sessions: sessions.sessions, documents: documents.sessions };
+  if (keep) process.on('exit', () => handOn({ ...memory, ...texts, watcher: process.ppid }));
   return memory;
 }
 

@@ -1,5 +1,4 @@
 import cluster from 'node:cluster';
-import { createServer } from 'node:http';
 import express from 'express';
 import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
@@ -21,7 +20,7 @@ export function serveMetrics(port: number, log: Logger, supervised: boolean): vo
       res.sendStatus(503);
     }
   });
-  const server = createServer(app);
-  server.on('error', (err) => log.error({ err }, `No metrics: cannot listen on port ${port}`));
-  server.listen(port, '127.0.0.1').unref();
+  const told = (err?: Error) =>
+    err && log.error({ err }, `No metrics: cannot listen on port ${port}`);
+  app.listen(port, '127.0.0.1', told).unref();
 }

@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
 import type { SessionEvent } from './session/sessions.ts';
 import type { RoundTrip } from './storage/timed.ts';
@@ -28,17 +28,10 @@ export function createMetrics() {
   });
 
   return {
-    request: (req: Request, res: Response, seconds: number) => {
+    request: (req: Request, status: number, seconds: number) => {
       const route: unknown =
         req.route?.path ?? (req.originalUrl.startsWith('/assets/') ? '/assets' : 'none');
-      requests.observe(
-        {
-          method: req.method,
-          route: String(route),
-          status: res.headersSent ? res.statusCode : 499,
-        },
-        seconds,
-      );
+      requests.observe({ method: req.method, route: String(route), status }, seconds);
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
     roundTrip: ({ operation, outcome, ms }: RoundTrip) =>

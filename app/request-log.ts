@@ -19,7 +19,9 @@ export function requestLog({ log, metrics, recorder, secret }: Options): Request
     res.set('X-Request-Id', requestId);
     res.on('close', () => {
       const ms = performance.now() - started;
-      metrics.request(req, res, ms / 1000);
+      // 499, as nginx has it: the client left before there was an answer.
+      const status = res.headersSent ? res.statusCode : 499;
+      metrics.request(req, status, ms / 1000);
       recorder.file(req, res, ms);
       const line = {
         requestId,
@@ -27,8 +29,7 @@ export function requestLog({ log, metrics, recorder, secret }: Options): Request
         method: req.method,
         // Without the handle of a session, which is what the store knows it by.
         path: req.originalUrl.split('?', 1)[0]?.replace(/[\w-]{43}/, '…'),
-        // 499, as nginx has it: the client left before there was an answer.
-        status: res.headersSent ? res.statusCode : 499,
+        status,
         ms: Math.round(ms),
         // The client left before the answer was complete.
         ...(!res.writableFinished && { aborted: true }),

@@ -17,7 +17,6 @@ import { connectRedis, whenConnected } from './storage/redis-client.ts';
 export async function serve(config: Config, log: Logger): Promise<void> {
   const { store, redisUrl } = config;
   const redis = store === 'redis' ? connectRedis(redisUrl, redisErrors(log)) : undefined;
-  const demo = config.demoAccounts ? demoAccounts : [];
   for (const warning of config.warnings) log.warn(warning);
 
   // Handed on at a restart in development only: production refuses to keep sessions in memory.
@@ -36,10 +35,8 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
     documents: redis ? redisDocuments(redis) : memoryDocuments(memory.documents),
-    demoAccounts: demo,
+    demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,
-    // Passwords are shown where they are no secret: on the developer's own machine.
-    demoLogins: config.production ? [] : demo,
     toolbar: !config.production,
     ...(config.lab && { lab: { outageSeconds: config.production ? 0 : 10 } }),
   });

@@ -3,27 +3,27 @@ import { MemoryStore } from 'express-session';
 import { parseSession, type SessionRecord } from './session-data.ts';
 
 /**
- * The store switch: what a place that keeps sessions has to do. The contract, which
- * `session-contract.test.ts` holds against memory, Redis, Redis Cluster and Sentinel:
+ * The store switch: what a place that keeps records has to do. A record is JSON with a field
+ * `version`. The contract, which `session-contract.test.ts` holds against memory, Redis, Redis Cluster
+ * and Sentinel:
  *
- * - `get` returns the session kept under the key, or undefined when there is none or it is
- *   unreadable.
- * - `compareAndSet` stores `next` under the key for `ttlMs` milliseconds, more than none, or deletes the key when
- *   `next` is null, if and only if the stored version is `version`; version 0 means that the key
- *   must not exist. It returns whether it did. Nothing can come between comparing and setting.
+ * - `get` returns the record kept under the key, or undefined when there is none. A session that is
+ *   unreadable is none.
+ * - `compareAndSet` stores `next` under the key, or deletes the key when `next` is null, if and only if
+ *   the stored version is `version`; version 0 means that the key must not exist. It returns whether it
+ *   did. Nothing can come between comparing and setting. After `ttlMs` milliseconds, more than none, the
+ *   key is gone by itself; undefined: it stays for good.
  * - `destroy` deletes the key, whatever its version. Deleting what is not there is no error.
  * - All reject when the store cannot answer; whether a write took place is then unknown.
  */
-export type SessionBackend = {
-  get(key: string): Promise<SessionRecord | undefined>;
-  compareAndSet(
-    key: string,
-    version: number,
-    next: SessionRecord | null,
-    ttlMs: number,
-  ): Promise<boolean>;
+export type Backend<R extends Versioned> = {
+  get(key: string): Promise<R | undefined>;
+  compareAndSet(key: string, version: number, next: R | null, ttlMs?: number): Promise<boolean>;
   destroy(key: string): Promise<void>;
 };
+
+export type Versioned = { readonly version: number };
+export type SessionBackend = Backend<SessionRecord>;
 
 /** The part of node-redis used here: a client, a cluster or a sentinel. */
 export type RedisCommands = {
@@ -32,15 +32,25 @@ export type RedisCommands = {
   del(keys: string[]): Promise<unknown>;
 };
 
+/** Sessions in this process's memory: for development and tests, gone with the process. */
+export const memoryBackend = (store?: MemoryStore): SessionBackend => inMemory(parseSession, store);
+
+/** Sessions in Redis, under `sess:`, each gone from there by itself when it has expired. */
+export const redisBackend = (client: RedisCommands): SessionBackend =>
+  inRedis(parseSession, client, 'sess:');
+
 /** Beyond this a timer of Node fires at once. The clocks are checked at each read anyway. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Sessions in this process's memory: for development and tests, gone with the process. */
-export function memoryBackend(store = new MemoryStore()): SessionBackend {
+/** @param parse reads the text of a record; undefined: it is to be taken for none */
+export function inMemory<R extends Versioned>(
+  parse: (text: string) => R | undefined,
+  store = new MemoryStore(),
+): Backend<R> {
   const memory = store as MemoryStore & { sessions: Record<string, string> };
   const read = (key: string) => {
     const text = memory.sessions[key];
-    return text === undefined ? undefined : parseSession(text);
+    return text === undefined ? undefined : parse(text);
   };
   // MemoryStore never drops a session whose cookie has no maxAge, so it is dropped here. A touch
   // pushes the timer back.
@@ -60,7 +70,8 @@ export function memoryBackend(store = new MemoryStore()): SessionBackend {
       remove(key);
       if (next === null) return true;
       memory.sessions[key] = JSON.stringify(next);
-      timers.set(key, setTimeout(remove, Math.min(ttlMs, LONGEST_TIMER_MS), key).unref());
+      if (ttlMs !== undefined)
+        timers.set(key, setTimeout(remove, Math.min(ttlMs, LONGEST_TIMER_MS), key).unref());
       return true;
     },
     destroy: async (key) => remove(key),
@@ -87,42 +98,25 @@ const COMPARE_AND_SET = `
   end
   return 1`;
 
-/**
- * Compare-and-set of a JSON text with a field `version`, in one command.
- * @param version what must be stored; 0: nothing
- * @param text what to store instead; empty: nothing
- * @param ttlMs in milliseconds; undefined: for good
- * @returns whether it was stored
- */
-export async function compareAndSet(
+/** @param parse as of `inMemory` */
+export function inRedis<R extends Versioned>(
+  parse: (text: string) => R | undefined,
   client: RedisCommands,
-  key: string,
-  version: number,
-  text: string,
-  ttlMs?: number,
-): Promise<boolean> {
-  const args = [String(version), text, ttlMs === undefined ? '' : String(Math.ceil(ttlMs))];
-  return (await client.eval(COMPARE_AND_SET, { keys: [key], arguments: args })) === 1;
-}
-
-/** Sessions in Redis, under `sess:`, each gone from there by itself when it has expired. */
-export function redisBackend(client: RedisCommands): SessionBackend {
-  const prefix = 'sess:';
+  prefix: string,
+): Backend<R> {
   const redis = new RedisStore({
     client,
     prefix,
-    serializer: { parse: (text) => parseSession(text) as never, stringify: JSON.stringify },
+    serializer: { parse: (text) => parse(text) as never, stringify: JSON.stringify },
   });
   return {
-    get: async (key) => ((await redis.get(key)) as SessionRecord | null | undefined) ?? undefined,
-    compareAndSet: (key, version, next, ttlMs) =>
-      compareAndSet(
-        client,
-        prefix + key,
-        version,
-        next === null ? '' : JSON.stringify(next),
-        ttlMs,
-      ),
+    get: async (key) => ((await redis.get(key)) as R | null | undefined) ?? undefined,
+    compareAndSet: async (key, version, next, ttlMs) => {
+      const text = next === null ? '' : JSON.stringify(next);
+      const ttl = ttlMs === undefined ? '' : String(Math.ceil(ttlMs));
+      const options = { keys: [prefix + key], arguments: [String(version), text, ttl] };
+      return (await client.eval(COMPARE_AND_SET, options)) === 1;
+    },
     destroy: async (key) => {
       await redis.destroy(key);
     },

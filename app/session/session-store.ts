@@ -11,7 +11,6 @@ export type SessionCookie = {
 };
 
 type Callback = (error?: unknown) => void;
-const ignore: Callback = () => {};
 
 /** The store that express-session talks to, and the only file where its callbacks appear. */
 export class SessionStore extends Store {
@@ -26,14 +25,10 @@ export class SessionStore extends Store {
     this.cookie = cookie;
   }
 
-  readonly #read = callbackify(async (id: string) => {
+  override get = callbackify(async (id: string) => {
     const record = await this.sessions.read(id);
     return record && this.#withCookie(record);
   });
-
-  override get(id: string, callback: (error: unknown, session?: SessionData) => void): void {
-    this.#read(id, callback);
-  }
 
   /**
    * The closing save of a response. `req.session` is a frozen picture of what is stored already, so
@@ -52,8 +47,8 @@ export class SessionStore extends Store {
     callback?.();
   }
 
-  override destroy(id: string, callback?: Callback): void {
-    callbackify(() => this.sessions.end(id))(callback ?? ignore);
+  override destroy(id: string, callback: Callback = () => {}): void {
+    callbackify(() => this.sessions.end(id))(callback);
   }
 
   /** Makes a frozen picture of `record` what `req.session` shows from now on. */

@@ -23,12 +23,12 @@ export async function updateSession<T>(
 ): Promise<T> {
   const store = storeOf(req);
   refuseUndeliverable(req);
-  let result: { value: T } | undefined;
+  let result!: T; // `change` runs at least once
   const record = await store.sessions.update(req.sessionID, req.session, (draft) => {
-    result = { value: change(draft) };
+    result = change(draft);
   });
   store.show(req, record);
-  return (result as { value: T }).value;
+  return result;
 }
 
 /**

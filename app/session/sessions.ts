@@ -1,4 +1,5 @@
 import type { SessionBackend } from './backends.ts';
+import { changes } from './changes.ts';
 import { answersWithin } from './deadline.ts';
 import {
   draftOf,
@@ -7,9 +8,8 @@ import {
   type SessionDraft,
   type SessionRecord,
 } from './session-data.ts';
-import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
+import { SessionGone, StoreUnavailable } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
-import { backOff, turns } from './turns.ts';
 
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
@@ -35,7 +35,6 @@ export type SessionsOptions = {
   onEvent?: (event: SessionEvent) => void;
 };
 
-type Change = (draft: SessionDraft) => void;
 type Carry = (old: SessionRecord | undefined) => SessionDraft;
 
 export type Renewal = {
@@ -54,8 +53,6 @@ export const MOVED = -1;
 const MOVED_MS = 60_000;
 const movedKey = (handle: string) => `moved:${handle}`;
 
-const MOST_ATTEMPTS = 100;
-
 export type Sessions = ReturnType<typeof createSessions>;
 
 /** Sessions as this module promises them, over a backend; nothing here knows of HTTP. */
@@ -70,7 +67,6 @@ export function createSessions(options: SessionsOptions) {
     compareAndSet: (...args) => ask(options.backend.compareAndSet(...args)),
     destroy: (key) => ask(options.backend.destroy(key)),
   };
-  const inTurn = turns<SessionRecord>();
 
   /** @returns when the session will end if it is not used again, in milliseconds since 1970 */
   const expiresAt = ({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>) =>
@@ -78,6 +74,7 @@ export function createSessions(options: SessionsOptions) {
   /** @returns when it will end however busy it is, in milliseconds since 1970 */
   const endsAt = ({ createdAt }: SessionRecord) => createdAt + absoluteMs;
   const msLeft = (record: SessionRecord) => expiresAt(record) - now();
+  const changeStored = changes(backend, msLeft);
 
   /** The session of someone who has none, at version 0: stored when it is first changed. */
   function fresh({ lost = false } = {}): SessionRecord {
@@ -125,43 +122,35 @@ export function createSessions(options: SessionsOptions) {
   }
 
   /**
-   * Applies `change` to the session and stores it, by compare-and-set: on a conflict the stored
-   * session is read again and the change applied to that. Never merge two sessions instead:
-   * connect-redis tried (#333) and had to take it back (#347).
+   * Applies `change` to the session and stores it.
    * @param seen the session as the caller knows it, however stale
    * @returns the session as stored
    * @throws SessionGone, SessionBusy, StoreUnavailable, and whatever `change` throws: then nothing is
    *   stored
    */
-  function update(id: string, seen: SessionRecord, change: Change): Promise<SessionRecord> {
-    if (seen.version === MOVED) return Promise.reject(new SessionGone());
-    const key = sessionHandle(id);
-    return inTurn(key, (stored) =>
-      commit(key, stored && stored.version > seen.version ? stored : seen, change),
-    );
-  }
-
-  async function commit(key: string, seen: SessionRecord, change: Change): Promise<SessionRecord> {
-    let current = seen;
-    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+  async function update(
+    id: string,
+    seen: SessionRecord,
+    change: (draft: SessionDraft) => void,
+  ): Promise<SessionRecord> {
+    if (seen.version === MOVED) throw new SessionGone();
+    let from = seen;
+    let overtaken = false;
+    const to = await changeStored(sessionHandle(id), seen, (current) => {
+      if (overtaken) tell({ type: 'conflict' });
+      overtaken = true;
+      if (!current) throw new SessionGone();
+      from = current;
       const draft = draftOf(current);
       change(draft);
-      const { version } = current;
-      const next = recordOf(draft, { ...current, version: version + 1, lastSeenAt: now() });
-      const left = msLeft(next);
-      if (left <= 0) throw new SessionGone();
-      if (await backend.compareAndSet(key, version, next, left)) {
-        if (version === 0) tell({ type: 'created' });
-        tell({ type: 'committed', from: current, to: next });
-        return next;
-      }
-      tell({ type: 'conflict' });
-      await backOff(attempt);
-      const stored = await backend.get(key);
-      if (!stored) throw new SessionGone();
-      current = stored;
-    }
-    throw new SessionBusy('the session is changed too often at once');
+      const stamp = { ...current, version: current.version + 1, lastSeenAt: now() };
+      const next = recordOf(draft, stamp);
+      if (msLeft(next) <= 0) throw new SessionGone();
+      return next;
+    });
+    if (to.version === 1) tell({ type: 'created' });
+    tell({ type: 'committed', from, to });
+    return to;
   }
 
   /**

@@ -64,7 +64,6 @@ export function createShop(
     documents: memoryDocuments(),
     demoAccounts,
     products: demoProducts,
-    demoLogins: config.production ? [] : demoAccounts,
     ...options,
   });
   return { app, lines };
