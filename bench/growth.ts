@@ -1,6 +1,9 @@
 // npm run bench:growth: how the cost of the app grows with what it has to do. Five minutes;
 // `-- soak` looks at its memory for ten minutes instead.
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { createClient } from 'redis';
 import { demoProducts } from '../config/demo-data.ts';
 import { httpClient } from '../e2e/support/http-client.ts';
@@ -9,7 +12,7 @@ import { run } from '../e2e/support/run.ts';
 import { startServer } from '../e2e/support/start-server.ts';
 import { spreadOf } from './contest.ts';
 import { loadCore, pinTo, redisCore, serverCore, spareCore } from './contestants.ts';
-import { load, newVisitors, type Visitor, visit, type Workload } from './load.ts';
+import { type Load, load, newVisitors, type Visitor, visit, type Workload } from './load.ts';
 import { usageOf } from './usage.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -25,7 +28,7 @@ await client.connect();
 cleanup.defer(() => client.destroy());
 const redisPid = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1]);
 
-async function startApp(env: Record<string, string> = {}, cores = serverCore) {
+async function startApp(env: Record<string, string> = {}, cores = [serverCore]) {
   const app = await startServer({
     NODE_ENV: 'production',
     SESSION_STORE: 'redis',
@@ -35,26 +38,27 @@ async function startApp(env: Record<string, string> = {}, cores = serverCore) {
     DEMO_ACCOUNTS: 'on',
     ...env,
   });
-  await pin(cores, app.pid);
-  for (const pid of (await run('pgrep', ['-P', `${app.pid}`])).split('\n'))
-    await pin(cores, Number(pid));
+  const workers = (await run('pgrep', ['-P', `${app.pid}`])).trim().split('\n');
+  for (const [n, pid] of [app.pid, ...workers].entries())
+    await pin(cores[Math.max(0, n - 1)] as string, Number(pid));
   return app;
 }
 type App = Awaited<ReturnType<typeof startApp>>;
 
 type Cost = { app: number; redis: number; rps: number };
 
-/** Processor time a request, of the app and of Redis, in ms, and requests a second, in one second. */
-async function costOfOneSecond(app: App, workload: Workload, visitors: readonly Visitor[]) {
+/** Processor time a request, of the app and of Redis, in ms, and requests a second, while `asking`. */
+async function costOf(app: App, asking: () => Promise<Load[]>): Promise<Cost> {
   const used = async () => {
     const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
     return { app: ours.cpuMs, redis: theirs.cpuMs };
   };
   const before = await used();
-  const { requests, rps } = await load(app.origin, workload, visitors, 1000);
+  const loads = await asking();
   const after = await used();
-  const each = (who: 'app' | 'redis') => (after[who] - before[who]) / requests;
-  return { app: each('app'), redis: each('redis'), rps };
+  const sum = (key: 'requests' | 'rps') => loads.reduce((total, each) => total + each[key], 0);
+  const each = (who: 'app' | 'redis') => (after[who] - before[who]) / sum('requests');
+  return { app: each('app'), redis: each('redis'), rps: sum('rps') };
 }
 
 const median = (values: number[]) => spreadOf(values).median;
@@ -63,11 +67,12 @@ const mediansOf = (seconds: Cost[]): Cost => {
   return { app: of('app'), redis: of('redis'), rps: of('rps') };
 };
 
-/** The same: medians of five seconds. */
+/** Medians of five seconds. */
 async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
   await load(app.origin, workload, visitors, 2000);
   const seconds: Cost[] = [];
-  for (let n = 0; n < 5; n++) seconds.push(await costOfOneSecond(app, workload, visitors));
+  for (let n = 0; n < 5; n++)
+    seconds.push(await costOf(app, async () => [await load(app.origin, workload, visitors, 1000)]));
   return mediansOf(seconds);
 }
 
@@ -150,22 +155,35 @@ async function sessionsOfAnAccount(): Promise<void> {
   await client.flushDb();
 }
 
-/** One process and two, in turns, on the same two cores. */
+/** One process and two, in turns, each process on a core of its own and with a load of its own. */
 async function processes(): Promise<void> {
   const cores = [serverCore, spareCore ?? loadCore];
-  print(`\nProcesses, on two cores${spareCore ? '' : ', of which one also carries the load'}`);
+  print(`\nProcesses${spareCore ? '' : ', of which the second shares its core with the load'}`);
+  const loaders = [loadCore, redisCore].map((core) => {
+    const loader = fork(join(import.meta.dirname, 'load-process.ts'));
+    cleanup.defer(() => void loader.kill());
+    return { core, loader };
+  });
+  for (const { core, loader } of loaders) await pin(core, loader.pid as number);
   const contestants = [];
-  for (const workers of ['1', '2']) {
-    const app = await startApp({ WEB_CONCURRENCY: workers }, cores.join());
+  for (const workers of [1, 2]) {
+    const app = await startApp({ WEB_CONCURRENCY: `${workers}` }, cores.slice(0, workers));
     const visitors = await newVisitors(app.origin, 1000);
-    await load(app.origin, 'view', visitors, 3000);
-    contestants.push({ app, visitors });
+    const ask = (ms: number) => () =>
+      Promise.all(
+        loaders.slice(0, workers).map(async ({ loader }) => {
+          loader.send([app.origin, 'view', visitors, ms]);
+          const [answer] = await once(loader, 'message');
+          return answer as Load;
+        }),
+      );
+    await ask(3000)();
+    contestants.push({ app, ask });
   }
   const rounds: [one: Cost, two: Cost][] = [];
   for (let n = 0; n < 11; n++) {
     const round: Cost[] = [];
-    for (const { app, visitors } of contestants)
-      round.push(await costOfOneSecond(app, 'view', visitors));
+    for (const { app, ask } of contestants) round.push(await costOf(app, ask(1000)));
     rounds.push(round as [Cost, Cost]);
   }
   for (const { app } of contestants) await app.stop();
