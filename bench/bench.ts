@@ -1,4 +1,4 @@
-// npm run bench: the app and what a reader would use instead, side by side on one Redis. Six minutes;
+// npm run bench: the app and what a reader would use instead, side by side on one Redis. Eight minutes;
 // writes docs/bench.md and docs/bench.svg. `npm run bench -- view add` measures these alone, and
 // writes nothing.
 import { readFile, writeFile } from 'node:fs/promises';

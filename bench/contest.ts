@@ -8,7 +8,8 @@ export type Results = Partial<Record<Workload, Record<string, Figures[]>>>;
 
 /**
  * All of them at each workload, one after the other, round by round: what changes in the machine
- * meanwhile, changes for all. A round before the first warms up and is not counted.
+ * meanwhile, changes for all. A long round before the first is not counted: it is for the compiler, which
+ * needs thousands of requests until the code is as fast as it gets.
  */
 export async function compete(
   contestants: readonly Contestant[],
@@ -28,7 +29,12 @@ export async function compete(
         const these = again ?? (await visitorsFor(workload, origin, sessions));
         visitors.set(contestant, these);
         const before = await usage();
-        const { rps, p99, requests } = await load(origin, workload, these, ms);
+        const { rps, p99, requests } = await load(
+          origin,
+          workload,
+          these,
+          round === 0 ? 6 * ms : ms,
+        );
         const used = (await usage()).cpuMs - before.cpuMs;
         if (round === 0) continue;
         const one = { rps, p99, cpu: used / requests, busy: (used / requests) * (rps / 1000) };

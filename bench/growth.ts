@@ -69,7 +69,7 @@ const mediansOf = (seconds: Cost[]): Cost => {
 
 /** Medians of five seconds. */
 async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
-  await load(app.origin, workload, visitors, 2000);
+  await load(app.origin, workload, visitors, 5000); // warm
   const seconds: Cost[] = [];
   for (let n = 0; n < 5; n++)
     seconds.push(await costOf(app, async () => [await load(app.origin, workload, visitors, 1000)]));
