@@ -26,7 +26,7 @@ import { orderHandlers } from './orders/order-handlers.ts';
 import { createOrders } from './orders/orders.ts';
 import { requestLog } from './request-log.ts';
 import { healthRoutes, mount, sitemap } from './routes.ts';
-import { bodyParsers } from './security/body-parsers.ts';
+import { bodyParser } from './security/body-parser.ts';
 import { type FloodLimits, rateLimits } from './security/rate-limits.ts';
 import { refuseAmbiguous, refuseCrossSite, SAFE_METHODS } from './security/same-origin.ts';
 import { securityHeaders } from './security/security-headers.ts';
@@ -99,7 +99,7 @@ export function createApp(options: AppOptions): Express {
     res.setHeader('Cache-Control', 'no-store').setHeader('Vary', 'Accept');
     next();
   });
-  const beforeChanges = express.Router().use(refuseCrossSite, bodyParsers);
+  const beforeChanges = express.Router().use(refuseCrossSite, bodyParser);
   app.use((req, res, next) =>
     SAFE_METHODS.includes(req.method) ? next() : beforeChanges(req, res, next),
   );
