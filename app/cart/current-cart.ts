@@ -51,8 +51,13 @@ export async function changeAccountCart(
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
   const { guest = '', cart: lines } = req.session;
   if (!req.account || Object.keys(lines).length === 0) return;
-  await changeAccountCart(req, carts, (cart) => merge(cart, guest, lines));
-  const left = countItems(lines) - addedAtLogIn(req);
+  let left = 0;
+  await changeAccountCart(req, carts, (cart) => {
+    const merged = merge(cart, guest, lines);
+    // Added by an earlier request, which said so: the cart may have been changed since.
+    left = merged === cart ? 0 : countItems(lines) - countItems(merged.merged[guest] ?? {});
+    return merged;
+  });
   await updateSession(req, (draft) => {
     draft.cart = {};
     const sentence = `${left} of its items did not fit: a cart holds ${MAX_QUANTITY} of a product.`;

@@ -1,7 +1,7 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
 import { showPage } from '../respond.ts';
-import { recordOf } from '../session/session-data.ts';
+import { draftOf, recordOf } from '../session/session-data.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { SessionOptions } from '../session/session-middleware.ts';
 import type { Recorder } from './recorder.ts';
@@ -45,7 +45,7 @@ export function sessionHandlers(options: {
   }
 
   function coatOf(req: Request) {
-    const document = recordOf(req.session, req.session);
+    const document = recordOf(draftOf(req.session), req.session);
     const bytes = Buffer.byteLength(JSON.stringify(document));
     return { handle: sessionHandle(req.sessionID), bytes, document };
   }

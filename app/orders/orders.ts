@@ -30,7 +30,7 @@ export function createOrders(documents: Documents) {
     const { id, accountId } = order;
     // Listed first: an order that is there is on its owner's list, whatever fails in between.
     await lists.change(accountId, undefined, (there) =>
-      there?.ids.includes(id) ? there : { ids: [...(there?.ids ?? []), id] },
+      there?.ids.includes(id) ? there : { ...there, ids: [...(there?.ids ?? []), id] },
     );
     return stored.change(id, undefined, (there) => there ?? order);
   }

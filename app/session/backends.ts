@@ -39,7 +39,7 @@ export const memoryBackend = (store?: MemoryStore): SessionBackend => inMemory(p
 export const redisBackend = (client: RedisCommands): SessionBackend =>
   inRedis(parseSession, client, 'sess:');
 
-/** Beyond this a timer of Node fires at once. The clocks are checked at each read anyway. */
+/** Beyond this, 24 days, a timer of Node fires at once. In memory nothing is kept for longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** @param parse reads the text of a record; undefined: it is to be taken for none */
@@ -48,9 +48,12 @@ export function inMemory<R extends Versioned>(
   store = new MemoryStore(),
 ): Backend<R> {
   const memory = store as MemoryStore & { sessions: Record<string, string> };
-  const read = (key: string) => {
-    const text = memory.sessions[key];
-    return text === undefined ? undefined : parse(text);
+  const versionOf = (text: string | undefined) => {
+    try {
+      return text === undefined ? 0 : JSON.parse(text)?.version;
+    } catch {
+      return undefined;
+    }
   };
   // MemoryStore never drops a session whose cookie has no maxAge, so it is dropped here. A touch
   // pushes the timer back.
@@ -62,11 +65,14 @@ export function inMemory<R extends Versioned>(
   };
 
   return {
-    get: async (key) => read(key),
+    get: async (key) => {
+      const text = memory.sessions[key];
+      return text === undefined ? undefined : parse(text);
+    },
     // Atomic because nothing in it waits: MemoryStore reads and writes at once, only its callbacks
     // come later.
     compareAndSet: async (key, version, next, ttlMs) => {
-      if ((read(key)?.version ?? 0) !== version) return false;
+      if (versionOf(memory.sessions[key]) !== version) return false;
       remove(key);
       if (next === null) return true;
       memory.sessions[key] = JSON.stringify(next);

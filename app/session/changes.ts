@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend, Versioned } from './backends.ts';
 import { SessionBusy, StoreUnavailable } from './session-errors.ts';
 
-const MOST_ATTEMPTS = 100;
+/** Who was overtaken so often gives up: see `SessionBusy`. */
+export const MOST_ATTEMPTS = 100;
 
 /**
  * The one way to change what a backend keeps.

@@ -7,6 +7,7 @@ import express from 'express';
 import { type HttpClient, httpClient } from '../../e2e/support/http-client.ts';
 import { type Listening, listen } from '../../e2e/support/listen.ts';
 import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
+import { until } from '../../e2e/support/until.ts';
 import type { SessionBackend } from './backends.ts';
 import { endSession, lastSeen, renewSession, updateSession } from './session.ts';
 import { draftOf, recordOf } from './session-data.ts';
@@ -71,7 +72,11 @@ onEachStore(
       for (const text of ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"']) {
         await store.plant(key, text);
         assert.equal(await store.backend.get(key), undefined, text);
-        assert.equal(await store.backend.compareAndSet(key, 3, record(4), MINUTE), false, text);
+        for (const version of [0, 3]) {
+          const next = record(version + 1);
+          const set = await store.backend.compareAndSet(key, version, next, MINUTE);
+          assert.equal(set, false, `${text} at version ${version}`);
+        }
       }
     });
   },
@@ -225,11 +230,11 @@ onEachStore(
 
     it('keeps a change though others overtake each attempt for a fifth of a second', async (t) => {
       await client.post('/count');
-      const until = performance.now() + 200;
+      const giveIn = performance.now() + 200;
       const backend: SessionBackend = {
         ...store.backend,
         compareAndSet: async (...args) =>
-          performance.now() >= until && store.backend.compareAndSet(...args),
+          performance.now() >= giveIn && store.backend.compareAndSet(...args),
       };
       const other = await listen(sessionApp({ backend }));
       t.after(other.close);
@@ -252,6 +257,22 @@ onEachStore(
         assert.equal(await stored(old), undefined);
         assert.equal((await old.get('/')).json.user, undefined);
       }
+    });
+
+    it('ends by a log-out though others change it without a pause', async (t) => {
+      await client.post('/count');
+      const overtaken: SessionBackend = {
+        ...store.backend,
+        compareAndSet: async (key, version, next, ttlMs) =>
+          next !== null && store.backend.compareAndSet(key, version, next, ttlMs),
+      };
+      const other = await listen(sessionApp({ backend: overtaken }));
+      t.after(other.close);
+      const visitor = httpClient(other.origin, client.cookie);
+      assert.equal((await visitor.post('/log-in')).status, 500); // it gives up
+      assert.equal((await stored())?.views, 1);
+      assert.equal((await visitor.post('/log-out')).status, 200);
+      assert.equal(await stored(), undefined);
     });
 
     it('never comes back when a slow page ends after the log-out', async () => {
@@ -498,6 +519,19 @@ onEachStore(
       await store.plant(sessionHandle(idIn(client)), '{"views":1,');
       const answer = await client.post('/count');
       assert.deepEqual([answer.status, answer.json.views], [200, 1]);
+    });
+
+    it('keeps what only a newer version of the app knows, when it is looked at and changed', async () => {
+      await client.post('/count');
+      const handle = sessionHandle(idIn(client));
+      const newer = { ...(await stored()), theme: { colour: 'red' } };
+      await store.plant(handle, JSON.stringify(newer));
+      now += MINUTE;
+      await client.get('/');
+      const isTouched = async () => (await stored())?.lastSeenAt === now;
+      await until(isTouched, 'touched');
+      await client.post('/count');
+      assert.deepEqual(await stored(), { ...newer, views: 2, version: 2, lastSeenAt: now });
     });
 
     it('is unchanged when the change throws', async () => {

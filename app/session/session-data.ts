@@ -32,7 +32,10 @@ const sessionStamp = z.object({
   persistent: z.boolean().optional(),
 });
 
-const sessionRecord = z.object({ ...sessionData.shape, ...sessionStamp.shape });
+// Fields that this version of the app does not know stay as they are: while the workers are replaced,
+// a newer one stores them beside it.
+const anyData = sessionData.loose();
+const anyRecord = anyData.extend(sessionStamp.shape);
 
 /** The fields that a change may touch. */
 export const FIELDS = sessionData.keyof().options;
@@ -61,14 +64,17 @@ export const emptySession = ({ lost = false } = {}): SessionDraft => ({
 });
 
 /** The part of a session that a change may touch, as a copy. */
-export const draftOf = (session: SessionRecord): SessionDraft => sessionData.parse(session);
+export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
+  const { version, createdAt, lastSeenAt, persistent, cookie, ...data } = session;
+  return anyData.parse(data);
+}
 
 /**
  * A draft, checked and stamped.
  * @throws ZodError when the draft holds what no session may hold: a programming error
  */
 export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecord => ({
-  ...sessionData.parse(draft),
+  ...anyData.parse(draft),
   ...sessionStamp.parse(stamp),
 });
 
@@ -79,7 +85,7 @@ export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecor
  */
 export function parseSession(text: string): SessionRecord | undefined {
   try {
-    return sessionRecord.parse(JSON.parse(text));
+    return anyRecord.parse(JSON.parse(text));
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { SessionBackend } from './backends.ts';
-import { changes } from './changes.ts';
+import { changes, MOST_ATTEMPTS } from './changes.ts';
 import { answersWithin } from './deadline.ts';
 import {
   draftOf,
@@ -8,7 +8,7 @@ import {
   type SessionDraft,
   type SessionRecord,
 } from './session-data.ts';
-import { SessionGone, StoreUnavailable } from './session-errors.ts';
+import { SessionBusy, SessionGone, StoreUnavailable } from './session-errors.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 
 export type SessionEvent =
@@ -160,7 +160,7 @@ export function createSessions(options: SessionsOptions) {
    *   old one has ended meanwhile, by a log-out or by another log-in
    * @returns the new id and the session stored under it; `failure` when the store failed after that,
    *   and the old one may still be there
-   * @throws StoreUnavailable, and whatever `carry` throws: then there is no new session
+   * @throws StoreUnavailable, SessionBusy, and whatever `carry` throws: then there is no new session
    */
   async function renew(
     oldId: string,
@@ -173,7 +173,7 @@ export function createSessions(options: SessionsOptions) {
     let old = seen.version === MOVED ? undefined : seen;
     let record: SessionRecord | undefined;
     try {
-      for (let version = 1; ; version++) {
+      for (let version = 1; version <= MOST_ATTEMPTS; version++) {
         const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
         const next = recordOf(carry(old), stamp);
         // The new one first, so that the session is at all times somewhere. Nobody else knows the new
@@ -182,10 +182,11 @@ export function createSessions(options: SessionsOptions) {
         tell(version === 1 ? { type: 'renewed', to: next } : { type: 'conflict' });
         record = next;
         if (!old || old.version === 0) return { id, record };
-        await backend.compareAndSet(movedKey(oldKey), 0, fresh(), MOVED_MS);
+        await backend.compareAndSet(movedKey(oldKey), 0, { ...fresh(), version: 1 }, MOVED_MS);
         if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
         old = await backend.get(oldKey);
       }
+      throw new SessionBusy('the session is changed too often at once');
     } catch (failure) {
       // The old one may be gone by now: its browser must learn the new id, or all would be lost.
       if (record && failure instanceof StoreUnavailable) return { id, record, failure };
@@ -202,8 +203,14 @@ export function createSessions(options: SessionsOptions) {
   async function end(id: string, seen?: SessionRecord): Promise<void> {
     const key = sessionHandle(id);
     let current = seen;
+    let attempts = 1;
     // Compare-and-set, so as to know whether it was this that ended it.
     while (!current || !(await backend.compareAndSet(key, current.version, null, 0))) {
+      // Others change it without a pause, but a log-out wins.
+      if (attempts++ === MOST_ATTEMPTS) {
+        await backend.destroy(key);
+        break;
+      }
       current = await backend.get(key);
       if (current) continue;
       if (await backend.get(movedKey(key))) throw new SessionGone();

@@ -84,6 +84,16 @@ onEachStore(
       assert.deepEqual(await store.documents.get(`counter:${id}`), strange);
     });
 
+    it('keep what only a newer version of the app knows', async () => {
+      const id = newSessionId();
+      const newer = { version: 1, count: 1, colour: 'red' };
+      await store.documents.compareAndSet(`counter:${id}`, 0, newer);
+      const edit = (current: { count: number } = { count: 0 }) => ({ ...current, count: 2 });
+      await counters().change(id, undefined, edit);
+      const kept = await store.documents.get(`counter:${id}`);
+      assert.deepEqual(kept, { version: 2, count: 2, colour: 'red' });
+    });
+
     it('fail with StoreUnavailable when the store does', async () => {
       const down = () => Promise.reject(new Error('down'));
       const broken = counters({ get: down, compareAndSet: down });

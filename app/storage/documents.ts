@@ -34,11 +34,14 @@ export function createDocuments(backend: DocumentBackend) {
 
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
-    const data = z.object(shape);
+    // Loose: a field that a newer version of the app stored stays, for it may run beside this one.
+    const data = z.object(shape).loose();
 
     async function read(id: string): Promise<Document<T> | undefined> {
       const kept = await ask(backend.get(`${name}:${id}`));
-      return kept && { ...data.parse(kept), version: z.int().positive().parse(kept.version) };
+      return (
+        kept && { ...(data.parse(kept) as T), version: z.int().positive().parse(kept.version) }
+      );
     }
     const changeStored = changes<Document<T>>({
       get: read,
@@ -57,7 +60,7 @@ export function createDocuments(backend: DocumentBackend) {
       changeStored(id, seen, (current) => {
         const next = edit(current);
         if (current && next === current) return current;
-        return { ...data.parse(next), version: (current?.version ?? 0) + 1 };
+        return { ...(data.parse(next) as T), version: (current?.version ?? 0) + 1 };
       });
 
     return { read, change };
