@@ -265,6 +265,29 @@ onEachStore(
       for (const look of await Promise.all(looks)) assert.equal(look.json.count, 2);
       assert.equal(await count(one), 2);
     });
+
+    it('does not say of what it added before that it did not fit', async (t) => {
+      const { backend, documents } = store;
+      let down = true;
+      // The cart has the lines then; that the session has them no more cannot be stored.
+      const compareAndSet: typeof backend.compareAndSet = (key, version, next, ttlMs) =>
+        down && next?.user && Object.keys(next.cart).length === 0
+          ? Promise.reject(new Error('down'))
+          : backend.compareAndSet(key, version, next, ttlMs);
+      const options = { ...QUICK_PASSWORDS, documents };
+      const { visitor, close } = await startShop({ ...backend, compareAndSet }, options);
+      t.after(close);
+      const guest = visitor();
+      await add(guest, 'bowler-hat', 2);
+      const json = { email, password: PASSWORD };
+      assert.equal((await guest.post('/login', { json })).status, 503);
+      down = false;
+      await add(one, 'wool-beret');
+      const page = (await guest.get('/cart', PAGE)).text;
+      assert.match(page, /Bowler hat.*Wool beret/s);
+      assert.doesNotMatch(page, /did not fit/);
+      assert.equal(await count(guest), 3);
+    });
   },
   ALL_STORES,
 );
