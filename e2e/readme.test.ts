@@ -76,6 +76,22 @@ it('each curl command of the README answers JSON with 200', async (t) => {
   }
 });
 
+it('the examples of the README compile with the options that it names', (t) => {
+  const folder = mkdtempSync(join(root, 'e2e', 'examples-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
+  for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
+  const examples = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code);
+  assert.equal(examples.length, 2);
+  for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
+  const [named = ''] = /^.*`tsc` needs .*$/m.exec(readme) ?? [];
+  const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);
+  writeFileSync(join(folder, 'tsconfig.json'), `{ "compilerOptions": { ${options.join()} } }`);
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  const { status, stdout } = spawnSync(tsc, ['--project', folder], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout);
+});
+
 it('the session module compiles on its own, with other fields than this shop has', (t) => {
   const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -91,8 +91,8 @@ const COMPARE_AND_SET = `
   local text = redis.call('GET', KEYS[1])
   local version = 0
   if text then
-    local ok, session = pcall(cjson.decode, text)
-    version = ok and type(session) == 'table' and session.version or -1
+    local ok, record = pcall(cjson.decode, text)
+    version = ok and type(record) == 'table' and record.version or -1
   end
   if version ~= tonumber(ARGV[1]) then return 0 end
   if ARGV[2] == '' then

@@ -135,10 +135,10 @@ export function createSessions(options: SessionsOptions) {
   ): Promise<SessionRecord> {
     if (seen.version === MOVED) throw new SessionGone();
     let from = seen;
-    let overtaken = false;
+    let ranBefore = false;
     const to = await changeStored(sessionHandle(id), seen, (current) => {
-      if (overtaken) tell({ type: 'conflict' });
-      overtaken = true;
+      if (ranBefore) tell({ type: 'conflict' });
+      ranBefore = true;
       if (!current) throw new SessionGone();
       from = current;
       const draft = draftOf(current);
