@@ -24,16 +24,17 @@ export type RedisClient = RedisCommands & {
 export function connectRedis(url: string, onError: (error: unknown) => void): RedisClient {
   const target = parseRedisUrl(url);
   if (!target) throw new TypeError('not a URL of Redis');
-  const { client, masters, watched } = clientOf(target);
-  for (const event of ['error', 'node-error']) client.on(event, onError);
-
   let connected = false;
   let closed = false;
-  // Clusters and sentinels give up when no node answers the first time; a single client does not.
+  const { client, connectOnce, masters, watched } = clientOf(target, (retries) =>
+    connected ? Math.min(50 * 2 ** retries, 500) : new Error('not connected yet'),
+  );
+  for (const event of ['error', 'node-error']) client.on(event, onError);
+
   const connect = async () => {
     while (!connected) {
       try {
-        await client.connect();
+        await connectOnce();
         connected = true;
       } catch (error) {
         onError(error);
@@ -74,9 +75,10 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
 type Client = {
   client: RedisCommands & {
     on(event: string, listener: (error: unknown) => void): unknown;
-    connect(): Promise<unknown>;
     destroy(): unknown;
   };
+  /** Tries to connect, to all masters, and gives up when it cannot. */
+  connectOnce: () => Promise<unknown>;
   masters: () => Promise<Master[]>;
   watched: () => (Connection | undefined)[];
 };
@@ -91,13 +93,16 @@ type Connection = {
   connect(): Promise<unknown>;
 };
 
-function clientOf({ kind, tls, nodes, credentials, path }: RedisUrl): Client {
+/** @param reconnectStrategy a wait in ms, or an error to give up: what node-redis has by itself gives up, too */
+function clientOf(
+  { kind, tls, nodes, credentials, path }: RedisUrl,
+  reconnectStrategy: (retries: number) => number | Error,
+): Client {
   const socket = {
     connectTimeout: 1000,
     // Ends a handshake that is not answered, and with the pings of `watch` no quiet connection.
     socketTimeout: 3000,
-    // A number, always: the default strategy gives up after a socket timeout.
-    reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 500),
+    reconnectStrategy,
   };
   // The default is a timer for each command that waits to be sent. None waits long: off-line a command
   // fails at once, `watch` ends a silent connection, and the session store keeps its own deadline.
@@ -115,9 +120,21 @@ function clientOf({ kind, tls, nodes, credentials, path }: RedisUrl): Client {
       defaults: { ...options, socket },
       commandOptions,
     });
+    const masters = () => Promise.all(cluster.masters.map((master) => cluster.nodeClient(master)));
+    const connectOnce = async () => {
+      try {
+        await cluster.connect();
+        await masters();
+      } catch (error) {
+        // Or it would go on trying a master that was dead at the start, and not ask who took over.
+        cluster.destroy();
+        throw error;
+      }
+    };
     return {
       client: cluster,
-      masters: () => Promise.all(cluster.masters.map((master) => cluster.nodeClient(master))),
+      connectOnce,
+      masters,
       watched: () => cluster.masters.map((master) => master.client),
     };
   }
@@ -132,7 +149,8 @@ function clientOf({ kind, tls, nodes, credentials, path }: RedisUrl): Client {
       commandOptions,
     });
     // Its sentinels notice a master that falls silent, and send everyone to another one.
-    return { client: sentinel, masters: async () => [sentinel], watched: () => [] };
+    const connectOnce = () => sentinel.connect();
+    return { client: sentinel, connectOnce, masters: async () => [sentinel], watched: () => [] };
   }
   const [node] = nodes;
   const client = createClient({
@@ -140,7 +158,8 @@ function clientOf({ kind, tls, nodes, credentials, path }: RedisUrl): Client {
     database: Number(path),
     socket: tls ? { ...node, ...socket, tls } : { ...node, ...socket },
   });
-  return { client, masters: async () => [client], watched: () => [client] };
+  const connectOnce = () => client.connect();
+  return { client, connectOnce, masters: async () => [client], watched: () => [client] };
 }
 
 /** Done when Redis has answered for the first time, or after `limitMs`. */
