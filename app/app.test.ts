@@ -173,7 +173,14 @@ onEachStore('the shop', (store) => {
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
       assert.equal(headers.get('cross-origin-opener-policy'), 'same-origin');
       assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin');
-      for (const none of ['x-powered-by', 'access-control-allow-origin', 'x-xss-protection'])
+      for (const none of [
+        'x-powered-by',
+        'access-control-allow-origin',
+        'x-dns-prefetch-control',
+        'x-download-options',
+        'x-permitted-cross-domain-policies',
+        'x-xss-protection',
+      ])
         assert.equal(headers.get(none), null, none);
     }
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { register } from 'prom-client';
@@ -86,6 +87,45 @@ it('logs that the store is back when it answers in time, not when an answer come
   broken?.reject(new Error('gone'));
   await sleep(20);
   assert.deepEqual(told(), ['store-down', 'store-up']);
+});
+
+it('logs and counts a client that left before its answer as 499, and one that waited as it was answered', async (t) => {
+  const memory = memoryBackend();
+  const asked = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const get: typeof memory.get = async (key) => {
+    asked.resolve();
+    await goOn.promise;
+    return memory.get(key);
+  };
+  const shop = await startShop({ ...memory, get });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.get('/');
+  const socket = connect(shop.port, '127.0.0.1');
+  socket.write(`GET /cart HTTP/1.1\r\nHost: shop\r\nCookie: ${visitor.cookie}\r\n\r\n`);
+  await asked.promise;
+  socket.resetAndDestroy();
+  const lines = () => shop.log.map((line) => JSON.parse(line));
+  const logged = async () => lines().some(({ path }) => path === '/cart');
+  await until(logged, 'logged, though it was never answered');
+  goOn.resolve();
+  await visitor.get('/cart');
+  await until(async () => lines().filter(({ path }) => path === '/cart').length > 1, 'both');
+  const told = lines().filter(({ path }) => path === '/cart');
+  assert.deepEqual(
+    told.map(({ status, aborted }) => [status, aborted]),
+    [
+      [499, true],
+      [200, undefined],
+    ],
+  );
+  const text = await register.metrics();
+  for (const status of [499, 200])
+    assert.match(
+      text,
+      new RegExp(`seconds_count\\{method="GET",route="[^"]+",status="${status}"\\} 1`),
+    );
 });
 
 it('counts requests, sessions, conflicts and round trips for Prometheus', async (t) => {

@@ -154,6 +154,18 @@ it('shows the metrics of all its workers on a port of their own, and on no other
     (await metrics()).includes('_seconds_count{method="GET",route="/",status="200"} 5');
   await until(counted, 'five views counted');
   assert.equal((await visitor.get('/metrics', https)).status, 404);
+  const elsewhere = fetch(`http://127.0.0.2:${metricsPort}/metrics`);
+  await assert.rejects(elsewhere, 'it listens at 127.0.0.1 alone');
+});
+
+it('opens without metrics where their port is taken, and says so', async (t) => {
+  const first = await startServer({});
+  t.after(first.stop);
+  const server = await startServer({ METRICS_PORT: String(first.port) });
+  t.after(server.stop);
+  const told = async () => server.output().includes('No metrics: cannot listen on port');
+  await until(told, 'says so');
+  assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });
 
 it('shows no demo account in production, and lets none in', async (t) => {

@@ -270,6 +270,18 @@ onEachStore(
       const [, expires = ''] = /Expires=([^;]+)/.exec(await cookieOf({ keep: true })) ?? [];
       const hours = (Date.parse(expires) - Date.now()) / 3_600_000;
       assert.ok(hours > 11.9 && hours <= 12, `${hours} hours`);
+      const form = { email, password: PASSWORD, keep: 'on' };
+      const ticked = await shop.visitor().post('/login', { ...PAGE, form });
+      assert.match(ticked.headers.get('set-cookie') ?? '', /Expires=/);
+      for (const keep of ['off', 'true', 1, null, ['on']]) {
+        const json = { email, password: PASSWORD, keep };
+        const { status, json: said } = await shop.visitor().post('/login', { json });
+        assert.deepEqual(
+          [status, said.errorMessage?.split(' ')[0]],
+          [422, 'keep'],
+          JSON.stringify(keep),
+        );
+      }
     });
 
     it('stays signed in for as long when the secret is rotated', async (t) => {

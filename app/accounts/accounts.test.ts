@@ -39,6 +39,21 @@ it('at most ten sessions: the eleventh log-in ends the one idle longest, wheneve
   );
 });
 
+it('a browser that logs in again takes no room: nine others stay, and its old session until the next log-in', async () => {
+  const handles = Array.from({ length: MOST_SESSIONS }, (_, n) => `s${n}`);
+  const seen = new Map(handles.map((handle, n) => [handle, at(n + 1).at]));
+  const full = handles.reduce(
+    (each, handle) => withSession(each, handle, at(1), seen),
+    await account(),
+  );
+  const again = withSession(full, 'again', at(30), seen, 's9');
+  assert.deepEqual(Object.keys(again.sessions).toSorted(), ['again', ...handles].toSorted());
+  // Requests of the old one are under way: they are not a guest's.
+  assert.ok(isLoggedIn(again, 's9'));
+  const next = withSession(again, 'next', at(31));
+  assert.equal(isLoggedIn(next, 's9'), false);
+});
+
 it('a session that is over leaves the account at the next log-in; one that has just begun stays', async () => {
   const one = withSession(await account(), 'over', at(0));
   const two = withSession(one, 'just begun', at(59.5));

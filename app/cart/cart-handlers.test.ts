@@ -110,6 +110,8 @@ onEachStore('the cart', (store) => {
       assert.equal(answer.status, 422);
       assert.match(answer.json.errorMessage, /^quantity /);
     }
+    const minusNone = { json: '{"quantity":-0}' };
+    assert.equal((await visitor.post('/cart/lines/bowler-hat', minusNone)).status, 422);
     for (const sku of ['top-hat', '__proto__', 'bowler-hat%00']) {
       const answer = await visitor.post(`/cart/lines/${sku}`, { json: { quantity: 1 } });
       assert.equal(answer.status, 404, sku);

@@ -70,6 +70,17 @@ export const newSessionId = () => randomBytes(32).toString('base64url');`,
   assert.match(wrapped, /\n\): Promise<.*\{\n[\s\S]*throw failure;\n {2}\}\n\}$/);
 });
 
+it('an excerpt goes on after a blank line, begins with a line comment, and is of no longer name', () => {
+  const file = 'app/inspector/recorder.ts';
+  assert.match(excerpt(file, 'createRecorder'), /\n\n[\s\S]*, recall \};\n\}$/);
+  assert.match(excerpt(file, 'add'), /^\/\/ Takes down.*\nconst add = /);
+  assert.match(excerpt('app/session/changes.ts', 'change'), /\nfunction change\(/);
+});
+
+it('an excerpt of what is declared more than once is an error: nobody knows which is meant', () => {
+  assert.throws(() => excerpt('app/session/sessions.ts', 'record'), /declares record \d times/);
+});
+
 it('an excerpt of what is not there is an error, so the app does not start with it', () => {
   assert.throws(() => excerpt('app/session/sessions.ts', 'undo'), /declares undo 0 times/);
 });

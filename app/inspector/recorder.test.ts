@@ -32,6 +32,27 @@ it('sleeps until somebody looks, and again half an hour after the last look', ()
   assert.deepEqual(look(), []);
 });
 
+it('looks at what happens only while it writes that down: not asleep, nor beyond sixty steps', () => {
+  let looks = 0;
+  const touched = {
+    get type() {
+      looks += 1;
+      return 'touched' as const;
+    },
+  };
+  const recorder = createRecorder({ always: false });
+  const req = { method: 'GET', path: '/', sessionID: 'one' } as Request;
+  const request = () =>
+    recorder.middleware(req, { locals: {} } as Response, () => {
+      for (let n = 0; n < 100; n++) recorder.onEvent(touched);
+    });
+  request();
+  assert.equal(looks, 0);
+  recorder.recall(req);
+  request();
+  assert.equal(looks, 60);
+});
+
 it('never sleeps where it records from the start, not even half an hour after a look', () => {
   let time = 0;
   const recorder = createRecorder({ now: () => time });

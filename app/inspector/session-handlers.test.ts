@@ -54,7 +54,7 @@ onEachStore('the X-ray', (store) => {
     await visitor.post('/cart/lines', HAT);
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
     await visitor.get('/cart');
-    let requests: { path: string; steps: { what: string }[] }[] = [];
+    let requests: { path: string; status: number; ms: number; steps: { what: string }[] }[] = [];
     await until(async () => {
       ({ requests } = (await visitor.get('/session')).json);
       return whats(requests.at(-3) ?? { steps: [] }).includes('touched');
@@ -66,6 +66,7 @@ onEachStore('the X-ray', (store) => {
     assert.deepEqual(whats(first), ['created', 'committed']);
     assert.deepEqual(whats(second), ['loaded', 'committed']);
     const changes = [{ field: 'cart', from: { 'bowler-hat': 1 }, to: { 'bowler-hat': 3 } }];
+    assert.ok(second.status === 200 && second.ms > 0);
     assert.deepEqual(second.steps.at(-1), { what: 'committed', version: 2, changes });
     const [trip] = second.steps as { operation?: string; ms?: number }[];
     assert.equal(trip?.operation, 'get');
@@ -88,7 +89,30 @@ onEachStore('the X-ray', (store) => {
     await visitor.post('/cart/lines', HAT);
     const { requests, coat } = (await visitor.get('/session')).json;
     assert.deepEqual(whats(requests[1]), ['loaded', 'conflict', 'committed']);
+    const changes = [{ field: 'cart', from: { 'bowler-hat': 1 }, to: { 'bowler-hat': 2 } }];
+    assert.deepEqual(requests[1].steps.at(-1).changes, changes, 'its own, not the other’s');
     assert.deepEqual([coat.document.views, coat.document.cart['bowler-hat']], [7, 2]);
+  });
+
+  it('tells that the store failed, and nothing of the error', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const { compareAndSet } = store.backend;
+    store.backend.compareAndSet = () =>
+      Promise.reject(Object.assign(new Error('gone'), { address: '10.0.0.7' }));
+    try {
+      assert.equal((await visitor.get('/cart')).status, 200);
+    } finally {
+      store.backend.compareAndSet = compareAndSet;
+    }
+    let told: { what: string }[] = [];
+    await until(async () => {
+      const { requests } = (await visitor.get('/session')).json;
+      const look = requests.findLast(({ path }: { path: string }) => path === '/cart');
+      told = look?.steps.filter(({ what }: { what: string }) => /store|failed/.test(what)) ?? [];
+      return told.length === 2;
+    }, 'the failed touch is taken down');
+    assert.deepEqual(told, [{ what: 'store-down' }, { what: 'touch-failed' }]);
   });
 
   it('begins a new list at log-in, for the old id may have been in other hands', async () => {

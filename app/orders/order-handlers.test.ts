@@ -153,6 +153,15 @@ onEachStore(
       assert.equal(await count(one), 1, 'what is added later is not taken for the old order');
     });
 
+    it('lists the orders, the newest first', async () => {
+      const placed = [];
+      for (const sku of ['bowler-hat', 'wool-beret', 'camel-overcoat']) {
+        await add(one, sku);
+        placed.unshift((await one.post('/checkout')).json);
+      }
+      assert.deepEqual(await orders(), placed);
+    });
+
     it('creates one order of many that are sent without a form', async () => {
       await add(one);
       const tabs = Array.from({ length: 10 }, () => one.post('/checkout'));

@@ -61,10 +61,22 @@ onEachStore(
     });
 
     it('forgets a session by itself when its time is over', async () => {
-      const key = newSessionId();
-      await store.backend.compareAndSet(key, 0, record(1), 60);
+      const [made, changed] = [newSessionId(), newSessionId()];
+      await store.backend.compareAndSet(made, 0, record(1), 60);
+      await store.backend.compareAndSet(changed, 0, record(1), MINUTE);
+      await store.backend.compareAndSet(changed, 1, record(2), 60);
       await new Promise((resolve) => setTimeout(resolve, 120));
-      assert.equal(await store.backend.get(key), undefined);
+      for (const key of [made, changed]) assert.equal(await store.backend.get(key), undefined);
+    });
+
+    it('keeps a session for as long as it was last told, be it beyond what timers take', async () => {
+      for (const ttlMs of [MINUTE, MINUTE + 0.5, 2 ** 31]) {
+        const key = newSessionId();
+        await store.backend.compareAndSet(key, 0, record(1), 60);
+        await store.backend.compareAndSet(key, 1, record(2), ttlMs);
+        await new Promise((resolve) => setTimeout(resolve, 120));
+        assert.equal((await store.backend.get(key))?.version, 2);
+      }
     });
 
     it('takes unreadable text for no session', async () => {
@@ -512,6 +524,30 @@ onEachStore(
       }
       now += 21 * MINUTE;
       assert.equal(await views(), 0);
+    });
+
+    it('is kept by the store no longer than its clocks run, whether changed, renewed or looked at', async (t) => {
+      const minutes: number[] = [];
+      const backend: SessionBackend = {
+        ...store.backend,
+        compareAndSet: (key, version, next, ttlMs = Infinity) => {
+          if (next && !key.startsWith('moved:')) minutes.push(ttlMs / MINUTE);
+          return store.backend.compareAndSet(key, version, next, ttlMs);
+        },
+      };
+      const other = await listen(sessionApp({ backend }));
+      t.after(other.close);
+      const visitor = httpClient(other.origin);
+      for (const path of ['/count', '/log-in', '/count']) await visitor.post(path);
+      now += 29 * MINUTE;
+      await visitor.post('/count');
+      assert.deepEqual(minutes, [30, 30, 30, 30]);
+      while (minutes.length < 27) {
+        now += 29 * MINUTE;
+        await visitor.get('/');
+      }
+      await visitor.post('/count');
+      assert.deepEqual(minutes.slice(-2), [24, 24], 'what is left of 12 hours');
     });
 
     it('starts afresh where the store holds no readable session', async () => {

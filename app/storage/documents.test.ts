@@ -2,9 +2,22 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { z } from 'zod';
 import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
-import { StoreUnavailable } from '../session/session-errors.ts';
+import { SessionBusy, StoreUnavailable } from '../session/session-errors.ts';
 import { newSessionId } from '../session/session-id.ts';
-import { createDocuments, type DocumentBackend } from './documents.ts';
+import { createDocuments, type DocumentBackend, memoryDocuments } from './documents.ts';
+
+it('a document is given up as too busy, and left as it is, when others overtake a hundred attempts', async () => {
+  const memory = memoryDocuments();
+  let attempts = 0;
+  const overtaken: DocumentBackend = {
+    get: memory.get,
+    compareAndSet: async () => ++attempts > 110,
+  };
+  const counters = createDocuments(overtaken)('counter', { count: z.int() });
+  const change = counters.change('x', undefined, () => ({ count: 1 }));
+  await assert.rejects(change, SessionBusy);
+  assert.equal(attempts, 100);
+});
 
 onEachStore(
   'documents',
@@ -75,13 +88,64 @@ onEachStore(
       assert.deepEqual(await counters().read(id), before);
     });
 
-    it('are not overwritten when they cannot be understood', async () => {
+    it('cost no write when the change gives back what it got', async () => {
       const id = newSessionId();
-      const strange = { version: 3, count: 'many' };
-      await store.documents.compareAndSet(`counter:${id}`, 0, strange);
-      await assert.rejects(counters().read(id));
-      await assert.rejects(counters().change(id, undefined, plusOne));
-      assert.deepEqual(await store.documents.get(`counter:${id}`), strange);
+      const before = await counters().change(id, undefined, plusOne);
+      let writes = 0;
+      const counted: DocumentBackend = {
+        get: store.documents.get,
+        compareAndSet: (...args) => {
+          writes += 1;
+          return store.documents.compareAndSet(...args);
+        },
+      };
+      const same = counters(counted).change(id, before, (current) => current ?? assert.fail());
+      assert.deepEqual([await same, writes], [before, 0]);
+    });
+
+    it('are changed though the change before them in line was refused', async () => {
+      const id = newSessionId();
+      const kept = counters();
+      const refused = kept.change(id, undefined, () => {
+        throw new Error('refused');
+      });
+      const next = kept.change(id, undefined, plusOne);
+      await assert.rejects(refused, /refused/);
+      assert.equal((await next).count, 1);
+    });
+
+    it('are not overwritten when they cannot be understood', async () => {
+      const strangers = [
+        { version: 3, count: 'many' },
+        { version: 'three', count: 3 },
+      ];
+      for (const strange of strangers as { version: number }[]) {
+        const id = newSessionId();
+        await store.documents.compareAndSet(`counter:${id}`, 0, strange);
+        await assert.rejects(counters().read(id));
+        await assert.rejects(counters().change(id, undefined, plusOne));
+        assert.deepEqual(await store.documents.get(`counter:${id}`), strange);
+      }
+    });
+
+    it('are stored in their shape alone: another is refused, and what is too much left out', async () => {
+      const id = newSessionId();
+      const many = counters().change(id, undefined, () => ({ count: 'many' }) as never);
+      await assert.rejects(many);
+      assert.equal(await counters().read(id), undefined);
+      const more = { count: 1, password: 'x' };
+      await counters().change(id, undefined, () => more);
+      assert.deepEqual(await store.documents.get(`counter:${id}`), { count: 1, version: 1 });
+    });
+
+    it('have no end in Redis', async () => {
+      if (!store.redis) return;
+      const id = newSessionId();
+      for (const seen of [undefined, { count: 1, version: 1 }]) {
+        await counters().change(id, seen, plusOne);
+        const end = { keys: [`doc:counter:${id}`], arguments: [] };
+        assert.equal(await store.redis.eval("return redis.call('PTTL', KEYS[1])", end), -1);
+      }
     });
 
     it('keep what only a newer version of the app knows', async () => {

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../e2e/support/free-port.ts';
+import { startRedis, startRedisCluster, startRedisSentinel } from '../../e2e/support/redis.ts';
+import { onEachStore } from '../../e2e/support/stores.ts';
+import { until } from '../../e2e/support/until.ts';
+import { startWay } from '../../e2e/support/way.ts';
+import { redisBackend } from '../session/backends.ts';
+import { connectRedis, whenConnected } from './redis-client.ts';
+
+for (const [name, scheme, path] of [
+  ['Redis', 'redis', ''],
+  ['Redis Cluster', 'redis+cluster', ''],
+  ['Redis Sentinel', 'redis+sentinel', '/cloakroom'],
+] as const) {
+  const urlOf = (port: number) => `${scheme}://127.0.0.1:${port}${path}`;
+
+  it(`while no ${name} is there, each question fails at once, and whoever waits is told why`, async (t) => {
+    const errors: unknown[] = [];
+    const redis = connectRedis(urlOf(await freePort()), (error) => errors.push(error));
+    t.after(redis.close);
+    const backend = redisBackend(redis);
+    for (const _ of [1, 2, 3]) {
+      const started = performance.now();
+      await assert.rejects(backend.get('x'));
+      await assert.rejects(backend.compareAndSet('x', 0, null));
+      await assert.rejects(backend.destroy('x'));
+      await assert.rejects(redis.check());
+      const ms = performance.now() - started;
+      assert.ok(ms < 250, `${ms} ms`);
+      await sleep(100);
+    }
+    await until(async () => errors.length > 0, 'told why');
+    assert.ok(errors.length < 20, `${errors.length} errors in a third of a second`);
+    const started = performance.now();
+    await whenConnected(redis, 100);
+    assert.ok(performance.now() - started < 1000);
+  });
+
+  it(`a client that is closed before ${name} is there is done, and never connects`, async (t) => {
+    const port = await freePort();
+    const redis = connectRedis(urlOf(port), () => {});
+    await sleep(50);
+    redis.close();
+    const server = await startRedis({ port });
+    t.after(server.stop);
+    const done = redis.connected.then(() => 'done');
+    assert.equal(await Promise.race([done, sleep(3000, 'tries on', { ref: false })]), 'done');
+    await assert.rejects(redis.get('x'));
+    assert.match(await server.cli('INFO', 'stats'), /^total_connections_received:1\r$/m);
+  });
+}
+
+it('finds a Redis that was away for long within a second of its return', async (t) => {
+  const port = await freePort();
+  const redis = connectRedis(`redis://127.0.0.1:${port}`, () => {});
+  t.after(redis.close);
+  await sleep(4000);
+  const server = await startRedis({ port });
+  t.after(server.stop);
+  await until(() => redis.check().then(() => true), 'connected', 1000);
+});
+
+it('keeps to the database that the URL names', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const redis = connectRedis(`${server.url}/5`, () => {});
+  t.after(redis.close);
+  await redis.connected;
+  await redis.eval("return redis.call('SET', KEYS[1], '12')", { keys: ['coat'], arguments: [] });
+  assert.equal(await server.cli('-n', '5', 'GET', 'coat'), '12');
+});
+
+it('fails at once while Redis is away, and keeps no question for its return', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const errors: unknown[] = [];
+  const redis = connectRedis(server.url, (error) => errors.push(error));
+  t.after(redis.close);
+  await redis.connected;
+  await server.kill();
+  await until(async () => errors.length > 0, 'told');
+  const answer = redis.get('x').then(String, () => 'failed');
+  assert.equal(await Promise.race([answer, sleep(250, 'waits', { ref: false })]), 'failed');
+});
+
+it('makes another connection where the first is never answered', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const way = await startWay(server.port);
+  t.after(way.stop);
+  server.pause();
+  const redis = connectRedis(`redis://127.0.0.1:${way.port}`, () => {});
+  t.after(redis.close);
+  await sleep(300);
+  way.silence();
+  server.resume();
+  await until(() => redis.check().then(() => true), 'another connection', 6000);
+});
+
+it('keeps its connection to a Redis that is slow for a second', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const redis = connectRedis(server.url, () => {});
+  t.after(redis.close);
+  await redis.connected;
+  const ids = async () => /^id=\d+/gm.exec(await server.cli('CLIENT', 'LIST'))?.[0];
+  const before = await ids();
+  await sleep(600); // until it is asked whether it is there
+  server.pause();
+  await sleep(1200);
+  server.resume();
+  await sleep(300);
+  assert.equal(await ids(), before);
+});
+
+const stores = {
+  Redis: async () => {
+    const server = await startRedis();
+    return { ...server, victim: server };
+  },
+  'Redis Cluster': async () => {
+    const cluster = await startRedisCluster();
+    return { ...cluster, victim: cluster.nodes[1] };
+  },
+  'Redis Sentinel': async () => {
+    const sentinel = await startRedisSentinel();
+    return { ...sentinel, victim: sentinel.master };
+  },
+};
+
+for (const [name, start] of Object.entries(stores))
+  it(`tells of a connection to ${name} that is lost`, async (t) => {
+    const { url, victim, stop } = await start();
+    t.after(stop);
+    const errors: unknown[] = [];
+    const redis = connectRedis(url, (error) => errors.push(error));
+    t.after(redis.close);
+    await until(() => redis.check().then(() => true), 'connected');
+    errors.length = 0;
+    await victim?.kill();
+    await until(async () => errors.length > 0, 'told');
+  });
+
+onEachStore(
+  'the keys that begin alike',
+  (store) => {
+    it('are found on all masters, each once, and no others', async () => {
+      const { redis } = store;
+      const set = "return redis.call('SET', KEYS[1], '12')";
+      const coats = Array.from({ length: 60 }, (_, n) => `coat:${n}`);
+      for (const key of [...coats, ...coats.map((coat) => `old-${coat}`)])
+        await redis?.eval(set, { keys: [key], arguments: [] });
+      assert.deepEqual((await redis?.keys('coat:'))?.toSorted(), coats.toSorted());
+    });
+  },
+  ['Redis', 'Redis Cluster', 'Redis Sentinel'],
+);
