@@ -17,13 +17,19 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** @param sign 1 adds the lines, as far as there is room; -1 takes them away, as far as they are there */
-export function combine(cart: Cart, lines: Cart, sign: 1 | -1): Cart {
-  return Object.entries(lines).reduce((result, [sku, quantity]) => {
-    const total = quantityOf(result, sku) + sign * quantity;
-    return setLine(result, sku, Math.min(Math.max(0, total), MAX_QUANTITY));
-  }, cart);
-}
+/** With these lines, too, as far as there is room. */
+export const plus = (cart: Cart, lines: Cart): Cart =>
+  combine(cart, lines, (there, more) => Math.max(there, Math.min(there + more, MAX_QUANTITY)));
+
+/** Without these lines, as far as they are there. */
+export const minus = (cart: Cart, lines: Cart): Cart =>
+  combine(cart, lines, (there, less) => Math.max(0, there - less));
+
+const combine = (cart: Cart, lines: Cart, total: (there: number, n: number) => number): Cart =>
+  Object.entries(lines).reduce(
+    (result, [sku, quantity]) => setLine(result, sku, total(quantityOf(result, sku), quantity)),
+    cart,
+  );
 
 export const quantityOf = (cart: Cart, sku: string) =>
   Object.hasOwn(cart, sku) ? (cart[sku] ?? 0) : 0;

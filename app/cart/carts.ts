@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Document, Documents } from '../storage/documents.ts';
-import { type Cart, combine } from './cart.ts';
+import { type Cart, minus, plus } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
@@ -43,8 +43,8 @@ export function createCarts(documents: Documents) {
  */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
-  const lines = combine(cart.lines, guest, 1);
-  const added = combine(lines, cart.lines, -1);
+  const lines = plus(cart.lines, guest);
+  const added = minus(lines, cart.lines);
   const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
   return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
@@ -59,11 +59,11 @@ export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
 
 /** Takes away what a guest's lines added. */
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
-  edited(cart, combine(cart.lines, cart.merged[handle] ?? {}, -1));
+  edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 
 /** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
 export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
-  ...edited(cart, combine(cart.lines, ordered, -1)),
+  ...edited(cart, minus(cart.lines, ordered)),
   orderId: newOrderId(),
 });
 

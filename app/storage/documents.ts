@@ -14,12 +14,20 @@ import { answersWithin } from '../session/deadline.ts';
 export type DocumentBackend = Pick<Backend<Versioned>, 'get' | 'compareAndSet'>;
 
 /** Documents in this process's memory, gone with it. */
-export const memoryDocuments = (store?: MemoryStore): DocumentBackend =>
-  inMemory<Versioned>(JSON.parse, store);
+export const memoryDocuments = (store?: MemoryStore): DocumentBackend => inMemory(parse, store);
 
 /** Documents in Redis, under `doc:`. */
 export const redisDocuments = (redis: RedisCommands): DocumentBackend =>
-  inRedis<Versioned>(JSON.parse, redis, 'doc:');
+  inRedis(parse, redis, 'doc:');
+
+/** What is no JSON, or null, is there all the same: of no version and no shape, so reading it throws. */
+function parse(text: string): Versioned {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return { version: Number.NaN };
+  }
+}
 
 export type Document<T> = Readonly<T & { version: number }>;
 type Edit<T> = (current: Document<T> | undefined) => T;

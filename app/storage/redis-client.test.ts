@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../e2e/support/free-port.ts';
-import { startRedis, startRedisCluster, startRedisSentinel } from '../../e2e/support/redis.ts';
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinel,
+  startReplica,
+} from '../../e2e/support/redis.ts';
 import { onEachStore } from '../../e2e/support/stores.ts';
 import { until } from '../../e2e/support/until.ts';
 import { startWay } from '../../e2e/support/way.ts';
@@ -113,6 +119,22 @@ it('keeps its connection to a Redis that is slow for a second', async (t) => {
   server.resume();
   await sleep(300);
   assert.equal(await ids(), before);
+});
+
+it('finds who took over from a master that was dead when it started', async (t) => {
+  const cluster = await startRedisCluster();
+  t.after(cluster.stop);
+  const dead = cluster.nodes.at(-1) as RedisServer;
+  const replica = await startReplica(dead);
+  t.after(replica.stop);
+  await dead.kill();
+  const redis = connectRedis(cluster.url, () => {});
+  t.after(redis.close);
+  await sleep(1500);
+  await assert.rejects(redis.check());
+  await replica.cli('CLUSTER', 'FAILOVER', 'TAKEOVER');
+  await until(() => redis.check().then(() => true), 'connected');
+  assert.equal(await redis.get('foo'), null); // a key of the dead master
 });
 
 const stores = {

@@ -67,14 +67,29 @@ export async function startTlsRedis(): Promise<TlsRedisServer> {
 }
 
 /** Three masters that share the 16384 slots, no replicas; ready once all three say so. */
+async function startNode() {
+  const bus = `${await freePort()}`;
+  const options = `--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port ${bus} --cluster-node-timeout 2000`;
+  return { bus, node: await startRedis({ args: options.split(' ') }) };
+}
+
+/** A replica of `master`, which has all that it has. */
+export async function startReplica(master: RedisServer): Promise<RedisServer> {
+  const { bus, node } = await startNode();
+  await master.cli('CLUSTER', 'MEET', '127.0.0.1', `${node.port}`, bus);
+  const id = (await master.cli('CLUSTER', 'MYID')).trim();
+  await until(() => node.cli('CLUSTER', 'REPLICATE', id).then(() => true), 'a replica');
+  const isSynced = async () => (await node.cli('ROLE')).includes('connected');
+  await until(isSynced, 'synced');
+  return node;
+}
+
 export async function startRedisCluster(): Promise<RedisCluster> {
   await using cleanup = new AsyncDisposableStack();
-  const cluster = '--cluster-enabled yes --cluster-announce-ip 127.0.0.1'.split(' ');
   const nodes: RedisServer[] = [];
   for (const slots of ['0 5460', '5461 10922', '10923 16383']) {
-    const bus = `${await freePort()}`;
-    const args = [...cluster, '--cluster-port', bus, '--cluster-node-timeout', '2000'];
-    const node = cleanup.adopt(await startRedis({ args }), stopServer);
+    const { node, bus } = await startNode();
+    cleanup.adopt(node, stopServer);
     nodes.push(node);
     await node.cli('CLUSTER', 'ADDSLOTSRANGE', ...slots.split(' '));
     await node.cli('CLUSTER', 'SET-CONFIG-EPOCH', `${nodes.length}`);

@@ -18,6 +18,7 @@ export type TestStore = {
   redis: RedisClient | undefined;
   /** Puts a text where a session would be, as a bug or another app might. */
   plant(key: string, text: string): Promise<void>;
+  plantDocument(key: string, text: string): Promise<void>;
 };
 
 const servers = {
@@ -45,14 +46,19 @@ export function onEachStore(
         const redis = server && connectRedis(server.url, () => {});
         store.url = server?.url;
         store.redis = redis;
-        const memory = new MemoryStore();
-        store.backend = redis ? redisBackend(redis) : memoryBackend(memory);
-        store.documents = redis ? redisDocuments(redis) : memoryDocuments();
-        store.plant = async (key, text) => {
-          const set = "return redis.call('SET', KEYS[1], ARGV[1])";
-          if (redis) await redis.eval(set, { keys: [`sess:${key}`], arguments: [text] });
-          else Object.assign((memory as unknown as { sessions: object }).sessions, { [key]: text });
-        };
+        const sessions = new MemoryStore();
+        const documents = new MemoryStore();
+        store.backend = redis ? redisBackend(redis) : memoryBackend(sessions);
+        store.documents = redis ? redisDocuments(redis) : memoryDocuments(documents);
+        const planting =
+          (prefix: string, memory: MemoryStore) => async (key: string, text: string) => {
+            const set = "return redis.call('SET', KEYS[1], ARGV[1])";
+            if (redis) await redis.eval(set, { keys: [prefix + key], arguments: [text] });
+            else
+              Object.assign((memory as unknown as { sessions: object }).sessions, { [key]: text });
+          };
+        store.plant = planting('sess:', sessions);
+        store.plantDocument = planting('doc:', documents);
         if (redis) await until(() => redis.check().then(() => true), `connected to ${name}`);
         stop = async () => {
           redis?.close();
