@@ -26,7 +26,9 @@ await pin(loadCore, process.pid);
 const client = createClient({ url: redis.url });
 await client.connect();
 cleanup.defer(() => client.destroy());
-const redisPid = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1]);
+const pidOf = async (server: typeof client) =>
+  Number(/process_id:(\d+)/.exec(await server.info('server'))?.[1]);
+const redisPid = await pidOf(client);
 
 async function startApp(env: Record<string, string> = {}, cores = [serverCore]) {
   const app = await startServer({
@@ -48,9 +50,9 @@ type App = Awaited<ReturnType<typeof startApp>>;
 type Cost = { app: number; redis: number; rps: number };
 
 /** Processor time a request, of the app and of Redis, in ms, and requests a second, while `asking`. */
-async function costOf(app: App, asking: () => Promise<Load[]>): Promise<Cost> {
+async function costOf(app: App, asking: () => Promise<Load[]>, store = redisPid): Promise<Cost> {
   const used = async () => {
-    const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(redisPid)]);
+    const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(store)]);
     return { app: ours.cpuMs, redis: theirs.cpuMs };
   };
   const before = await used();
@@ -66,6 +68,18 @@ const mediansOf = (seconds: Cost[]): Cost => {
   const of = (key: keyof Cost) => median(seconds.map((second) => second[key]));
   return { app: of('app'), redis: of('redis'), rps: of('rps') };
 };
+
+/** Two in turns, eleven times: the medians of each, and of the second's ratios to the first. */
+async function inTurns(one: () => Promise<Cost>, two: () => Promise<Cost>) {
+  const rounds: [one: Cost, two: Cost][] = [];
+  for (let n = 0; n < 11; n++) rounds.push([await one(), await two()]);
+  const ratio = (key: keyof Cost) => median(rounds.map(([a, b]) => b[key] / a[key])).toFixed(2);
+  return {
+    one: mediansOf(rounds.map(([a]) => a)),
+    two: mediansOf(rounds.map(([, b]) => b)),
+    ratios: `${ratio('app')} times the CPU time a request, ${ratio('rps')} times the requests`,
+  };
+}
 
 /** Medians of five seconds. */
 async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
@@ -90,35 +104,53 @@ else {
   await contention();
 }
 
+/** A store with 1,000 sessions and one with more and more, each with an app of its own, in turns. */
 async function storedSessions(): Promise<void> {
   print('\nStored sessions');
-  const app = await startApp();
-  const visitors = await newVisitors(app.origin, 1000);
-  for (const visitor of visitors) await visit(app.origin, 'add', visitor);
-  const key = (await client.keys('sess:*'))[0] ?? '';
-  const text = (await client.get(key)) ?? '';
+  const big = await startRedis();
+  cleanup.defer(big.stop);
+  const filler = createClient({ url: big.url });
+  await filler.connect();
+  cleanup.defer(() => filler.destroy());
+  const bigPid = await pidOf(filler);
+  await pin(redisCore, bigPid);
+  const measured = [];
+  for (const [url, pid] of [
+    [redis.url, redisPid],
+    [big.url, bigPid],
+  ] as const) {
+    const app = await startApp({ REDIS_URL: url });
+    const visitors = await newVisitors(app.origin, 1000);
+    for (const visitor of visitors) await visit(app.origin, 'add', visitor);
+    const ask = (ms: number) => async () => [await load(app.origin, 'view', visitors, ms)];
+    await ask(5000)(); // warm
+    measured.push({ app, cost: () => costOf(app, ask(1000), pid) });
+  }
+  const [few, many] = measured as [(typeof measured)[0], (typeof measured)[0]];
+  const key = (await filler.keys('sess:*'))[0] ?? '';
+  const text = (await filler.get(key)) ?? '';
   let stored = 1000;
-  const usedMemory = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+  const usedMemory = async () => Number(/used_memory:(\d+)/.exec(await filler.info('memory'))?.[1]);
   const before = await usedMemory();
-  for (const goal of [1000, 10_000, 100_000, 1_000_000]) {
-    while (stored < goal) {
-      const some = Math.min(1000, goal - stored);
+  for (const goal of [10_000, 100_000, 1_000_000]) {
+    for (; stored < goal; stored += 1000)
       await Promise.all(
-        Array.from({ length: some }, () =>
-          client.set(`sess:${randomBytes(32).toString('base64url')}`, text, {
+        Array.from({ length: 1000 }, () =>
+          filler.set(`sess:${randomBytes(32).toString('base64url')}`, text, {
             expiration: { type: 'PX', value: 1_800_000 },
           }),
         ),
       );
-      stored += some;
-    }
-    tell(`${goal.toLocaleString('en')} sessions in Redis`, await cost(app, 'view', visitors));
+    const { one, two, ratios } = await inTurns(few.cost, many.cost);
+    tell('1,000 sessions in Redis', one);
+    tell(`${goal.toLocaleString('en')} sessions`, two);
+    print(`with ${goal.toLocaleString('en')}: ${ratios}`);
   }
   const bytes = ((await usedMemory()) - before) / (1_000_000 - 1000);
   print(
     `a session of ${text.length} characters takes ${Math.round(bytes)} bytes of Redis’s memory`,
   );
-  await app.stop();
+  for (const { app } of measured) await app.stop();
   await client.flushDb();
 }
 
@@ -178,20 +210,14 @@ async function processes(): Promise<void> {
         }),
       );
     await ask(3000)();
-    contestants.push({ app, ask });
+    contestants.push({ app, cost: () => costOf(app, ask(1000)) });
   }
-  const rounds: [one: Cost, two: Cost][] = [];
-  for (let n = 0; n < 11; n++) {
-    const round: Cost[] = [];
-    for (const { app, ask } of contestants) round.push(await costOf(app, ask(1000)));
-    rounds.push(round as [Cost, Cost]);
-  }
+  const [single, double] = contestants as [(typeof contestants)[0], (typeof contestants)[0]];
+  const { one, two, ratios } = await inTurns(single.cost, double.cost);
   for (const { app } of contestants) await app.stop();
-  tell('1', mediansOf(rounds.map(([one]) => one)));
-  tell('2', mediansOf(rounds.map(([, two]) => two)));
-  const ratio = (key: keyof Cost) => median(rounds.map(([one, two]) => two[key] / one[key]));
-  const [cpu, rps] = [ratio('app').toFixed(2), ratio('rps').toFixed(2)];
-  print(`with two: ${cpu} times the CPU time a request, ${rps} times the requests`);
+  tell('1', one);
+  tell('2', two);
+  print(`with two: ${ratios}`);
   await client.flushDb();
 }
 
