@@ -44,10 +44,7 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     add(() => ({ what: 'round-trip', ...trip }));
 
   const middleware: RequestHandler = (req, res, next) => {
-    if (now() >= awakeUntil) {
-      bySession.clear(); // or the next look would show what was before the gap as the last requests
-      return next();
-    }
+    if (now() >= awakeUntil) return next();
     const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
     const recording: Recording = { method: req.method, path, steps: [] };
     res.locals.recording = recording;
@@ -74,6 +71,7 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
 
   /** This request first, then the last ones of its session, newest first. None while it slept. */
   const recall = (req: Request) => {
+    if (now() >= awakeUntil) bySession.clear(); // what was before the gap are not the last requests
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(sessionHandle(req.sessionID)) ?? [];
     return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
