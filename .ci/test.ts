@@ -17,7 +17,7 @@ type Check = {
 };
 
 const colors = process.stdout.isTTY ? 'force' : 'off';
-const LIMIT_MS = 10 * 60_000;
+const LIMIT_MS = 14 * 60_000;
 
 const root = resolve(import.meta.dirname, '..');
 const results = mkdtempSync(join(tmpdir(), 'cloakroom-checks-'));
