@@ -66,9 +66,15 @@ onEachStore('the shop', (store) => {
     assert.equal((await visitor.get('/')).json.views, 102);
   });
 
-  it('counts no HEAD', async () => {
+  it('answers HEAD as it would GET, less the page, and counts no look', async () => {
     const visitor = shop.visitor();
     await visitor.get('/');
+    const page = await visitor.get('/cart', PAGE);
+    const head = await visitor.request('HEAD', '/cart', PAGE);
+    assert.deepEqual([head.status, head.text], [200, '']);
+    assert.ok(Number(head.headers.get('content-length')) > 1000);
+    for (const name of ['content-length', 'content-type'])
+      assert.equal(head.headers.get(name), page.headers.get(name));
     assert.equal((await visitor.request('HEAD', '/')).status, 200);
     assert.equal((await visitor.get('/')).json.views, 2);
   });
