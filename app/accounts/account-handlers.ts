@@ -87,8 +87,12 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
     const id = newSessionId();
     const made = newAccount({ ...who, passwordHash });
     const account = await accounts.create(withSession(made, sessionHandle(id), logInOf(req)));
+    // It may be there by the first of two clicks, whose answer a browser drops.
     if (!account)
-      throw new Refusal(409, 'No account was made. If you have one already, log in instead.');
+      throw new Refusal(
+        409,
+        'No new account was made. If you have one already, or pressed the button twice, log in instead.',
+      );
     const greeting = `Welcome, ${who.name}. Your account is made.`;
     await startUserSession(req, account, 'registered', greeting, { id });
     respond(req, res.status(201), next, { user: sanitizedUser(account) });

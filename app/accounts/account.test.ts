@@ -217,6 +217,35 @@ onEachStore(
       assert.equal(await isIn(old), false);
     });
 
+    it('tells who clicked twice no untruth: the first click made the account, or changed the password', async (t) => {
+      // At this cost of a hash, the second click arrives while the first is under way.
+      const slow = { documents: store.documents, ...QUICK_PASSWORDS, hashCost: 10 };
+      const busy = await startShop(store.backend, slow);
+      t.after(busy.close);
+      const visitor = busy.visitor();
+      const twice = async (path: string, json: object) => {
+        const click = async () => {
+          const clicked = Object.assign(busy.visitor(), { cookie: visitor.cookie });
+          const answer = await clicked.post(path, { json });
+          if (answer.status < 300) visitor.cookie = clicked.cookie;
+          return answer;
+        };
+        const answers = await Promise.all([click(), click()]);
+        const [first, second] = answers.toSorted((a, b) => a.status - b.status);
+        assert.deepEqual([first?.headers.has('set-cookie'), second?.status], [true, 409]);
+        return second?.json.errorMessage;
+      };
+      const email = `twice-${++people}@example.test`;
+      const made = await twice('/register', { email, name: 'Person', password: PASSWORD });
+      assert.match(made, /^No new account was made\..* pressed the button twice/);
+      const changed = await twice('/account/password', {
+        currentPassword: PASSWORD,
+        newPassword: NEXT,
+      });
+      assert.match(changed, /^Your password was changed a moment ago/);
+      assert.equal(await bcrypt.compare(NEXT, (await stored(email)).passwordHash), true);
+    });
+
     it('keeps its password when the current one is wrong, or the new one no good', async () => {
       const { one, logIn } = await somebody();
       const change = (currentPassword: string, newPassword: string) =>
