@@ -112,6 +112,7 @@ export function createApp(options: AppOptions): Express {
     }),
     warnOfLostCookie(log),
     identify({ accounts, carts }),
+    handlers.limits.newSessions,
   );
   mount(app, sitemap(handlers));
   app.use(notFound, errorHandler({ audit }));

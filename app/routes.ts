@@ -17,7 +17,7 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 export function sitemap(handlers: Handlers): Route[] {
   const { shop, accounts, devices, cart, orders, session, guide, lab, limits } = handlers;
   return [
-    ['get', '/', limits.newSessions, shop.show],
+    ['get', '/', shop.show],
 
     ['get', '/login', accounts.logInForm.show],
     ['post', '/login', limits.password, accounts.logIn],

@@ -122,6 +122,24 @@ it('one address cannot make sessions without end, and who has one is not held up
   assert.equal((await visitor.get('/')).status, 200);
 });
 
+it('one address cannot make sessions without end by tickets of its own making, on any page', async (t) => {
+  const backend = memoryBackend();
+  let made = 0;
+  const compareAndSet: typeof backend.compareAndSet = (key, version, ...rest) => {
+    if (version === 0) made++;
+    return backend.compareAndSet(key, version, ...rest);
+  };
+  const floodLimits = { newSessions: 3, cartChanges: 100 };
+  const shop = await startShop({ ...backend, compareAndSet }, { floodLimits });
+  t.after(shop.close);
+  const headers = { ...PAGE.headers, cookie: 'sid=made-up' };
+  for (const path of ['/', '/cart', '/guide', '/login', '/session', '/logout', '/register', '/'])
+    await shop.visitor().get(path, { headers });
+  assert.equal(made, 3);
+  // Who shows no ticket is given none there, and sees the page.
+  assert.equal((await shop.visitor().get('/cart', PAGE)).status, 200);
+});
+
 it('one session cannot change its cart without end, and another still can', async (t) => {
   const floodLimits = { newSessions: 100, cartChanges: 5 };
   const shop = await startShop(memoryBackend(), { floodLimits });

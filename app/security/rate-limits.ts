@@ -67,9 +67,12 @@ export function rateLimits(
     password,
     /** Each costs a hash, and tells whether an address has an account. */
     register: [shared('register', { limit: 100 }), answered(409, 'taken', { limit: 10 })],
-    // Who has a session passes without further ado; `skip` would look at the address all the same.
+    // A look makes a session in the shop, and on any page that says the old ticket was worth nothing.
+    // Who has one passes without further ado; `skip` would look at the address all the same.
     newSessions: ((req, res, next) =>
-      req.session.version > 0 ? next() : newVisitors(req, res, next)) as RequestHandler,
+      req.session.version === 0 && (req.path === '/' || req.session.flash)
+        ? newVisitors(req, res, next)
+        : next()) as RequestHandler,
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limit({
       windowMs: MINUTE,
