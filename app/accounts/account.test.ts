@@ -313,6 +313,27 @@ onEachStore(
       }
     });
 
+    it('sends the cookie that outlives the browser once: a late answer cannot bring back the old id', async () => {
+      const { email, one } = await somebody();
+      const json = { email, password: PASSWORD, keep: true };
+      assert.match(
+        (await one.post('/login', { json })).headers.get('set-cookie') ?? '',
+        /Expires=/,
+      );
+      const earlier = [
+        await one.get('/'),
+        await one.post('/cart/lines', { ...PAGE, form: { sku: 'bowler-hat' } }),
+        await one.get('/cart', PAGE),
+        await one.post('/account/confirm', { json: { password: PASSWORD } }),
+      ];
+      const change = { json: { currentPassword: PASSWORD, newPassword: NEXT } };
+      const { headers } = await one.post('/account/password', change);
+      const [, expires = ''] = /Expires=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
+      assert.ok(Date.parse(expires) - Date.now() > 11.9 * 3_600_000, 'as long as before');
+      // Each of these may reach the browser after that one.
+      for (const answer of earlier) assert.equal(answer.headers.get('set-cookie'), null);
+    });
+
     it('stays signed in for as long when the secret is rotated', async (t) => {
       const { email } = await somebody();
       const visitor = shop.visitor();

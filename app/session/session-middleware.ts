@@ -60,7 +60,7 @@ export function sessionMiddleware({
   const [newest = ''] = secrets;
   const signAnew: RequestHandler = (req, res, next) => {
     const value = `s:${sign(req.sessionID, newest)}`;
-    const maxAge = req.session.cookie.originalMaxAge ?? undefined;
+    const maxAge = store.maxAgeOf(req.session) ?? undefined;
     if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
       res.cookie(cookie.name, value, { ...cookie.attributes, maxAge });
     next();

@@ -27,7 +27,7 @@ export class SessionStore extends Store {
 
   override get = callbackify(async (id: string) => {
     const record = await this.sessions.read(id);
-    return record && this.#withCookie(record);
+    return record && this.#withCookie(record, null);
   });
 
   /**
@@ -51,15 +51,23 @@ export class SessionStore extends Store {
     callbackify(() => this.sessions.end(id))(callback);
   }
 
-  /** Makes a frozen picture of `record` what `req.session` shows from now on. */
-  show(req: Request, record: SessionRecord): void {
-    Object.freeze(this.createSession(req, this.#withCookie(record)));
+  /**
+   * Makes a frozen picture of `record` what `req.session` shows from now on.
+   * @param maxAge of its cookie. express-session sends a cookie that has one again at each change: only
+   *   a new id gets one, for a late answer would replace the next id by this.
+   */
+  show(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
+    Object.freeze(this.createSession(req, this.#withCookie(record, maxAge)));
+  }
+
+  /** In milliseconds; null: the cookie ends with the browser. */
+  maxAgeOf(record: SessionRecord): number | null {
+    const { now, endsAt } = this.sessions;
+    return record.persistent ? endsAt(record) - now() : null;
   }
 
   /** The cookie's attributes are not stored: they are this deployment's, not the session's. */
-  #withCookie(record: SessionRecord): SessionData {
-    const { now, endsAt } = this.sessions;
-    const originalMaxAge = record.persistent ? endsAt(record) - now() : null;
+  #withCookie(record: SessionRecord, originalMaxAge: number | null): SessionData {
     return { ...record, cookie: { originalMaxAge, ...this.cookie.attributes } };
   }
 }

@@ -47,7 +47,7 @@ export async function renewSession(
   refuseUndeliverable(req);
   const renewed = await store.sessions.renew(req.sessionID, req.session, carry, renewal);
   req.sessionID = renewed.id;
-  store.show(req, renewed.record);
+  store.show(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewed.failure) throw renewed.failure;
 }
 
