@@ -366,6 +366,27 @@ describe('in production', () => {
 });
 
 describe('when the store fails', () => {
+  it('offers to try the same address again, and never one of another site', async (t) => {
+    const store = memoryBackend();
+    let away = false;
+    const get = async (key: string) => (away ? assert.fail('away') : store.get(key));
+    const shop = await startShop({ ...store, get });
+    t.after(shop.close);
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    away = true;
+    for (const [path, again] of [
+      ['/cart', '/cart'],
+      ['/login?next=/cart', '/login?next=/cart'],
+      ['//evil.example/x', '/'],
+      ['/.//evil.example/x', '/'],
+    ]) {
+      const page = await visitor.get(`${path}`, PAGE);
+      const [, link] = /href="([^"]*)">Try again</.exec(page.text) ?? [];
+      assert.deepEqual([page.status, link], [503, again]);
+    }
+  });
+
   it('gives 503 with Retry-After, never a success; files and /livez still answer', async (t) => {
     const server = await startRedis();
     t.after(server.stop);

@@ -51,7 +51,7 @@ export const errorHandler =
     if (wantsJson(req)) return res.json({ errorMessage: message });
     const { view = 'error', content = { title: STATUS_CODES[status] } } =
       res.locals.errorPage ?? {};
-    const retry = status === 503 && req.method === 'GET';
+    const retry = status === 503 && req.method === 'GET' && returnPath(req.originalUrl);
     return renderPage(req, res, view, { ...content, status, message, retry });
   };
 
