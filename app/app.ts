@@ -72,7 +72,9 @@ export function createApp(options: AppOptions): Express {
   app.set('etag', false); // a page of a session is new each time
   // Passwords are shown where they are no secret: on the developer's own machine.
   const demoLogins = production ? [] : options.demoAccounts;
-  const shared = { formatCents, colour, demoLogins, lab: options.lab !== undefined, toolbar };
+  const idleMinutes = Math.round(Math.min(session.idleMs, session.absoluteMs) / 60_000);
+  const lab = options.lab !== undefined;
+  const shared = { formatCents, colour, demoLogins, idleMinutes, lab, toolbar };
   app.locals.render = createViews(folder('views'), production, shared);
 
   const parts = createParts(options);

@@ -8,7 +8,10 @@ import { wantsJson } from './wants-json.ts';
 // take one: they read the outcome in the answer.
 
 export function leaveFlash(req: Request, draft: SessionDraft, sentence: string): void {
-  if (!wantsJson(req)) draft.flash = sentence;
+  if (wantsJson(req)) return;
+  // A new session may begin with a sentence, that the old one is gone, which nobody has read yet.
+  const unread = req.session.version === 0 && draft.flash ? `${draft.flash} ` : '';
+  draft.flash = unread + sentence;
 }
 
 /** Leaves a sentence after what was done to an account, which no failure here undoes. */

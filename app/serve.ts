@@ -46,7 +46,8 @@ export async function serve(config: Config, log: Logger): Promise<void> {
   server.requestTimeout = 10_000;
   server.on('error', (err) => {
     log.fatal({ err }, `Cannot listen on ${config.host}:${config.port}`);
-    if (!config.production) say(`Port ${config.port} is in use? Try: PORT=3001 npm run dev`);
+    if ('code' in err && err.code === 'EADDRINUSE' && !config.production)
+      say(`Port ${config.port} is in use. Try: PORT=3001 npm run dev`);
     process.exit(1);
   });
 

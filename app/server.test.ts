@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -15,6 +16,7 @@ import {
 } from '../e2e/support/redis.ts';
 import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
 import { ADA, PAGE } from '../e2e/support/start-shop.ts';
+import { tempDir } from '../e2e/support/temp-dir.ts';
 import { until } from '../e2e/support/until.ts';
 
 const stores = {
@@ -108,16 +110,34 @@ it('refuses a bad environment in under a second, naming every wrong variable', (
   assert.doesNotMatch(stderr, /at .*\.ts:/);
 });
 
+it('reads .env with a byte order mark, and refuses one that is not UTF-8', async () => {
+  await using folder = await tempDir('env');
+  const start = async (file: Buffer) => {
+    await writeFile(join(folder.path, '.env'), file);
+    const server = join(import.meta.dirname, 'server.ts');
+    const env = { PORT: '1', HOST: 'set-already.invalid' };
+    const options = { cwd: folder.path, env, encoding: 'utf8', timeout: 20_000 } as const;
+    return spawnSync(process.execPath, [server], options);
+  };
+  const settings = 'NODE_ENV=none\nPORT=x\n';
+  const { stderr } = await start(Buffer.from(`\uFEFF${settings}`));
+  assert.match(stderr, /^Cloakroom cannot start:\n {2}NODE_ENV must be .*\n$/);
+  const other = await start(Buffer.from(`\uFEFF${settings}`, 'utf16le'));
+  assert.match(other.stderr, /^Cloakroom cannot start:\n {2}\.env cannot be read: .*\n$/);
+  assert.deepEqual([other.status, other.stdout], [1, '']);
+});
+
 it('says plainly that the port is taken', async (t) => {
   const first = await startServer({});
   t.after(first.stop);
-  const { status, stdout } = spawnSync(process.execPath, ['app/server.ts'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
     cwd: new URL('..', import.meta.url),
     env: { PORT: String(first.port) },
     encoding: 'utf8',
   });
   assert.equal(status, 1);
   assert.match(stdout, /Cannot listen on 127\.0\.0\.1:\d+/);
+  assert.match(stderr, /Port \d+ is in use\. Try: PORT=3001 npm run dev/);
 });
 
 it('finishes what is under way at SIGTERM, then exits with 0', async () => {

@@ -1,10 +1,8 @@
 import cluster from 'node:cluster';
-import { existsSync } from 'node:fs';
-import { type Config, ConfigError, readConfig } from '../config/environment.ts';
+import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
 import { buffered, createLog } from './log.ts';
 import { supervise } from './supervisor.ts';
 
-if (existsSync('.env')) process.loadEnvFile('.env');
 const config = configOrExit();
 const log = createLog(config.logLevel, config.production ? buffered() : undefined);
 
@@ -30,6 +28,7 @@ if (cluster.isPrimary && supervised) {
 
 function configOrExit(): Config {
   try {
+    loadEnvFile();
     return readConfig(process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -39,6 +40,21 @@ const oneOf = <const T extends readonly string[]>(...words: T) =>
   z.enum(words, `must be ${or.format(words)}`);
 
 const onOff = oneOf('on', 'off').transform((value) => value === 'on');
+
+/**
+ * Adds what `.env` in the working directory says, where the environment itself says nothing. (Node's
+ * own way would take a byte order mark for a part of the first name.)
+ * @throws ConfigError when it cannot be read, or is not UTF-8
+ */
+export function loadEnvFile(): void {
+  if (!existsSync('.env')) return;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync('.env'));
+    Object.assign(process.env, { ...parseEnv(text), ...process.env });
+  } catch (error) {
+    throw new ConfigError(`.env cannot be read: ${String(error)}`);
+  }
+}
 
 /**
  * Reads the whole environment, once.

@@ -1,8 +1,7 @@
 // npm run accounts: see USAGE. What it changes on the running store holds from the next request on.
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { demoAccounts } from '../../config/demo-data.ts';
-import { readConfig } from '../../config/environment.ts';
+import { loadEnvFile, readConfig } from '../../config/environment.ts';
 import { createDocuments, redisDocuments } from '../storage/documents.ts';
 import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { createAccounts, identityOf, newAccount } from './accounts.ts';
@@ -77,7 +76,7 @@ async function run([command = '', ...args]: string[]): Promise<void> {
   }
 }
 
-if (existsSync('.env')) process.loadEnvFile('.env');
+loadEnvFile();
 const { env } = process;
 const usual = env.NODE_ENV === 'production' ? { SESSION_STORE: 'redis', DEMO_ACCOUNTS: 'off' } : {};
 const named = ['SESSION_STORE', 'REDIS_URL', 'DEMO_ACCOUNTS'].filter((name) => env[name]);

@@ -65,6 +65,16 @@ onEachStore('the cart', (store) => {
     }
   });
 
+  it('says that the old session is gone before it says what was added to the new one', async () => {
+    visitor.cookie = 'sid=s%3Agone.gone';
+    await visitor.post('/cart/lines', { ...PAGE, form: { sku: HAT.sku } });
+    const { text } = await visitor.get('/cart', PAGE);
+    assert.match(
+      text,
+      />Your old ticket was no longer valid. This is a new one. Bowler hat added.</,
+    );
+  });
+
   it('refuses bad input with a status that fits, names the field and changes nothing', async () => {
     await add({ sku: HAT.sku, quantity: 5 });
     const unchanged = await cart();

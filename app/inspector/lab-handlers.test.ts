@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
+import { ADA, PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
 import { until } from '../../e2e/support/until.ts';
 import { memoryBackend } from '../session/backends.ts';
 
@@ -30,6 +30,13 @@ describe('the race lab', () => {
   it('keeps one of two tabs’ changes the tutorials’ way, and both here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/tabs')).json;
     assert.deepEqual([tutorial.kept, here.kept, here.of], [1, 2, 2]);
+  });
+
+  it('has a result that leads back to the lab, for a page is asked for again when its user has left', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/login', { json: ADA });
+    const { text } = await visitor.post('/lab/adds', PAGE);
+    assert.match(text, /data-again="\/lab"/);
   });
 
   it('draws the result as a page, and leaves the visitor’s own session alone', async () => {

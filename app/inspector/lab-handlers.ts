@@ -19,6 +19,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
   const oneAtATime = pLimit(1);
   const page = {
     title: 'The race lab',
+    path: '/lab', // of the outcome of a race, too
     outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/inspector/tutorial-way.ts', 'tutorialWay'),

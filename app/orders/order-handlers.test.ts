@@ -42,8 +42,9 @@ onEachStore(
     async function form(visitor = one) {
       const { text } = await visitor.get('/cart', PAGE);
       const [, order] = /name="order" value="([^"]+)"/.exec(text) ?? [];
+      const [, version] = /name="version" value="(\d+)"/.exec(text) ?? [];
       const [, totalCents] = /name="totalCents" value="(\d+)"/.exec(text) ?? [];
-      return { order: order ?? '', totalCents: totalCents ?? '' };
+      return { order: order ?? '', version: version ?? '', totalCents: totalCents ?? '' };
     }
 
     it('the cart follows the account to every device, and survives log-out', async () => {
@@ -198,6 +199,21 @@ onEachStore(
       assert.equal((await stranger.post('/checkout', { json: { order: id } })).status, 409);
       assert.equal((await one.get('/orders/none')).status, 404);
       assert.equal((await shop.visitor().get(`/orders/${id}`)).status, 401);
+    });
+
+    it('thanks one of two tabs whose carts cost the same: the other showed something else', async () => {
+      await add(one, 'felt-fedora');
+      await add(one, 'striped-umbrella');
+      const first = await form();
+      await one.post('/cart/clear');
+      await add(one, 'walking-umbrella', 2);
+      const second = await form();
+      assert.deepEqual([first.order, first.totalCents], [second.order, second.totalCents]);
+      assert.equal((await one.post('/checkout', { json: second })).status, 201);
+      assert.equal((await one.post('/checkout', { json: second })).status, 201, 'a second click');
+      assert.equal((await one.post('/checkout', { json: first })).status, 409);
+      const [{ lines }, ...others] = await orders();
+      assert.deepEqual([lines.length, lines[0].quantity, others], [1, 2, []]);
     });
 
     it('sends a guest to log in, and back to the cart', async () => {

@@ -22,14 +22,14 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
     const { id: accountId } = accountOf(req);
     const cart = req.accountCart as AccountCart;
     const id = textField(req.body, 'order') || cart.orderId;
-    const found = await orders.find(id);
-    const order = found ?? (await orders.place(newOrder(req, id, accountId, cart)));
+    const order =
+      (await orders.find(id)) ?? (await orders.place(newOrder(req, id, accountId, cart)));
     if (order.accountId !== accountId) throw stale();
     await carts.change(accountId, cart, (current) =>
       current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
     );
-    // What stopped half-way is done now. But a cart that was changed since is not what was ordered.
-    if (found && !isAsSeen(req, 'totalCents', totalsOf(order.lines).totalCents))
+    // What stopped half-way is done now. But what another tab ordered is not what this form showed.
+    if (!isAsSeen(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
       throw new Refusal(409, 'Your order from before is placed: see your orders.');
     await tell(req, 'Thank you. Your order is placed.');
     respond(req, res.status(201), `/orders/${id}`, shown(order));
@@ -38,11 +38,9 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
     // A form that showed another cart, or other prices: the buyer sees this one first.
     const { lines, totalCents } = priceCart(cart.lines, catalogue);
-    const asSeen =
-      isAsSeen(req, 'version', cart.version) && isAsSeen(req, 'totalCents', totalCents);
-    if (id !== cart.orderId || !asSeen) throw stale();
+    if (id !== cart.orderId || !isAsSeen(req, cart.version, totalCents)) throw stale();
     if (lines.length === 0) throw new Refusal(409, 'Your cart is empty.');
-    return { id, accountId, placedAt: Date.now(), lines };
+    return { id, accountId, cartVersion: cart.version, placedAt: Date.now(), lines };
   }
 
   const show: RequestHandler = async (req, res) => {
@@ -62,9 +60,11 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
   return { checkOut, show, showAll };
 }
 
-/** Whether the form showed what is there now. A program need not say what it saw. */
-const isAsSeen = (req: Request, name: string, now: number) =>
-  wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now;
+/** Whether the form showed this cart, at these prices. A program need not say what it saw. */
+const isAsSeen = (req: Request, version: number, totalCents: number) =>
+  Object.entries({ version, totalCents }).every(
+    ([name, now]) => wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now,
+  );
 
 const stale = () =>
   new Refusal(409, 'Your cart has changed since. Nothing was ordered; please look at it again.');

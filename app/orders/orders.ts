@@ -4,6 +4,8 @@ import type { Documents } from '../storage/documents.ts';
 const shape = {
   id: z.string(),
   accountId: z.string(),
+  /** Of the cart that was ordered. */
+  cartVersion: z.int().optional(),
   /** In milliseconds since 1970. */
   placedAt: z.number(),
   /** At the prices of that moment, in cents. */
