@@ -1,8 +1,8 @@
 // What a request may cost, in what does not drift with the machine: commands to a real Redis, bytes,
 // renders. Whoever has to raise a number here should know why.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, it, mock } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { type HttpClient, httpClient } from '../e2e/support/http-client.ts';
 import { type Listening, listen } from '../e2e/support/listen.ts';
@@ -49,8 +49,13 @@ const commands = () =>
 
 /** The commands of a request, and of what the app does after its answer: a touch, a count taken back. */
 async function commandsOf(request: () => Promise<unknown>): Promise<string[]> {
+  // Each command was sent before the answer was. When Redis has answered a PING on the same connection,
+  // it got them all, and the next PING comes after them in what the monitor sees.
   const allSeen = async () => {
-    for (let seen = -1; seen < commands().length; await sleep(50)) seen = commands().length;
+    await redis.check();
+    const mark = randomUUID();
+    await server.cli('PING', mark);
+    await until(async () => monitor.seen.some((line) => line.includes(mark)), 'all is seen');
   };
   await allSeen();
   monitor.seen.length = 0;

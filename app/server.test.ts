@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -14,6 +16,7 @@ import {
   startRedisSentinel,
   startTlsRedis,
 } from '../e2e/support/redis.ts';
+import { refuses } from '../e2e/support/refuses.ts';
 import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
 import { ADA, PAGE } from '../e2e/support/start-shop.ts';
 import { tempDir } from '../e2e/support/temp-dir.ts';
@@ -96,15 +99,22 @@ it('speaks TLS to Redis, and to none whose certificate it cannot check', async (
   assert.equal((await httpClient(wary.origin).get('/')).status, 503);
 });
 
-it('refuses a bad environment in under a second, naming every wrong variable', () => {
-  const started = performance.now();
-  const { status, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
-    cwd: new URL('..', import.meta.url),
-    env: { NODE_ENV: 'production', PORT: 'x', SESSION_STORE: 'memory', WEB_CONCURRENCY: '0' },
-    encoding: 'utf8',
-  });
+it('refuses a bad environment at once, naming every wrong variable', () => {
+  const run = (...args: string[]) => {
+    const started = performance.now();
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: new URL('..', import.meta.url),
+      env: { NODE_ENV: 'production', PORT: 'x', SESSION_STORE: 'memory', WEB_CONCURRENCY: '0' },
+      encoding: 'utf8',
+    });
+    return { status, stderr, ms: performance.now() - started };
+  };
+  const best = (...args: string[]) => Math.min(...[1, 2, 3].map(() => run(...args).ms));
+  const { status, stderr } = run('app/server.ts');
   assert.equal(status, 1);
-  assert.ok(performance.now() - started < 1000);
+  // A second, where Node itself needs 40 ms to start.
+  const starts = best('app/server.ts') / best('--eval', '0');
+  assert.ok(starts < 25, `the time of ${starts} starts of Node`);
   for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY', 'WEB_CONCURRENCY'])
     assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
   assert.doesNotMatch(stderr, /at .*\.ts:/);
@@ -142,12 +152,14 @@ it('says plainly that the port is taken', async (t) => {
 
 it('finishes what is under way at SIGTERM, then exits with 0', async () => {
   const server = await startServer({});
-  const login = httpClient(server.origin).post('/login', {
-    json: { email: 'ada@cloakroom.test', password: 'analytical-engine' },
-  });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  const headers = { 'content-type': 'application/json', expect: '100-continue' };
+  const login = http.request(`${server.origin}/login`, { method: 'POST', headers });
+  await once(login, 'continue'); // it is under way: the body is missing
   const code = server.stop();
-  assert.equal((await login).status, 200);
+  await until(() => refuses(server.port), 'it closes');
+  login.end(JSON.stringify(ADA));
+  const [answer] = await once(login, 'response');
+  assert.equal(answer.statusCode, 200);
   assert.equal(await code, 0);
 });
 

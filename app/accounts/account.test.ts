@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import type { HttpClient } from '../../e2e/support/http-client.ts';
 import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../e2e/support/start-shop.ts';
@@ -107,6 +108,7 @@ onEachStore(
       const { one, logIn } = await somebody();
       const userAgent =
         'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';
+      await sleep(2); // log-ins are told apart by their millisecond
       await logIn(PASSWORD, { 'user-agent': userAgent });
       const { user, sessions } = (await one.get('/account')).json;
       assert.deepEqual(Object.keys(user), ['id', 'email', 'name']);

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ADA, PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
-import { until } from '../../e2e/support/until.ts';
 import { memoryBackend } from '../session/backends.ts';
 
 const RACES = ['adds', 'log-out', 'tabs'];
@@ -52,18 +50,19 @@ describe('the race lab', () => {
     assert.deepEqual([document.version, document.cart], [1, { 'bowler-hat': 1 }]);
   });
 
-  it('lets the store go away for one session, and loses nothing', async () => {
+  it('lets the store go away for one session, and loses nothing', async (t) => {
     const [visitor, other] = [shop.visitor(), shop.visitor()];
     for (const each of [visitor, other])
       await each.post('/cart/lines', { json: { sku: 'wool-beret' } });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     assert.equal((await visitor.post('/lab/outage')).status, 200);
     const { status, headers } = await visitor.get('/cart', PAGE);
     assert.deepEqual([status, headers.get('retry-after')], [503, '2']);
     assert.equal((await other.get('/cart')).json.count, 1);
-    await sleep(150);
+    t.mock.timers.tick(499);
     assert.equal((await visitor.get('/cart')).status, 503, 'it is away for as long as was said');
-    await sleep(300); // asked all the time, more requests would fail than the X-ray remembers
-    await until(async () => (await visitor.get('/cart')).json.count === 1, 'the store is back');
+    t.mock.timers.tick(1);
+    assert.equal((await visitor.get('/cart')).json.count, 1, 'it is back');
     assert.match((await visitor.get('/session', PAGE)).text, /The store does not answer/);
     assert.equal((await shop.visitor().post('/lab/outage')).status, 409);
   });

@@ -84,6 +84,12 @@ it('an address that tries one account after another has a hundred tries', async 
 it('500 log-ins at once leave the shop answering, and the surplus is told to come back', async (t) => {
   const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: 'loopback' });
   t.after(shop.close);
+  const time = async (request: Promise<{ status: number }>, status: number) => {
+    const started = performance.now();
+    assert.equal((await request).status, status);
+    return performance.now() - started;
+  };
+  const alone = await time(shop.visitor().post('/login', { json: { ...ADA, password: '' } }), 403);
   const logIns = Array.from({ length: 500 }, (_, n) =>
     shop.visitor().post('/login', {
       json: { email: `${n}@x.test`, password: 'wrong' },
@@ -92,9 +98,7 @@ it('500 log-ins at once leave the shop answering, and the surplus is told to com
   );
   const times: number[] = [];
   for (let n = 0; n < 100; n++) {
-    const started = performance.now();
-    assert.equal((await shop.visitor().get('/livez')).status, 200);
-    times.push(performance.now() - started);
+    times.push(await time(shop.visitor().get('/livez'), 200));
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const answers = await Promise.all(logIns);
@@ -104,7 +108,7 @@ it('500 log-ins at once leave the shop answering, and the surplus is told to com
   assert.equal(answers.filter(({ status }) => status === 403).length, 500 - busy.length);
   // The client shares this process: its first moments, when it sends 500 requests, are not counted.
   const worst = times.slice(20).toSorted((a, b) => b - a)[1] ?? 0;
-  assert.ok(worst < 100, `${worst} ms`);
+  assert.ok(worst < alone, `${worst} ms, where a log-in alone takes ${alone}`);
 });
 
 it('one address cannot make sessions without end, and who has one is not held up', async (t) => {

@@ -20,19 +20,25 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
   };
   return <T>(answer: Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
+      let settled = false;
       let late = false;
       const fail = (cause: unknown) => {
+        settled = true;
         clearTimeout(timer);
         if (late) return;
         reject(new StoreUnavailable('the session store is unavailable', { cause }));
         turn(true, cause);
       };
-      const timer = setTimeout(() => {
+      const giveUp = () => {
+        if (settled) return;
         patience = IMPATIENCE_MS;
         fail(new Error('no answer in time'));
         late = true;
-      }, patience);
+      };
+      // What arrived while this process stood still arrived in time: it is read first.
+      const timer = setTimeout(setImmediate, patience, giveUp);
       const pass = (value: T) => {
+        settled = true;
         clearTimeout(timer);
         patience = ms;
         resolve(value);

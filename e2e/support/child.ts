@@ -29,7 +29,7 @@ type StartOptions = {
 export async function startChild(
   command: string,
   args: string[],
-  { env, cwd, ready, name = basename(command), timeoutMs }: StartOptions,
+  { env, cwd, ready, name = basename(command), timeoutMs = 30_000 }: StartOptions,
 ): Promise<Child> {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
