@@ -11,6 +11,7 @@ test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
   );
   const idle = page.getByRole('progressbar', { name: 'Idle clock' });
   await expect(idle).toHaveJSProperty('value', 1800);
+  await page.waitForLoadState(); // and the script with it
   await page.clock.runFor(2000);
   await expect(idle).toHaveJSProperty('value', 1798);
   await expect(page.getByText('1798 of 1800 seconds')).toBeVisible();
