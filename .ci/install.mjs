@@ -2,6 +2,7 @@
 // Runs before Node 26 is there: plain JavaScript for Node 20, without dependencies.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { delimiter, join, resolve, sep } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -25,6 +26,16 @@ function run(command, args, options = {}) {
   });
   if (status !== 0) process.stderr.write(error ? `${error}\n` : stdout + stderr);
   return status === 0;
+}
+
+/** Tries again, up to three times in a minute and a half: a network fails, a lock is held. */
+function persist(attempt) {
+  for (const seconds of [5, 20, 60]) {
+    if (attempt()) return true;
+    process.stdout.write(`Trying again in ${seconds} s ...\n`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
+  }
+  return attempt();
 }
 
 function isRunnable(file) {
@@ -63,9 +74,15 @@ function installPackages() {
   // npm may replace the Node in node_modules: it must not run on that one.
   const elsewhere = path.filter((dir) => !dir.endsWith(join(sep, 'node_modules', '.bin')));
   const env = { ...process.env, PATH: elsewhere.join(delimiter) };
+  try {
+    accessSync(homedir(), constants.W_OK);
+  } catch {
+    env.npm_config_cache = join(tmpdir(), 'cloakroom-npm'); // else in the project, or nowhere
+  }
   // Not npm ci, which refuses a lockfile that lacks an optional package of another platform.
   const args = ['install', '--no-save', '--include=dev', '--include=optional'];
-  if (!run('npm', args, { env, shell })) fail('npm install failed: its message is above.');
+  if (!persist(() => run('npm', args, { env, shell })))
+    fail('npm install failed: its message is above.');
 }
 
 const applications = ['Chromium', 'Google Chrome'].map(
@@ -79,6 +96,7 @@ const services = [
   { any: ['nginx'], apt: 'nginx-light', brew: 'nginx' },
   { any: ['caddy'], apt: 'caddy', brew: 'caddy' },
   { any: ['openssl'], apt: 'openssl', brew: 'openssl' },
+  { any: ['curl'], apt: 'curl', brew: 'curl' },
   {
     any: ['chromium', 'chromium-browser', 'google-chrome', ...applications],
     apt: 'chromium',
@@ -103,8 +121,12 @@ function installWithApt(packages) {
     return run(program, args);
   };
   process.stdout.write(`Installing ${packages.join(', ')} ...\n`);
+  // A new machine may be installing updates by itself: for the lock of dpkg, apt-get can wait.
+  const patience = ['-o', 'DPkg::Lock::Timeout=600', '-o', 'Acquire::Retries=5'];
   const aptGet = (...args) =>
-    asRoot('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...args);
+    persist(() =>
+      asRoot('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...patience, ...args),
+    );
   aptGet('update');
   aptGet('install', '-y', '--no-install-recommends', ...packages);
   // Debian starts a server that it installs; the tests start their own.

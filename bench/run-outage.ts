@@ -52,6 +52,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   const say = (words: string) => print(`      ${words}`);
   say('All is well.');
   await sleep(1500);
+  await until(async () => visitors.answers.length > 100, 'the carts have something to lose');
   const failedAt = performance.now();
   await redis.happen(say);
   await sleep(1000);

@@ -45,7 +45,9 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
 
   const visitors = startVisitors(app.origin);
   cleanup.defer(visitors.stop);
+  await until(async () => visitors.acknowledged.size === 20, 'each visitor has a cart');
   await sleep(500);
+  const [before = 0] = await sizes();
   const [from, to] = await Promise.all(cluster.nodes.map(({ cli }) => cli('CLUSTER', 'MYID')));
   await promisify(execFile)('redis-cli', [
     ...['--cluster', 'reshard', `127.0.0.1:${cluster.nodes[0]?.port}`, '--cluster-yes'],
@@ -63,7 +65,7 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
     lost: await countLost(app.origin, acknowledged),
     refused: answers.filter(({ status }) => status !== 200).length,
     longestMs: Math.max(...answers.map(({ ms }) => ms)),
-    movedKeys: (keys[0] ?? 0) - ((await sizes())[0] ?? 0),
+    movedKeys: before - ((await sizes())[0] ?? 0),
     crossSlot: crossSlot.reduce((sum, n) => sum + n, 0),
   };
 }

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
+import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +15,7 @@ import { startCaddy } from './support/caddy.ts';
 import { type Listening, listen } from './support/listen.ts';
 import { startNginx } from './support/nginx.ts';
 import type { TlsProxy } from './support/proxy.ts';
+import { until } from './support/until.ts';
 
 type Ask = { method?: string; headers?: Record<string, string>; body?: string };
 
@@ -27,8 +29,9 @@ async function ask({ origin, caFile }: TlsProxy, path = '/', { method, headers, 
 }
 
 /** An app that says who it is and what reached it. */
-const echo = (name: string) =>
+const echo = (name: string, seen: (req: IncomingMessage) => void = () => {}) =>
   listen((req, res) => {
+    seen(req);
     res.end(JSON.stringify({ name, method: req.method, headers: req.headersDistinct }));
   });
 
@@ -100,8 +103,12 @@ for (const [file, start] of [
   ['caddy/Caddyfile', startCaddy],
 ] as const) {
   test(`deploy/${file} uses both processes, and the other when one is gone`, async (t) => {
-    const [a, b] = await Promise.all(['a', 'b'].map(echo));
-    assert.ok(a && b);
+    const connections = new Set<Socket>();
+    let looks = 0;
+    const a = await echo('a', ({ socket }) => connections.add(socket));
+    const b = await echo('b', ({ url }) => {
+      if (url === '/livez') looks++;
+    });
     t.after(b.close);
     const proxy = await start([a.port, b.port]);
     t.after(proxy.stop);
@@ -115,10 +122,15 @@ for (const [file, start] of [
       return [...names].sort();
     };
     assert.deepEqual(await askMany(), ['a', 'b']);
+    // A POST that meets a closing connection is lost: it must not be sent twice.
+    for (const connection of connections) {
+      connection.end();
+      if (!connection.closed) await once(connection, 'close'); // by the proxy, too
+    }
     await a.close();
-    // Caddy looks once a second. (And a POST that meets a closing connection is lost: it must not be
-    // sent twice.)
-    await sleep(file === 'caddy/Caddyfile' ? 1500 : 100);
+    looks = 0;
+    // Caddy looks at both once a second. The third look shows that the second one is over.
+    if (file === 'caddy/Caddyfile') await until(async () => looks === 3, 'Caddy has looked');
     assert.deepEqual(await askMany(), ['b']);
   });
 
@@ -150,9 +162,11 @@ for (const [file, start] of [
   test(`deploy/${file} keeps connections to the app, and closes an idle one before the app`, async (t) => {
     let connections = 0;
     let open = 0;
-    const server = createServer({ keepAliveTimeout: 60_000 }, (_req, res) =>
-      setTimeout(() => res.end(), 50),
-    );
+    const atOnce: ServerResponse[] = [];
+    const server = createServer({ keepAliveTimeout: 60_000 }, (req, res) => {
+      if (req.url !== '/at-once') return res.end();
+      if (atOnce.push(res) === 5) for (const each of atOnce) each.end();
+    });
     server.on('connection', (socket) => {
       connections++;
       open++;
@@ -172,9 +186,9 @@ for (const [file, start] of [
     t.after(proxy.stop);
     connections = 0;
     for (let count = 0; count < 5; count++) await ask(proxy);
-    assert.ok(connections <= 1, `${connections} connections for 5 requests`);
-    await Promise.all(Array.from({ length: 5 }, () => ask(proxy)));
-    assert.ok(open > 1, `${open} connections for 5 requests at once`);
+    // (One of more than half a second's pause takes a new one.)
+    assert.ok(connections < 5, `${connections} connections for 5 requests`);
+    await Promise.all(Array.from({ length: 5 }, () => ask(proxy, '/at-once')));
     const { keepAliveTimeout } = createServer();
     await sleep(keepAliveTimeout - 200);
     // Caddy's look at /livez keeps one busy.
@@ -205,7 +219,8 @@ test('deploy/nginx/cloakroom.conf gives up on slow visitors and refuses large re
     isHungUpAfter(head),
     isHungUpAfter(`${head}Content-Length: 10\r\n\r\nslow`),
   ]);
-  for (const ms of times) assert.ok(ms > 900 && ms < 3000, `hung up after ${ms} ms`);
+  // The default is 60 s.
+  for (const ms of times) assert.ok(ms > 900 && ms < 9000, `hung up after ${ms} ms`);
   const large = { method: 'POST', body: 'x'.repeat(65 * 1024) };
   assert.equal((await ask(proxy, '/', large)).status, 413);
   const long = { headers: { 'X-Long': 'x'.repeat(9000) } };

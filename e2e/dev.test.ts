@@ -39,7 +39,14 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
   await ada.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
 
   for (const restarts of [2, 3]) {
-    appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
+    // A save before the watcher has heard of the file is lost.
+    const save = async () => {
+      appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
+      const isHeard = async () => first.output().split('Restarting ').length === restarts;
+      await until(isHeard, 'the save is heard', 5_000);
+      return true;
+    };
+    await until(save, 'restarting');
     await until(async () => starts(first.output()) === restarts, 'restarted');
     const { user, cart } = (await ada.get('/')).json;
     assert.deepEqual([user?.name, cart.count], ['Ada', 3]);

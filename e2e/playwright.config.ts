@@ -7,7 +7,9 @@ export default defineConfig<object, ShopOptions>({
   outputDir: 'results',
   forbidOnly: true,
   workers: 1,
-  timeout: 30_000,
+  // So long that only what hangs reaches them: machines are slow at times.
+  timeout: 180_000,
+  expect: { timeout: 20_000 },
   use: {
     browserName: 'chromium',
     launchOptions: chromiumOptions(),

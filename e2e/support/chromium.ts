@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 
+const names = ['chromium', 'chromium-browser', 'google-chrome'];
+const dirs = `/usr/bin:${process.env.PATH}`.split(':');
 const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
+  ...names.flatMap((name) => dirs.map((dir) => join(dir, name))),
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];

@@ -7,10 +7,10 @@ export function startError(command: string, error: unknown): unknown {
   return new Error(`${command} is not installed: not found in PATH`, { cause: error });
 }
 
-/** Runs a command to its end, at most 10 s; answers its stdout, trimmed at the end. */
+/** Runs a command to its end, at most 30 s; answers its stdout, trimmed at the end. */
 export async function run(command: string, args: string[], cwd?: string): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(command, args, { cwd, timeout: 10_000 });
+    const { stdout } = await promisify(execFile)(command, args, { cwd, timeout: 30_000 });
     return stdout.trimEnd();
   } catch (error) {
     throw startError(command, error);

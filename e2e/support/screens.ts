@@ -14,6 +14,7 @@ export function onEveryScreen(tests: () => void): void {
 
 /** The page is accessible, as far as axe can tell, and no wider than the screen. */
 export async function checkPage(page: Page): Promise<void> {
+  await page.waitForLoadState(); // without its style sheet it would be another page
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
   const overflow = await page.evaluate(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { createClient, createCluster, createSentinel } from 'redis';
 import { makeCertificate } from './certificate.ts';
@@ -62,14 +63,17 @@ test('a missing program is named', async () => {
 });
 
 test('a child that ends before it is ready is reported with its output', async () => {
-  const start = (script: string, timeoutMs = 5_000) =>
-    startChild(process.execPath, ['-e', script], { ready: /ready/, name: 'sample', timeoutMs });
+  await using dir = await tempDir('child');
+  const start = (script: string, timeoutMs = 30_000, ready = async () => false) =>
+    startChild('sh', ['-c', script], { cwd: dir.path, ready, name: 'sample', timeoutMs });
+  await assert.rejects(start('echo no luck >&2; exit 3'), /^Error: sample ended with 3\nno luck/);
+  // Nothing else happens here, and no time runs out, before the child has said it.
+  const hasSaidIt = async () => {
+    while (!existsSync(join(dir.path, 'said'))) spawnSync('sleep', ['0.01']);
+    return false;
+  };
   await assert.rejects(
-    start('console.error("no luck"); process.exitCode = 3'),
-    /^Error: sample ended with 3\nno luck/,
-  );
-  await assert.rejects(
-    start('console.log("still busy"); setInterval(() => {}, 1000)', 500),
+    start('echo still busy; >said; exec sleep 60', 500, hasSaidIt),
     /^Error: sample is ready: not within 500 ms\nstill busy/,
   );
 });
@@ -92,15 +96,18 @@ for (const end of ['process.exit()', 'process.kill(process.pid)', 'throw new Err
     const script = `
       const { startRedis } = await import(${JSON.stringify(import.meta.resolve('./redis.ts'))});
       const server = await startRedis();
-      console.log(server.port, await server.cli('CONFIG', 'GET', 'dir'));
-      setTimeout(() => { ${end} }, 300)`;
+      setInterval(() => {}, 1000);
+      process.once('SIGUSR2', () => { ${end} });
+      console.log(server.port, await server.cli('CONFIG', 'GET', 'dir'))`;
     const args = ['--input-type=module', '-e', script];
     const child = await startChild(process.execPath, args, { ready: /\/.+\n/ });
     const [port = '', , dir = ''] = child.output().split(/\s+/);
     assert.equal(await run('redis-cli', ['-p', port, 'PING']), 'PONG');
     assert.ok(existsSync(dir));
+    child.kill('SIGUSR2');
     await child.exited;
-    await assert.rejects(run('redis-cli', ['-p', port, 'PING']), /refused/);
+    const isRefused = () => assert.rejects(run('redis-cli', ['-p', port, 'PING']), /refused/);
+    await until(() => isRefused().then(() => true), 'Redis is gone');
     assert.equal(existsSync(dir), false);
   });
 }
@@ -197,8 +204,8 @@ test('Redis Sentinel answers, and promotes the replica when the master is killed
   await until(async () => (await replica.cli('GET', 'coat')) === '12', 'the replica has the key');
   await master.kill();
   const isPromoted = async () => (await replica.cli('ROLE')).startsWith('master');
-  await until(isPromoted, 'the replica is promoted', 15_000);
-  await until(async () => (await client.get('coat')) === '12', 'the client follows', 15_000);
+  await until(isPromoted, 'the replica is promoted', 40_000);
+  await until(async () => (await client.get('coat')) === '12', 'the client follows');
   await client.destroy();
   await stop();
   assertGone(found);
