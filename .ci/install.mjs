@@ -28,9 +28,11 @@ function run(command, args, options = {}) {
   return status === 0;
 }
 
-/** Tries again, up to three times in a minute and a half: a network fails, a lock is held. */
+const withServices = process.argv.includes('--with-services');
+
+/** For the tests, which nobody watches, tries again: a network fails, a lock is held. */
 function persist(attempt) {
-  for (const seconds of [5, 20, 60]) {
+  for (const seconds of withServices ? [5, 20, 60] : []) {
     if (attempt()) return true;
     process.stdout.write(`Trying again in ${seconds} s ...\n`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
@@ -159,7 +161,7 @@ if (process.argv.includes('--check')) {
 if (!hasPackages() || !hasNode()) installPackages();
 if (!hasNode()) fail('No Node.js 26 for this platform among the npm packages: install Node.js 26.');
 
-if (process.argv.includes('--with-services')) {
+if (withServices) {
   const missing = missingServices();
   if (missing.length > 0) installServices(missing);
   const names = missingServices().map(({ any: [name] }) => name);
