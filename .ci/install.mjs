@@ -126,11 +126,11 @@ function installWithApt(packages) {
   // A new machine may be installing updates by itself: for the lock of dpkg, apt-get can wait.
   const patience = ['-o', 'DPkg::Lock::Timeout=600', '-o', 'Acquire::Retries=5'];
   const aptGet = (...args) =>
-    persist(() =>
-      asRoot('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...patience, ...args),
-    );
-  aptGet('update');
-  aptGet('install', '-y', '--no-install-recommends', ...packages);
+    asRoot('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...patience, ...args);
+  persist(() => {
+    aptGet('update');
+    return aptGet('install', '-y', '--no-install-recommends', ...packages);
+  });
   // Debian starts a server that it installs; the tests start their own.
   for (const service of ['redis-server', 'redis-sentinel', 'nginx-light', 'caddy']) {
     if (!packages.includes(service)) continue;
