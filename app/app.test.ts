@@ -416,7 +416,7 @@ describe('when the store fails', () => {
     assert.equal((await visitor.get('/assets/cloakroom.css')).status, 200);
 
     await server.restart();
-    await until(async () => (await visitor.get('/')).status === 200, 'back by itself', 3000);
+    await until(async () => (await visitor.get('/')).status === 200, 'back by itself');
   });
 
   it('gives 503 when the store refuses the write', async (t) => {

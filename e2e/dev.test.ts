@@ -30,6 +30,7 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
     return child;
   };
   const starts = (output: string) => output.split('Cloakroom is open').length - 1;
+  const restarts = () => first.output().split('Restarting ').length - 1;
 
   const first = await start();
   const guest = httpClient(`http://localhost:${port}`);
@@ -38,16 +39,16 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
   await ada.post('/login', { json: ADA });
   await ada.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
 
-  for (const restarts of [2, 3]) {
+  for (let round = 0; round < 2; round++) {
+    const before = restarts();
     // A save before the watcher has heard of the file is lost.
     const save = async () => {
       appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
-      const isHeard = async () => first.output().split('Restarting ').length === restarts;
-      await until(isHeard, 'the save is heard', 5_000);
+      await until(async () => restarts() > before, 'the save is heard', 5_000);
       return true;
     };
     await until(save, 'restarting');
-    await until(async () => starts(first.output()) === restarts, 'restarted');
+    await until(async () => starts(first.output()) > restarts(), 'restarted');
     const { user, cart } = (await ada.get('/')).json;
     assert.deepEqual([user?.name, cart.count], ['Ada', 3]);
     assert.equal((await guest.get('/cart')).json.count, 1);
