@@ -86,7 +86,7 @@ export async function startChild(
     child.kill(signal);
     // A paused process takes no signal but SIGKILL before it continues.
     if (process.platform !== 'win32') child.kill('SIGCONT');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
     const code = await exited;
     clearTimeout(timer);
     return code;
