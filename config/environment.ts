@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { parseRedisUrl } from './redis-url.ts';
+import { parseTrustProxy } from './trust-proxy.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
@@ -101,10 +101,10 @@ export function readConfig(env: Record<string, string | undefined>) {
       .string()
       .default('none')
       .refine(
-        (value) => trustProxy(value) !== undefined,
+        (value) => parseTrustProxy(value) !== undefined,
         'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
       )
-      .transform((value) => trustProxy(value) ?? false),
+      .transform((value) => parseTrustProxy(value) ?? false),
     WEB_CONCURRENCY: wholeNumber(1, 64)
       .default(1)
       .refine(
@@ -170,27 +170,3 @@ export function readConfig(env: Record<string, string | undefined>) {
 
 const isLoopback = ({ host }: { host: string }) =>
   host === 'localhost' || host === '::1' || host.startsWith('127.');
-
-/** @returns what Express takes as `trust proxy`, or undefined when the value is not acceptable */
-function trustProxy(value: string): number | string[] | false | undefined {
-  if (value === 'none') return false;
-  if (/^\d$/.test(value)) return Number(value);
-  const addresses = value.split(',').map((address) => address.trim());
-  return addresses.every(isTrustable) ? addresses : undefined;
-}
-
-function isTrustable(address: string): boolean {
-  if (['loopback', 'linklocal', 'uniquelocal'].includes(address)) return true;
-  const [ip = '', bits, ...rest] = address.split('/');
-  const longest = { 4: 32, 6: 128 }[isIP(ip)];
-  if (longest === undefined || rest.length > 0) return false;
-  if (bits === undefined) return true;
-  if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
-  // A range of everyone (0.0.0.0/0, or half of it) would be `true` in disguise.
-  if (longest === 32) return +bits >= 8;
-  // So would all of IPv4 in the notation of IPv6, however it is spelt.
-  const range = new BlockList();
-  range.addSubnet(ip, +bits, 'ipv6');
-  const everyone = ['8.8.8.8', '200.8.8.8'].every((v4) => range.check(`::ffff:${v4}`, 'ipv6'));
-  return +bits >= 16 && !everyone;
-}

@@ -62,7 +62,8 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const id = newSessionId();
     const own = sessionHandle(req.sessionID);
     await changeOwn(req, (current) => {
-      // By this session, for others were ended by it: the first of two clicks, whose answer a browser drops.
+      // By this session, for others were ended by it: the first of two clicks, whose answer the
+      // browser dropped.
       if (current.passwordChanges !== account.passwordChanges)
         throw new Refusal(409, 'Your password was changed a moment ago. Log in with the new one.');
       const passwordChanges = current.passwordChanges + 1;

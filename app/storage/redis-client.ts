@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
 import { parseRedisUrl, type RedisUrl } from '../../config/redis-url.ts';
 import type { RedisCommands } from '../session/backends.ts';
+import { type Connection, endSilentConnections } from './silent-connections.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
 export type RedisClient = RedisCommands & {
@@ -44,7 +45,7 @@ export function connectRedis(url: string, onError: (error: unknown) => void): Re
     }
   };
   const connecting = connect();
-  const watching = watch(watched, onError);
+  const watching = endSilentConnections(watched, onError);
 
   // Before it has connected once, a sentinel neither answers nor fails.
   const ready = <T>(ask: () => Promise<T>) =>
@@ -86,12 +87,6 @@ type Master = {
   ping(): Promise<unknown>;
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
 };
-type Connection = {
-  isReady: boolean;
-  ping(): Promise<unknown>;
-  destroy(): void;
-  connect(): Promise<unknown>;
-};
 
 /** @param reconnectStrategy a wait in ms, or an error to give up: what node-redis has by itself gives up, too */
 function clientOf(
@@ -100,12 +95,12 @@ function clientOf(
 ): Client {
   const socket = {
     connectTimeout: 1000,
-    // Ends a handshake that is not answered, and with the pings of `watch` no quiet connection.
+    // Ends a handshake that is not answered, and with the pings of `endSilentConnections` no quiet one.
     socketTimeout: 3000,
     reconnectStrategy,
   };
   // The default is a timer for each command that waits to be sent. None waits long: off-line a command
-  // fails at once, `watch` ends a silent connection, and the session store keeps its own deadline.
+  // fails at once, a silent connection is ended, and the session store keeps its own deadline.
   const commandOptions = { timeout: 0 };
   const options = {
     ...credentials,
@@ -165,21 +160,3 @@ function clientOf(
 /** Done when Redis has answered for the first time, or after `limitMs`. */
 export const whenConnected = ({ connected }: RedisClient, limitMs: number) =>
   Promise.race([connected, once(AbortSignal.timeout(limitMs), 'abort')]);
-
-/**
- * Ends connections that have fallen silent without a word: the host died, a NAT forgot them. Each
- * write restarts the timer of `socketTimeout`, so under traffic only an unanswered ping tells.
- */
-function watch(connections: Client['watched'], onError: (error: unknown) => void) {
-  const look = async (connection: Connection) => {
-    const answer = connection.ping().catch(() => {}); // an error is no silence
-    const silent = sleep(3000, 'silent', { ref: false });
-    if ((await Promise.race([answer, silent])) !== 'silent') return;
-    connection.destroy();
-    connection.connect().catch(onError);
-  };
-  const lookAtAll = () => {
-    for (const connection of connections()) if (connection?.isReady) void look(connection);
-  };
-  return setInterval(lookAtAll, 500).unref();
-}

@@ -1,0 +1,28 @@
+import { BlockList, isIP } from 'node:net';
+
+/**
+ * Reads TRUST_PROXY: a number of hops, addresses, or none.
+ * @returns what Express takes as `trust proxy`, or undefined when the value is not acceptable
+ */
+export function parseTrustProxy(value: string): number | string[] | false | undefined {
+  if (value === 'none') return false;
+  if (/^\d$/.test(value)) return Number(value);
+  const addresses = value.split(',').map((address) => address.trim());
+  return addresses.every(isTrustable) ? addresses : undefined;
+}
+
+function isTrustable(address: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(address)) return true;
+  const [ip = '', bits, ...rest] = address.split('/');
+  const longest = { 4: 32, 6: 128 }[isIP(ip)];
+  if (longest === undefined || rest.length > 0) return false;
+  if (bits === undefined) return true;
+  if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
+  // A range of everyone (0.0.0.0/0, or half of it) would be `true` in disguise.
+  if (longest === 32) return +bits >= 8;
+  // So would all of IPv4 in the notation of IPv6, however it is spelt.
+  const range = new BlockList();
+  range.addSubnet(ip, +bits, 'ipv6');
+  const everyone = ['8.8.8.8', '200.8.8.8'].every((v4) => range.check(`::ffff:${v4}`, 'ipv6'));
+  return +bits >= 16 && !everyone;
+}
