@@ -40,7 +40,9 @@ const checks: Record<string, Check> = {
       ...['node', '--test', '--test-concurrency=1', '--test-timeout=60000'],
       ...['--test-reporter=spec', `--test-reporter-destination=${nodeReport}`],
       ...['--test-reporter=./.ci/node-test-totals.ts', `--test-reporter-destination=${nodeTotals}`],
-      ...['app', 'bench', 'config', 'e2e'].map((dir) => `${dir}/**/*.test.ts`),
+      ...['app', 'bench', 'drills', 'config', 'e2e', 'test-support'].map(
+        (dir) => `${dir}/**/*.test.ts`,
+      ),
     ],
     totals: () => JSON.parse(readFileSync(nodeTotals, 'utf8')),
     details: nodeReport,

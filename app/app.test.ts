@@ -6,11 +6,11 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ejs from 'ejs';
-import { startRedis } from '../e2e/support/redis.ts';
-import { ADA, PAGE, type Shop, startShop } from '../e2e/support/start-shop.ts';
-import { onEachStore } from '../e2e/support/stores.ts';
-import { until } from '../e2e/support/until.ts';
-import { memoryBackend, redisBackend, type SessionBackend } from './session/backends.ts';
+import { startRedis } from '../test-support/redis.ts';
+import { ADA, PAGE, type Shop, startShop } from '../test-support/start-shop.ts';
+import { onEachStore } from '../test-support/stores.ts';
+import { until } from '../test-support/until.ts';
+import { memoryBackend, redisBackend, type SessionBackend } from './session/stores/backends.ts';
 import { connectRedis } from './storage/redis-client.ts';
 
 const PAGES = ['/', '/login', '/logout', '/cart', '/session', '/guide', '/guide/two-clocks'];

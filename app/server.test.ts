@@ -7,20 +7,20 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { startChild } from '../e2e/support/child.ts';
-import { freePort } from '../e2e/support/free-port.ts';
-import { type Answer, httpClient } from '../e2e/support/http-client.ts';
+import { startChild } from '../test-support/child.ts';
+import { freePort } from '../test-support/free-port.ts';
+import { type Answer, httpClient } from '../test-support/http-client.ts';
 import {
   startRedis,
   startRedisCluster,
   startRedisSentinel,
   startTlsRedis,
-} from '../e2e/support/redis.ts';
-import { refuses } from '../e2e/support/refuses.ts';
-import { startServer, startTwoServers } from '../e2e/support/start-server.ts';
-import { ADA, PAGE } from '../e2e/support/start-shop.ts';
-import { tempDir } from '../e2e/support/temp-dir.ts';
-import { until } from '../e2e/support/until.ts';
+} from '../test-support/redis.ts';
+import { refuses } from '../test-support/refuses.ts';
+import { startServer, startTwoServers } from '../test-support/start-server.ts';
+import { ADA, PAGE } from '../test-support/start-shop.ts';
+import { tempDir } from '../test-support/temp-dir.ts';
+import { until } from '../test-support/until.ts';
 
 const stores = {
   Redis: startRedis,

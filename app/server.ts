@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
-import { buffered, createLog } from './log.ts';
-import { supervise } from './supervisor.ts';
+import { buffered, createLog } from './observe/log.ts';
+import { supervise } from './process/primary.ts';
 
 const config = configOrExit();
 const log = createLog(config.logLevel, config.production ? buffered() : undefined);
@@ -10,7 +10,7 @@ const log = createLog(config.logLevel, config.production ? buffered() : undefine
 // that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;
 if (config.metricsPort !== undefined) {
-  const { serveMetrics } = await import('./metrics-server.ts');
+  const { serveMetrics } = await import('./observe/metrics-server.ts');
   serveMetrics(config.metricsPort, log, supervised);
 }
 if (cluster.isPrimary && supervised) {
@@ -22,7 +22,7 @@ if (cluster.isPrimary && supervised) {
   });
 } else {
   // Imported here: the primary needs nothing of it, and a bad environment is refused sooner.
-  const { serve } = await import('./serve.ts');
+  const { serve } = await import('./process/worker.ts');
   await serve(config, log);
 }
 

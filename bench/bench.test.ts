@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { startRedis } from '../e2e/support/redis.ts';
+import { startRedis } from '../test-support/redis.ts';
 import { compete, ratioOf, spreadOf } from './contest.ts';
 import { startContestants } from './contestants.ts';
 import { chart, tables } from './report.ts';

@@ -3,7 +3,7 @@
 // writes nothing.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startRedis } from '../e2e/support/redis.ts';
+import { startRedis } from '../test-support/redis.ts';
 import { compete } from './contest.ts';
 import {
   loadCore,

@@ -1,6 +1,6 @@
 import { Client } from 'undici';
 import { demoProducts } from '../config/demo-data.ts';
-import { ADA } from '../e2e/support/start-shop.ts';
+import { ADA } from '../test-support/start-shop.ts';
 
 /** What is asked for: a page by a guest or a logged-in user who was here before, and so on. */
 export type Workload = 'view' | 'member' | 'first' | 'add' | 'static' | 'log-in';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { demoProducts } from '../config/demo-data.ts';
-import { httpClient } from '../e2e/support/http-client.ts';
+import { httpClient } from '../test-support/http-client.ts';
 
 /** An answer: when it was asked for, and how long it took, in milliseconds. */
 export type Answer = { at: number; ms: number; status: number };

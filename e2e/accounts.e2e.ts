@@ -1,6 +1,6 @@
 import { type Browser, expect, type Page } from 'playwright/test';
-import { checkPage, onEveryScreen } from './support/screens.ts';
-import { logIn, test } from './support/shop-fixture.ts';
+import { checkPage, onEveryScreen } from '../test-support/screens.ts';
+import { logIn, test } from '../test-support/shop-fixture.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';

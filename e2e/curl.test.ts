@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { healthRoutes, sitemap } from '../app/routes.ts';
-import { startServer } from './support/start-server.ts';
+import { startServer } from '../test-support/start-server.ts';
 
 const text = readFileSync(resolve(import.meta.dirname, '../docs/curl.md'), 'utf8');
 const lines = [...text.matchAll(/```sh\n(.*?)```/gs)].flatMap((m) =>

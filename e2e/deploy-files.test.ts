@@ -6,12 +6,12 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { it } from 'node:test';
 import { parse } from 'yaml';
-import { startChild } from './support/child.ts';
-import { freePort } from './support/free-port.ts';
-import { recipe } from './support/recipe.ts';
-import { startRedisWithUsers } from './support/redis.ts';
-import { run } from './support/run.ts';
-import { tempDir } from './support/temp-dir.ts';
+import { startChild } from '../test-support/child.ts';
+import { freePort } from '../test-support/free-port.ts';
+import { recipe } from '../test-support/recipe.ts';
+import { startRedisWithUsers } from '../test-support/redis.ts';
+import { run } from '../test-support/run.ts';
+import { tempDir } from '../test-support/temp-dir.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 const read = (file: string) => readFileSync(`${root}deploy/${file}`, 'utf8');

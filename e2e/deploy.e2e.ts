@@ -1,11 +1,11 @@
 // The shop as deploy/ puts it up: a real proxy with TLS, two processes, and one Redis with its users.
 import { expect, test } from 'playwright/test';
-import { startBriefCaddy, startCaddy } from './support/caddy.ts';
-import { startNginx } from './support/nginx.ts';
-import { startRedisWithUsers } from './support/redis.ts';
-import { logIn } from './support/shop-fixture.ts';
-import { startTwoServers } from './support/start-server.ts';
-import { ADA } from './support/start-shop.ts';
+import { startBriefCaddy, startCaddy } from '../test-support/caddy.ts';
+import { startNginx } from '../test-support/nginx.ts';
+import { startRedisWithUsers } from '../test-support/redis.ts';
+import { logIn } from '../test-support/shop-fixture.ts';
+import { startTwoServers } from '../test-support/start-server.ts';
+import { ADA } from '../test-support/start-shop.ts';
 
 const proxies = { nginx: startNginx, Caddy: startCaddy, 'two lines of Caddy': startBriefCaddy };
 

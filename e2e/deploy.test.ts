@@ -11,11 +11,11 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { startCaddy } from './support/caddy.ts';
-import { type Listening, listen } from './support/listen.ts';
-import { startNginx } from './support/nginx.ts';
-import type { TlsProxy } from './support/proxy.ts';
-import { until } from './support/until.ts';
+import { startCaddy } from '../test-support/caddy.ts';
+import { type Listening, listen } from '../test-support/listen.ts';
+import { startNginx } from '../test-support/nginx.ts';
+import type { TlsProxy } from '../test-support/proxy.ts';
+import { until } from '../test-support/until.ts';
 
 type Ask = { method?: string; headers?: Record<string, string>; body?: string };
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
-import { type Child, startChild } from './support/child.ts';
-import { freePort } from './support/free-port.ts';
-import { httpClient } from './support/http-client.ts';
-import { ADA } from './support/start-shop.ts';
-import { until } from './support/until.ts';
+import { type Child, startChild } from '../test-support/child.ts';
+import { freePort } from '../test-support/free-port.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { ADA } from '../test-support/start-shop.ts';
+import { until } from '../test-support/until.ts';
 
 const root = resolve(import.meta.dirname, '..');
 

@@ -1,5 +1,5 @@
 import { expect } from 'playwright/test';
-import { stopTheClock, test } from './support/shop-fixture.ts';
+import { stopTheClock, test } from '../test-support/shop-fixture.ts';
 
 test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
   await stopTheClock(page);

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { HtmlValidate } from 'html-validate';
-import { memoryBackend } from '../app/session/backends.ts';
-import type { HttpClient } from './support/http-client.ts';
-import { ADA, PAGE, type Shop, startShop } from './support/start-shop.ts';
+import { memoryBackend } from '../app/session/stores/backends.ts';
+import type { HttpClient } from '../test-support/http-client.ts';
+import { ADA, PAGE, type Shop, startShop } from '../test-support/start-shop.ts';
 
 const html = new HtmlValidate({
   extends: ['html-validate:recommended', 'html-validate:document'],

@@ -1,6 +1,6 @@
 import { defineConfig } from 'playwright/test';
-import { chromiumOptions } from './support/chromium.ts';
-import type { ShopOptions } from './support/shop-fixture.ts';
+import { chromiumOptions } from '../test-support/chromium.ts';
+import type { ShopOptions } from '../test-support/shop-fixture.ts';
 
 export default defineConfig<object, ShopOptions>({
   testMatch: '*.e2e.ts',

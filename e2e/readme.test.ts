@@ -13,10 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
-import { startChild } from './support/child.ts';
-import { freePort } from './support/free-port.ts';
-import { httpClient } from './support/http-client.ts';
-import { startServer } from './support/start-server.ts';
+import { startChild } from '../test-support/child.ts';
+import { freePort } from '../test-support/free-port.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { startServer } from '../test-support/start-server.ts';
 
 const root = `${resolve(import.meta.dirname, '..')}/`;
 const readme = readFileSync(`${root}README.md`, 'utf8');

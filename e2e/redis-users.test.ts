@@ -4,15 +4,15 @@ import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { createClient } from 'redis';
-import { startChild } from './support/child.ts';
-import { freePort } from './support/free-port.ts';
-import { httpClient } from './support/http-client.ts';
-import { startRedisWithUsers } from './support/redis.ts';
-import { run } from './support/run.ts';
-import { startServer } from './support/start-server.ts';
-import { ADA } from './support/start-shop.ts';
-import { tempDir } from './support/temp-dir.ts';
-import { until } from './support/until.ts';
+import { startChild } from '../test-support/child.ts';
+import { freePort } from '../test-support/free-port.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { startRedisWithUsers } from '../test-support/redis.ts';
+import { run } from '../test-support/run.ts';
+import { startServer } from '../test-support/start-server.ts';
+import { ADA } from '../test-support/start-shop.ts';
+import { tempDir } from '../test-support/temp-dir.ts';
+import { until } from '../test-support/until.ts';
 
 const file = new URL('../deploy/redis/users.acl', import.meta.url).pathname;
 

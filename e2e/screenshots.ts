@@ -3,8 +3,8 @@
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { chromium, type Page } from 'playwright';
-import { chromiumOptions } from './support/chromium.ts';
-import { startServer } from './support/start-server.ts';
+import { chromiumOptions } from '../test-support/chromium.ts';
+import { startServer } from '../test-support/start-server.ts';
 
 const root = resolve(import.meta.dirname, '..');
 mkdirSync(`${root}/docs`, { recursive: true });

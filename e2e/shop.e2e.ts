@@ -1,7 +1,7 @@
 import { expect } from 'playwright/test';
-import { checkPage, onEveryScreen } from './support/screens.ts';
-import { logIn, stopTheClock, test } from './support/shop-fixture.ts';
-import { ADA } from './support/start-shop.ts';
+import { checkPage, onEveryScreen } from '../test-support/screens.ts';
+import { logIn, stopTheClock, test } from '../test-support/shop-fixture.ts';
+import { ADA } from '../test-support/start-shop.ts';
 
 const ticket = { name: 'Your ticket' };
 

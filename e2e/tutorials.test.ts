@@ -7,9 +7,9 @@ import { RedisStore } from 'connect-redis';
 import express from 'express';
 import session from 'express-session';
 import { createClient } from 'redis';
-import { httpClient } from './support/http-client.ts';
-import { type Listening, listen } from './support/listen.ts';
-import { type RedisServer, startRedis } from './support/redis.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { type Listening, listen } from '../test-support/listen.ts';
+import { type RedisServer, startRedis } from '../test-support/redis.ts';
 
 // As the tutorials write it, types and all.
 // biome-ignore lint/suspicious/noExplicitAny: the tutorials are in JavaScript

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
-import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../e2e/support/start-shop.ts';
-import { onEachStore } from '../../e2e/support/stores.ts';
+import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { onEachStore } from '../../test-support/stores.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts } from './accounts.ts';
 

@@ -1,13 +1,13 @@
 import type { RequestHandler } from 'express';
-import type { AccountCart, Carts } from '../cart/carts.ts';
+import type { AccountCart, Carts } from '../cart/account-carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
-import { Refusal } from '../errors.ts';
-import { renewSession } from '../session/session.ts';
-import { emptySession } from '../session/session-data.ts';
+import { Refusal } from '../http/error-handler.ts';
+import { returnPath } from '../http/return-path.ts';
+import { wantsJson } from '../http/wants-json.ts';
+import { emptySession } from '../session/record.ts';
+import { renewSession } from '../session/request-session.ts';
 import { sessionHandle } from '../session/session-id.ts';
-import { wantsJson } from '../wants-json.ts';
 import { type Account, type Accounts, isLoggedIn } from './accounts.ts';
-import { returnPath } from './return-path.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
 import pLimit from 'p-limit';
-import { invalidField, Refusal } from '../errors.ts';
+import { invalidField, Refusal } from '../http/error-handler.ts';
 
 const MIN_BYTES = 15;
 /** bcrypt reads no further: a longer password would match any other with the same beginning. */
@@ -52,7 +52,7 @@ export const upToDate = async (hash: string, password: string, cost: number): Pr
 
 // Its first line says where it is from.
 const [, list = ''] = readFileSync(
-  join(import.meta.dirname, '../../config/common-passwords.txt'),
+  join(import.meta.dirname, './common-passwords.txt'),
   'utf8',
 ).split('\n');
 const COMMON = new Set(list.split(' '));

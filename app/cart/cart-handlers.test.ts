@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
-import type { HttpClient } from '../../e2e/support/http-client.ts';
-import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
-import { onEachStore } from '../../e2e/support/stores.ts';
+import type { HttpClient } from '../../test-support/http-client.ts';
+import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { onEachStore } from '../../test-support/stores.ts';
 
 const HAT = { sku: 'bowler-hat', name: 'Bowler hat', unitPriceCents: 8900 };
 

@@ -1,9 +1,9 @@
 import type { Request } from 'express';
 import type { Account } from '../accounts/accounts.ts';
-import { leaveFlash, tell } from '../flash.ts';
-import { refuseUndeliverable, updateSession } from '../session/session.ts';
+import { leaveFlash, tell } from '../http/flash.ts';
+import { refuseUndeliverable, updateSession } from '../session/request-session.ts';
+import { type AccountCart, type Carts, edited, merge } from './account-carts.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
-import { type AccountCart, type Carts, edited, merge } from './carts.ts';
 
 /** The cart of whoever asks: a user's is the account's, a guest's is in the session. */
 export const currentCart = (req: Request): Cart => req.accountCart?.lines ?? req.session.cart;

@@ -1,9 +1,9 @@
 import type { Request, RequestHandler } from 'express';
 import { countItems } from '../cart/cart.ts';
 import { currentCart } from '../cart/current-cart.ts';
-import { takeFlash } from '../flash.ts';
-import { showPage } from '../respond.ts';
-import { canUpdateSession, describeSession, updateSession } from '../session/session.ts';
+import { takeFlash } from '../http/flash.ts';
+import { showPage } from '../http/pages.ts';
+import { canUpdateSession, describeSession, updateSession } from '../session/request-session.ts';
 import { type Catalogue, CURRENCY } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {

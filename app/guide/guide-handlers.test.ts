@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { PAGE, type Shop, startShop } from '../../e2e/support/start-shop.ts';
-import { excerpt } from '../inspector/excerpt.ts';
-import { memoryBackend } from '../session/backends.ts';
+import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { memoryBackend } from '../session/stores/backends.ts';
+import { excerpt } from './excerpt.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -63,10 +63,10 @@ it('an excerpt is a whole declaration with its comment, and not what follows', (
     `/** 256 bits from the operating system's generator, as 43 URL-safe characters. */
 export const newSessionId = () => randomBytes(32).toString('base64url');`,
   );
-  const text = excerpt('app/session/session-store.ts', 'set');
+  const text = excerpt('app/session/express-store.ts', 'set');
   assert.match(text, /^\/\*\*\n[\s\S]*\noverride set\([\s\S]*\n\}$/);
   assert.doesNotMatch(text, /touch/);
-  const wrapped = excerpt('app/session/sessions.ts', 'renew');
+  const wrapped = excerpt('app/session/lifecycle.ts', 'renew');
   assert.match(wrapped, /\n\): Promise<.*\{\n[\s\S]*throw failure;\n {2}\}\n\}$/);
 });
 
@@ -74,13 +74,13 @@ it('an excerpt goes on after a blank line, begins with a line comment, and is of
   const file = 'app/inspector/recorder.ts';
   assert.match(excerpt(file, 'createRecorder'), /\n\n[\s\S]*, recall \};\n\}$/);
   assert.match(excerpt(file, 'add'), /^\/\/ Takes down.*\nconst add = /);
-  assert.match(excerpt('app/session/changes.ts', 'change'), /\nfunction change\(/);
+  assert.match(excerpt('app/session/stores/changes.ts', 'change'), /\nfunction change\(/);
 });
 
 it('an excerpt of what is declared more than once is an error: nobody knows which is meant', () => {
-  assert.throws(() => excerpt('app/session/sessions.ts', 'record'), /declares record \d times/);
+  assert.throws(() => excerpt('app/session/lifecycle.ts', 'record'), /declares record \d times/);
 });
 
 it('an excerpt of what is not there is an error, so the app does not start with it', () => {
-  assert.throws(() => excerpt('app/session/sessions.ts', 'undo'), /declares undo 0 times/);
+  assert.throws(() => excerpt('app/session/lifecycle.ts', 'undo'), /declares undo 0 times/);
 });

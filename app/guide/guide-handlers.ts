@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
 import written from '../../views/guide/chapters.json' with { type: 'json' };
-import { Refusal } from '../errors.ts';
-import { excerpt } from '../inspector/excerpt.ts';
-import { showPage } from '../respond.ts';
+import { Refusal } from '../http/error-handler.ts';
+import { showPage } from '../http/pages.ts';
+import { excerpt } from './excerpt.ts';
 
 /** The guide: a chapter for each mistake. The code it shows is read from the source at start. */
 export function guideHandlers() {

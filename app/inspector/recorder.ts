@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import type { Request, RequestHandler, Response } from 'express';
-import { FIELDS, type SessionRecord } from '../session/session-data.ts';
+import type { SessionEvent } from '../session/lifecycle.ts';
+import { FIELDS, type SessionRecord } from '../session/record.ts';
 import { sessionHandle } from '../session/session-id.ts';
-import type { SessionEvent } from '../session/sessions.ts';
 import type { RoundTrip } from '../storage/timed.ts';
 
 type Recording = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it, type TestContext } from 'node:test';
-import type { HttpClient } from '../../e2e/support/http-client.ts';
-import { PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../e2e/support/start-shop.ts';
-import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
+import type { HttpClient } from '../../test-support/http-client.ts';
+import { PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 

@@ -1,12 +1,12 @@
 import type { Request, RequestHandler } from 'express';
 import { accountOf } from '../accounts/identify.ts';
+import { type AccountCart, type Carts, withoutOrder } from '../cart/account-carts.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
-import { type AccountCart, type Carts, withoutOrder } from '../cart/carts.ts';
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
-import { Refusal } from '../errors.ts';
-import { textField, wholeNumberField } from '../fields.ts';
-import { tell } from '../flash.ts';
-import { respond, showPage } from '../respond.ts';
+import { Refusal } from '../http/error-handler.ts';
+import { tell } from '../http/flash.ts';
+import { textField, wholeNumberField } from '../http/form-fields.ts';
+import { respond, showPage } from '../http/pages.ts';
 import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };

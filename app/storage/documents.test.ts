@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { z } from 'zod';
-import { ALL_STORES, onEachStore } from '../../e2e/support/stores.ts';
-import { SessionBusy, StoreUnavailable } from '../session/session-errors.ts';
+import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
+import { SessionBusy, StoreUnavailable } from '../session/errors.ts';
 import { newSessionId } from '../session/session-id.ts';
 import { createDocuments, type DocumentBackend, memoryDocuments } from './documents.ts';
 

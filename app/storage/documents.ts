@@ -6,9 +6,9 @@ import {
   inRedis,
   type RedisCommands,
   type Versioned,
-} from '../session/backends.ts';
-import { changes } from '../session/changes.ts';
-import { answersWithin } from '../session/deadline.ts';
+} from '../session/stores/backends.ts';
+import { changes } from '../session/stores/changes.ts';
+import { answersWithin } from '../session/stores/deadline.ts';
 
 /** Where documents are kept: none has an end, and none is ever deleted. */
 export type DocumentBackend = Pick<Backend<Versioned>, 'get' | 'compareAndSet'>;

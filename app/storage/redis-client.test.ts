@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../e2e/support/free-port.ts';
+import { freePort } from '../../test-support/free-port.ts';
 import {
   type RedisServer,
   startRedis,
   startRedisCluster,
   startRedisSentinel,
   startReplica,
-} from '../../e2e/support/redis.ts';
-import { onEachStore } from '../../e2e/support/stores.ts';
-import { until } from '../../e2e/support/until.ts';
-import { startWay } from '../../e2e/support/way.ts';
-import { redisBackend } from '../session/backends.ts';
+} from '../../test-support/redis.ts';
+import { onEachStore } from '../../test-support/stores.ts';
+import { until } from '../../test-support/until.ts';
+import { startWay } from '../../test-support/way.ts';
+import { redisBackend } from '../session/stores/backends.ts';
 import { connectRedis, whenConnected } from './redis-client.ts';
 
 for (const [name, scheme, path] of [

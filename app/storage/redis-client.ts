@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
 import { parseRedisUrl, type RedisUrl } from '../../config/redis-url.ts';
-import type { RedisCommands } from '../session/backends.ts';
+import type { RedisCommands } from '../session/stores/backends.ts';
 import { type Connection, endSilentConnections } from './silent-connections.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */

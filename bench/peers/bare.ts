@@ -5,8 +5,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path';
 import { sign, unsign } from 'cookie-signature';
 import ejs from 'ejs';
-import { buffered, createLog } from '../../app/log.ts';
-import { securityHeaders } from '../../app/security/security-headers.ts';
+import { securityHeaders } from '../../app/http/security-headers.ts';
+import { buffered, createLog } from '../../app/observe/log.ts';
 import { connect, countView, IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
 const client = await connect();

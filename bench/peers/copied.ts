@@ -1,10 +1,10 @@
 // What a reader gets who copies app/session/ into an app of his own: Express, the session, the page.
 import express from 'express';
-import { redisBackend } from '../../app/session/backends.ts';
-import { updateSession } from '../../app/session/session.ts';
-import { sessionMiddleware } from '../../app/session/session-middleware.ts';
+import { createViews } from '../../app/http/views.ts';
+import { sessionMiddleware } from '../../app/session/middleware.ts';
+import { updateSession } from '../../app/session/request-session.ts';
+import { redisBackend } from '../../app/session/stores/backends.ts';
 import { connectRedis } from '../../app/storage/redis-client.ts';
-import { createViews } from '../../app/views.ts';
 import { IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
 const redis = connectRedis(process.env.REDIS_URL ?? '', () => {});

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, it } from 'node:test';
+import type { HttpClient } from '../../test-support/http-client.ts';
+import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { onEachStore } from '../../test-support/stores.ts';
+import { sessionHandle } from '../session/session-id.ts';
+
+const USER = { id: 'acct_ada', email: ADA.email, name: 'Ada' };
+const denied = { errorMessage: 'Permission denied!' };
+
+onEachStore('logging in and out', (store) => {
+  let shop: Shop;
+  let visitor: HttpClient;
+  before(async () => {
+    shop = await startShop(store.backend, { documents: store.documents });
+  });
+  after(() => shop.close());
+  beforeEach(() => {
+    visitor = shop.visitor();
+  });
+
+  const session = () => {
+    const id = /s:(.+)\./.exec(decodeURIComponent(visitor.cookie ?? ''))?.[1] ?? '';
+    return store.backend.get(sessionHandle(id));
+  };
+
+  it('answers JSON with the sanitized user: exactly id, email and name', async () => {
+    const answer = await visitor.post('/login', { json: ADA });
+    assert.equal(answer.status, 200);
+    assert.deepEqual(answer.json, { user: USER });
+    assert.deepEqual((await session())?.user, USER);
+    assert.deepEqual((await visitor.get('/')).json.user, USER);
+  });
+
+  it('answers a form with 303 to the shop, or to where the visitor was', async () => {
+    const toShop = await visitor.post('/login', { ...PAGE, form: ADA });
+    assert.deepEqual([toShop.status, toShop.headers.get('location')], [303, '/']);
+    const back = await visitor.post('/login', { ...PAGE, form: { ...ADA, next: '/cart?a=1' } });
+    assert.deepEqual([back.status, back.headers.get('location')], [303, '/cart?a=1']);
+  });
+
+  it('is stored when the redirect arrives: the next page knows the user', async () => {
+    await visitor.post('/login', { ...PAGE, form: ADA });
+    const page = await visitor.get('/', PAGE);
+    assert.match(page.text, /Log out<\/button>/);
+    assert.match(page.text, /Welcome, Ada\./);
+    assert.doesNotMatch((await visitor.get('/', PAGE)).text, /Welcome, Ada\./);
+  });
+
+  it('does not care for the case of the email address', async () => {
+    const answer = await visitor.post('/login', {
+      json: { ...ADA, email: ' ADA@Cloakroom.test ' },
+    });
+    assert.equal(answer.status, 200);
+  });
+
+  it('gives one answer for a wrong password, an unknown account and nothing at all', async () => {
+    const wrong = [
+      { email: ADA.email, password: GRACE.password },
+      { email: ADA.email, password: `${ADA.password} ` },
+      { email: ADA.email, password: ADA.password.toUpperCase() },
+      { email: 'nobody@cloakroom.test', password: ADA.password },
+      { email: '__proto__', password: 'constructor' },
+      { email: ADA.email },
+      {},
+    ];
+    for (const json of wrong) {
+      const answer = await visitor.post('/login', { json });
+      assert.deepEqual([answer.status, answer.json], [403, denied], JSON.stringify(json));
+    }
+    assert.equal(visitor.cookie, undefined);
+  });
+
+  it('shows the form again, with the email and without the password', async () => {
+    const form = { email: 'ada@"<b>', password: 'wrong-secret', next: '/cart' };
+    const { status, text } = await visitor.post('/login', { ...PAGE, form });
+    assert.equal(status, 403);
+    assert.match(text, /Permission denied!/);
+    assert.match(text, /value="ada@&#34;&lt;b&gt;"/);
+    assert.match(text, /name="next" value="\/cart"/);
+    assert.doesNotMatch(text, /wrong-secret/);
+  });
+
+  it('takes one text for each field: 422 names the other', async () => {
+    for (const name of ['email', 'password', 'next']) {
+      for (const value of [['a', 'b'], { $ne: '' }, 7, true, 'x'.repeat(1001)]) {
+        const answer = await visitor.post('/login', { json: { ...ADA, [name]: value } });
+        assert.equal(answer.status, 422);
+        assert.match(answer.json.errorMessage, new RegExp(`^${name} `));
+      }
+    }
+    const twice = await visitor.post('/login', { form: `email=a&email=b&password=c` });
+    assert.equal(twice.status, 422);
+  });
+
+  it('carries the cart and the views along under a new id', async () => {
+    await visitor.get('/');
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
+    const guest = visitor.cookie;
+    await visitor.post('/login', { json: ADA });
+    assert.notEqual(visitor.cookie, guest);
+    const { json } = await visitor.get('/');
+    assert.deepEqual([json.views, json.cart.count], [2, 2]);
+  });
+
+  it('carries nothing from one user to another', async () => {
+    await visitor.post('/login', { json: ADA });
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    await visitor.post('/login', { json: GRACE });
+    const { json } = await visitor.get('/');
+    assert.deepEqual([json.user.name, json.views, json.cart.count], ['Grace', 1, 0]);
+  });
+
+  it('logs out by POST: the session is gone from the store, and the cookie from the browser', async () => {
+    await visitor.post('/login', { json: ADA });
+    const old = visitor.cookie;
+    const answer = await visitor.post('/logout');
+    assert.deepEqual([answer.status, answer.json], [200, {}]);
+    assert.equal(visitor.cookie, undefined);
+    visitor.cookie = old;
+    assert.equal(await session(), undefined);
+    assert.equal((await visitor.get('/')).json.user, null);
+  });
+
+  it('answers a log-out form with 303 to the shop', async () => {
+    const answer = await visitor.post('/logout', PAGE);
+    assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/']);
+    assert.equal(visitor.cookie, undefined);
+  });
+
+  it('changes nothing by GET /logout', async () => {
+    await visitor.post('/login', { json: ADA });
+    const page = await visitor.get('/logout', PAGE);
+    assert.equal(page.status, 200);
+    assert.match(page.text, /<form method="post" action="\/logout">/);
+    assert.equal((await visitor.get('/')).json.user.name, 'Ada');
+  });
+
+  it('never shows the password hash or the session id', async () => {
+    await visitor.post('/login', { json: ADA });
+    const id = /s:(.+)\./.exec(decodeURIComponent(visitor.cookie ?? ''))?.[1] ?? '?';
+    const shown = [
+      (await visitor.get('/', PAGE)).text,
+      (await visitor.get('/')).text,
+      (await visitor.get('/cart', PAGE)).text,
+      shop.log.join('\n'),
+    ].join('\n');
+    for (const secret of ['$2b$', ADA.password, id, id.slice(0, 12), 'sid='])
+      assert.ok(!shown.includes(secret), secret);
+  });
+});

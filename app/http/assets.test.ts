@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, it } from 'node:test';
+import express from 'express';
+import { type Listening, listen } from '../../test-support/listen.ts';
+import { tempDir } from '../../test-support/temp-dir.ts';
+import { assetsInMemory, assetsOnDisk } from './assets.ts';
+
+let site: Listening;
+let folder: Awaited<ReturnType<typeof tempDir>>;
+before(async () => {
+  folder = await tempDir('assets');
+  mkdirSync(join(folder.path, 'deep'));
+  writeFileSync(join(folder.path, 'a.css'), 'a { color: red }');
+  writeFileSync(join(folder.path, 'long.css'), 'a { color: red }\n'.repeat(100));
+  writeFileSync(join(folder.path, 'deep/b.svg'), '<svg>€</svg>');
+  const app = express().set('env', 'test'); // Express prints no errors then
+  app.use('/kept', assetsInMemory(folder.path));
+  app.use('/disk', assetsOnDisk(folder.path, 3600));
+  site = await listen(app);
+});
+after(async () => {
+  await site.close();
+  await folder[Symbol.asyncDispose]();
+});
+
+const ask = async (path: string, init?: RequestInit) => {
+  const answer = await fetch(site.origin + path, init);
+  const { date: _, ...headers } = Object.fromEntries(answer.headers);
+  return { status: answer.status, headers, text: await answer.text() };
+};
+
+it('files from memory are answered as express.static answers them', async () => {
+  const { etag = '', 'last-modified': modified = '' } = (await ask('/kept/a.css')).headers;
+  const requests: [string, RequestInit?][] = [
+    ['/a.css'],
+    ['/deep/b.svg'],
+    ['/a.css', { method: 'HEAD' }],
+    ['/a.css', { headers: { 'if-none-match': etag } }],
+    ['/a.css', { headers: { 'if-none-match': '"other", *' } }],
+    ['/a.css', { headers: { 'if-modified-since': modified } }],
+    ['/a.css', { headers: { 'if-none-match': etag, 'cache-control': 'no-cache' } }],
+    ['/a.css', { headers: { range: 'bytes=2-4' } }],
+    ['/a.css', { headers: { range: 'bytes=99-' } }],
+    ['/a.css', { headers: { 'if-match': '"other"' } }],
+    ['/a.css', { method: 'POST' }],
+    ['/deep'],
+    ['/..%2fa.css'],
+    ['/c.css'],
+  ];
+  for (const [path, init] of requests) {
+    const [memory, disk] = [await ask(`/kept${path}`, init), await ask(`/disk${path}`, init)];
+    const text = (answer: typeof disk) => answer.text.replaceAll('/kept', '/disk');
+    assert.deepEqual({ ...memory, text: text(memory) }, disk, `${path} ${JSON.stringify(init)}`);
+  }
+});
+
+it('a file in memory goes out compressed to who takes that, and where it is smaller', async () => {
+  const as = async (path: string, encodings: string) => {
+    const { headers, text } = await ask(path, { headers: { 'accept-encoding': encodings } });
+    assert.equal(headers['accept-ranges'], headers['content-encoding'] ? 'none' : 'bytes');
+    return [headers['content-encoding'], Number(headers['content-length']), headers.vary, text];
+  };
+  const text = 'a { color: red }\n'.repeat(100);
+  const [encoding, length, vary, got] = await as('/kept/long.css', 'gzip, deflate, br');
+  assert.deepEqual([encoding, vary, got], ['br', 'Accept-Encoding', text]);
+  assert.ok(Number(length) < 100);
+  const whole = [undefined, 1700, 'Accept-Encoding', text];
+  assert.deepEqual(await as('/kept/long.css', 'gzip'), whole);
+  assert.deepEqual(await as('/kept/long.css', 'br;q=0, identity'), whole);
+  const short = [undefined, 16, undefined, 'a { color: red }'];
+  assert.deepEqual(await as('/kept/a.css', 'br'), short);
+});
+
+it('files in memory stay as they were at the start', async () => {
+  writeFileSync(join(folder.path, 'deep/b.svg'), '<svg/>');
+  assert.equal((await ask('/kept/deep/b.svg')).text, '<svg>€</svg>');
+  assert.equal((await ask('/disk/deep/b.svg')).text, '<svg/>');
+});

@@ -1,0 +1,25 @@
+import type { RequestHandler } from 'express';
+import { answersWithin } from '../session/stores/deadline.ts';
+
+/**
+ * For load balancers and supervisors. `livez`: the process serves requests, whatever else is down;
+ * `readyz`: so does its store. Both come before the session and set no cookie.
+ * @param checkStore rejects while the store does not answer
+ */
+export function healthHandlers({ checkStore }: { checkStore: () => Promise<unknown> }) {
+  const ask = answersWithin(800);
+  const livez: RequestHandler = (_req, res) => {
+    res.set('Cache-Control', 'no-store').json({ status: 'ok' });
+  };
+  const readyz: RequestHandler = async (_req, res) => {
+    res.set('Cache-Control', 'no-store');
+    try {
+      await ask(checkStore());
+      res.json({ status: 'ok' });
+    } catch {
+      res.status(503).set('Retry-After', '2');
+      res.json({ errorMessage: 'The session store does not answer.' });
+    }
+  };
+  return { livez, readyz };
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { startRedis } from '../../test-support/redis.ts';
+import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { onEachStore } from '../../test-support/stores.ts';
+import { until } from '../../test-support/until.ts';
+import { memoryBackend, redisBackend } from '../session/stores/backends.ts';
+import { hitsInRedis } from '../storage/hits-in-redis.ts';
+import { connectRedis } from '../storage/redis-client.ts';
+
+onEachStore('the limits', (store) => {
+  /** Two processes' worth: what they share is in the store. */
+  let shops: Shop[];
+  before(async () => {
+    const { redis } = store;
+    const shared = redis ? { sharedHits: (name: string) => hitsInRedis(redis, name) } : {};
+    const env = { TRUST_PROXY: 'loopback' };
+    const processes = redis ? 2 : 1;
+    shops = await Promise.all(
+      Array.from({ length: processes }, () => startShop(store.backend, shared, env)),
+    );
+  });
+  after(() => Promise.all(shops.map((shop) => shop.close())));
+
+  const tryLogIn = async (n: number, address: string, json: object) =>
+    shops[n % shops.length]
+      ?.visitor()
+      .post('/login', { json, headers: { 'x-forwarded-for': address } });
+  const wrong = { ...ADA, password: 'wrong' };
+
+  it('let ten log-ins fail in three minutes, wherever they arrive, and say when to come back', async () => {
+    const tries = Array.from({ length: 30 }, (_, n) => tryLogIn(n, '203.0.113.1', wrong));
+    const answers = await Promise.all(tries);
+    assert.equal(answers.filter((answer) => answer?.status === 403).length, 10);
+    const refused = answers.filter((answer) => answer?.status === 429);
+    assert.equal(refused.length, 20);
+    const seconds = Number(refused[0]?.headers.get('retry-after'));
+    assert.ok(seconds > 100 && seconds <= 180, `${seconds}`);
+    // Not even the right password, from there and for now.
+    assert.equal((await tryLogIn(0, '203.0.113.1', ADA))?.status, 429);
+  });
+
+  it('lock nobody out of the account from elsewhere, nor that address out of other accounts', async () => {
+    assert.equal((await tryLogIn(0, '203.0.113.2', ADA))?.status, 200);
+    assert.equal((await tryLogIn(0, '203.0.113.1', GRACE))?.status, 200);
+  });
+
+  it('do not count log-ins that succeed', async () => {
+    for (let n = 0; n < 12; n++) assert.equal((await tryLogIn(n, '203.0.113.3', ADA))?.status, 200);
+  });
+
+  it('leave the form as it was, with the email', async () => {
+    const form = { email: ADA.email, password: 'wrong', next: '/cart' };
+    const headers = { ...PAGE.headers, 'x-forwarded-for': '203.0.113.1' };
+    const page = await shops[0]?.visitor().post('/login', { form, headers });
+    assert.equal(page?.status, 429);
+    assert.match(page?.text ?? '', /Too many requests\. Please wait \d+ seconds\./);
+    assert.match(page?.text ?? '', /value="ada@cloakroom\.test"/);
+    assert.match(page?.text ?? '', /name="next" value="\/cart"/);
+  });
+});
+
+it('an address that tries one account after another has a hundred tries', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const redis = connectRedis(server.url, () => {});
+  t.after(() => redis.close());
+  await until(() => redis.check().then(() => true), 'connected');
+  const sharedHits = (name: string) => hitsInRedis(redis, name);
+  const shop = await startShop(redisBackend(redis), { sharedHits });
+  t.after(shop.close);
+  await server.cli('SET', 'limit:address:127.0.0.1', '97', 'EX', '100');
+  const statuses = [];
+  for (let n = 0; n < 5; n++) {
+    const json = { email: `${n}@x.test`, password: 'wrong' };
+    statuses.push((await shop.visitor().post('/login', { json })).status);
+  }
+  assert.deepEqual(statuses, [403, 403, 403, 429, 429]);
+  // Every count ends by itself.
+  for (const key of (await server.cli('KEYS', 'limit:*')).trim().split('\n'))
+    assert.ok(Number(await server.cli('PTTL', key)) > 0, key);
+});
+
+it('500 log-ins at once leave the shop answering, and the surplus is told to come back', async (t) => {
+  const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: 'loopback' });
+  t.after(shop.close);
+  const time = async (request: Promise<{ status: number }>, status: number) => {
+    const started = performance.now();
+    assert.equal((await request).status, status);
+    return performance.now() - started;
+  };
+  const alone = await time(shop.visitor().post('/login', { json: { ...ADA, password: '' } }), 403);
+  const logIns = Array.from({ length: 500 }, (_, n) =>
+    shop.visitor().post('/login', {
+      json: { email: `${n}@x.test`, password: 'wrong' },
+      headers: { 'x-forwarded-for': `203.0.113.${n % 250}` },
+    }),
+  );
+  const times: number[] = [];
+  for (let n = 0; n < 100; n++) {
+    times.push(await time(shop.visitor().get('/livez'), 200));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const answers = await Promise.all(logIns);
+  const busy = answers.filter(({ status }) => status === 503);
+  assert.ok(busy.length > 300, `${busy.length} told to come back`);
+  assert.ok(busy.every(({ headers }) => Number(headers.get('retry-after')) > 0));
+  assert.equal(answers.filter(({ status }) => status === 403).length, 500 - busy.length);
+  // The client shares this process: its first moments, when it sends 500 requests, are not counted.
+  const worst = times.slice(20).toSorted((a, b) => b - a)[1] ?? 0;
+  assert.ok(worst < alone, `${worst} ms, where a log-in alone takes ${alone}`);
+});
+
+it('one address cannot make sessions without end, and who has one is not held up', async (t) => {
+  const floodLimits = { newSessions: 3, cartChanges: 100 };
+  const shop = await startShop(memoryBackend(), { floodLimits });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  for (let view = 0; view < 10; view++) assert.equal((await visitor.get('/')).status, 200);
+  for (const expected of [200, 200, 429]) {
+    const { status, headers } = await shop.visitor().get('/');
+    assert.equal(status, expected);
+    assert.equal(headers.has('set-cookie'), status === 200);
+    assert.equal(headers.has('retry-after'), status === 429);
+  }
+  assert.equal((await visitor.get('/')).status, 200);
+});
+
+it('one address cannot make sessions without end by tickets of its own making, on any page', async (t) => {
+  const backend = memoryBackend();
+  let made = 0;
+  const compareAndSet: typeof backend.compareAndSet = (key, version, ...rest) => {
+    if (version === 0) made++;
+    return backend.compareAndSet(key, version, ...rest);
+  };
+  const floodLimits = { newSessions: 3, cartChanges: 100 };
+  const shop = await startShop({ ...backend, compareAndSet }, { floodLimits });
+  t.after(shop.close);
+  const headers = { ...PAGE.headers, cookie: 'sid=made-up' };
+  for (const path of ['/', '/cart', '/guide', '/login', '/session', '/logout', '/register', '/'])
+    await shop.visitor().get(path, { headers });
+  assert.equal(made, 3);
+  // Who shows no ticket is given none there, and sees the page.
+  assert.equal((await shop.visitor().get('/cart', PAGE)).status, 200);
+});
+
+it('one session cannot change its cart without end, and another still can', async (t) => {
+  const floodLimits = { newSessions: 100, cartChanges: 5 };
+  const shop = await startShop(memoryBackend(), { floodLimits });
+  t.after(shop.close);
+  const visitors = [shop.visitor(), shop.visitor()];
+  for (const visitor of visitors) await visitor.get('/');
+  const clear = async (n: number) => (await visitors[n]?.post('/cart/clear'))?.status;
+  for (let change = 0; change < 5; change++) assert.equal(await clear(0), 200);
+  assert.deepEqual([await clear(0), await clear(1)], [429, 200]);
+});

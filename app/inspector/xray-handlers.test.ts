@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import type { HttpClient } from '../../test-support/http-client.ts';
+import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { onEachStore } from '../../test-support/stores.ts';
+import { until } from '../../test-support/until.ts';
+import { memoryBackend } from '../session/stores/backends.ts';
+
+const HAT = { json: { sku: 'bowler-hat' } };
+
+onEachStore('the X-ray', (store) => {
+  let shop: Shop;
+  before(async () => {
+    shop = await startShop(store.backend, { storeName: store.name });
+  });
+  after(() => shop.close());
+
+  const whats = (request: { steps: { what: string }[] }) =>
+    request.steps.map(({ what }) => what).filter((what) => what !== 'round-trip');
+  const secretsOf = (visitor: HttpClient) =>
+    decodeURIComponent(visitor.cookie ?? '')
+      .slice('sid=s:'.length)
+      .split('.');
+
+  it('shows both halves of a session, and never the id or the signature', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/login', { json: ADA });
+    await visitor.post('/cart/lines', HAT);
+    const { status, json, text } = await visitor.get('/session');
+    assert.equal(status, 200);
+    assert.equal(json.store, store.name);
+    assert.equal(json.coat.document.version, 1);
+    assert.deepEqual(Object.keys(json.coat.document.user), ['id', 'email', 'name']);
+    assert.equal(json.coat.bytes, JSON.stringify(json.coat.document).length);
+    assert.equal(json.ticket.verifiedBy, 1);
+    assert.equal(json.clocks.idleSeconds, 1800);
+    const page = await visitor.get('/session', PAGE);
+    assert.equal(page.status, 200);
+    assert.match(page.text, /The cloakroom holds/);
+    const [id = '', signature = ''] = secretsOf(visitor);
+    for (const secret of [id, signature, id.slice(0, 9), signature.slice(0, 9), '$2b$'])
+      assert.ok(secret.length >= 4 && !(text + page.text).includes(secret), secret);
+  });
+
+  it('says so where nothing is stored, and stores nothing', async () => {
+    const visitor = shop.visitor();
+    assert.equal((await visitor.get('/session')).json.stored, false);
+    assert.match((await visitor.get('/session', PAGE)).text, /You hold no ticket yet/);
+    assert.equal(visitor.cookie, undefined);
+  });
+
+  it('tells what each request did: loaded, changed from what to what, touched', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
+    await visitor.get('/cart');
+    let requests: { path: string; status: number; ms: number; steps: { what: string }[] }[] = [];
+    await until(async () => {
+      ({ requests } = (await visitor.get('/session')).json);
+      return whats(requests.at(-3) ?? { steps: [] }).includes('touched');
+    }, 'the touch after an answer is taken down');
+    const [look, second, first] = requests.slice(-3);
+    assert.ok(look && second && first);
+    assert.equal(requests[0]?.path, '/session');
+    assert.deepEqual(whats(look), ['loaded', 'touched']);
+    assert.deepEqual(whats(first), ['created', 'committed']);
+    assert.deepEqual(whats(second), ['loaded', 'committed']);
+    const changes = [{ field: 'cart', from: { 'bowler-hat': 1 }, to: { 'bowler-hat': 3 } }];
+    assert.ok(second.status === 200 && second.ms > 0);
+    assert.deepEqual(second.steps.at(-1), { what: 'committed', version: 2, changes });
+    const [trip] = second.steps as { operation?: string; ms?: number }[];
+    assert.equal(trip?.operation, 'get');
+    assert.ok(Number(trip?.ms) > 0);
+  });
+
+  it('tells of a conflict, and that the change was applied again', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const { handle, document } = (await visitor.get('/session')).json.coat;
+    const { get } = store.backend;
+    // Between this request's load and its change, another process stores.
+    store.backend.get = async (key) => {
+      const record = await get(key);
+      store.backend.get = get;
+      const next = { ...document, version: document.version + 1, views: 7 };
+      await store.backend.compareAndSet(handle, document.version, next, 60_000);
+      return record;
+    };
+    await visitor.post('/cart/lines', HAT);
+    const { requests, coat } = (await visitor.get('/session')).json;
+    assert.deepEqual(whats(requests[1]), ['loaded', 'conflict', 'committed']);
+    const changes = [{ field: 'cart', from: { 'bowler-hat': 1 }, to: { 'bowler-hat': 2 } }];
+    assert.deepEqual(requests[1].steps.at(-1).changes, changes, 'its own, not the other’s');
+    assert.deepEqual([coat.document.views, coat.document.cart['bowler-hat']], [7, 2]);
+  });
+
+  it('tells that the store failed, and nothing of the error', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const { compareAndSet } = store.backend;
+    store.backend.compareAndSet = () =>
+      Promise.reject(Object.assign(new Error('gone'), { address: '10.0.0.7' }));
+    try {
+      assert.equal((await visitor.get('/cart')).status, 200);
+    } finally {
+      store.backend.compareAndSet = compareAndSet;
+    }
+    let told: { what: string }[] = [];
+    await until(async () => {
+      const { requests } = (await visitor.get('/session')).json;
+      const look = requests.findLast(({ path }: { path: string }) => path === '/cart');
+      told = look?.steps.filter(({ what }: { what: string }) => /store|failed/.test(what)) ?? [];
+      return told.length === 2;
+    }, 'the failed touch is taken down');
+    assert.deepEqual(told, [{ what: 'store-down' }, { what: 'touch-failed' }]);
+  });
+
+  it('begins a new list at log-in, for the old id may have been in other hands', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const planted = visitor.cookie;
+    await visitor.post('/login', { json: ADA });
+    const { requests } = (await visitor.get('/session')).json;
+    assert.deepEqual(
+      requests.map((r: { path: string }) => r.path),
+      ['/session', '/login'],
+    );
+    assert.deepEqual(whats(requests[1]).slice(0, 2), ['loaded', 'renewed']);
+    visitor.cookie = planted;
+    const old = (await visitor.get('/session')).json;
+    assert.deepEqual([old.stored, old.requests], [false, undefined]);
+  });
+
+  it('remembers 20 requests, without what follows the question mark', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    for (let n = 0; n < 25; n++) await visitor.get(`/cart?token=${n}`);
+    const { json, text } = await visitor.get('/session');
+    assert.equal(json.requests.length, 20);
+    assert.doesNotMatch(text, /token/);
+  });
+
+  it('says which secret verified the cookie, while secrets are rotated', async (t) => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const secrets = `${'newer-secret-'.repeat(4)},${'only-for-tests-'.repeat(4)}`;
+    const rotated = await startShop(store.backend, {}, { SESSION_SECRET: secrets });
+    t.after(rotated.close);
+    const later = rotated.visitor();
+    later.cookie = visitor.cookie;
+    assert.equal((await later.get('/session')).json.ticket.verifiedBy, 2);
+    assert.equal((await later.get('/session')).json.ticket.verifiedBy, 1);
+  });
+
+  it('writes down nothing in production until somebody looks', async (t) => {
+    const production = { NODE_ENV: 'production', SESSION_STORE: 'redis', REDIS_URL: 'redis://r:1' };
+    const https = { headers: { 'x-forwarded-proto': 'https' } };
+    const proxied = { ...production, TRUST_PROXY: 'loopback' };
+    const quiet = await startShop(store.backend, { storeName: store.name }, proxied);
+    t.after(quiet.close);
+    const visitor = quiet.visitor();
+    await visitor.post('/cart/lines', { ...HAT, ...https });
+    const asleep = await visitor.get('/session', {
+      headers: { ...PAGE.headers, ...https.headers },
+    });
+    assert.match(asleep.text, /Nothing is written down yet/);
+    await visitor.get('/cart', https);
+    const { requests } = (await visitor.get('/session', https)).json;
+    assert.deepEqual(
+      requests.map(({ path }: { path: string }) => path),
+      ['/session', '/cart'],
+    );
+  });
+
+  it('has a toolbar on each page where it is asked for, and nowhere else', async (t) => {
+    assert.doesNotMatch((await shop.visitor().get('/', PAGE)).text, /toolbar/);
+    const asked = await startShop(store.backend, { toolbar: true });
+    t.after(asked.close);
+    const visitor = asked.visitor();
+    await visitor.get('/', PAGE);
+    assert.match(
+      (await visitor.get('/', PAGE)).text,
+      /loaded v1 · stored v2: views · 2 calls to the store/,
+    );
+    assert.match((await visitor.get('/nowhere', PAGE)).text, /loaded v2 · 1 call to the store,/);
+    // What is answered before a session is asked for has done nothing to it.
+    const { status, text } = await visitor.get('/assets/nothing.css', PAGE);
+    assert.equal(status, 404);
+    assert.doesNotMatch(text, /toolbar/);
+  });
+});
+
+it('the X-ray forgets the session that was unused longest, beyond 500', async (t) => {
+  const shop = await startShop(memoryBackend());
+  t.after(shop.close);
+  const first = shop.visitor();
+  const second = shop.visitor();
+  await first.get('/');
+  await second.get('/');
+  await first.get('/');
+  for (let n = 0; n < 499; n++) await shop.visitor().get('/');
+  assert.equal((await first.get('/session')).json.requests.length, 3);
+  assert.equal((await second.get('/session')).json.requests.length, 1);
+});

@@ -1,0 +1,68 @@
+import { unsign } from 'cookie-signature';
+import type { Request, RequestHandler } from 'express';
+import { showPage } from '../http/pages.ts';
+import type { SessionOptions } from '../session/middleware.ts';
+import { draftOf, recordOf } from '../session/record.ts';
+import { sessionHandle } from '../session/session-id.ts';
+import type { Recorder } from './recorder.ts';
+
+/** The X-ray: what the browser holds, what the cloakroom holds, what happened. One's own session only. */
+export function sessionHandlers(options: {
+  session: SessionOptions;
+  storeName: string | undefined;
+  recorder: Recorder;
+}) {
+  const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = options.session;
+
+  const show: RequestHandler = (req, res) => {
+    const stored = req.session.version > 0;
+    const xray = {
+      stored,
+      store: options.storeName,
+      cookie,
+      ...(stored && {
+        ticket: ticketOf(req),
+        coat: coatOf(req),
+        clocks: clocksOf(req),
+        requests: options.recorder.recall(req),
+      }),
+    };
+    return showPage(req, res, 'inspector/session', { title: 'Your session', xray }, xray);
+  };
+
+  /** The cookie as it was sent, less what would make it a key to who looks over the shoulder. */
+  function ticketOf(req: Request) {
+    const start = `${cookie.name}=`;
+    const sent = req.headers.cookie?.split(/; */).find((pair) => pair.startsWith(start)) ?? '';
+    const signed = decodeURIComponent(sent.slice(start.length)).slice('s:'.length);
+    return {
+      id: mask(req.sessionID),
+      signature: mask(signed.slice(signed.lastIndexOf('.') + 1)),
+      /** 1: the newest secret, which signs; more: an older one, which is on its way out. */
+      verifiedBy: secrets.findIndex((secret) => unsign(signed, secret) !== false) + 1,
+      secrets: secrets.length,
+    };
+  }
+
+  function coatOf(req: Request) {
+    const document = recordOf(draftOf(req.session), req.session);
+    const bytes = Buffer.byteLength(JSON.stringify(document));
+    return { handle: sessionHandle(req.sessionID), bytes, document };
+  }
+
+  function clocksOf(req: Request) {
+    const { createdAt, lastSeenAt } = req.session;
+    const seconds = (ms: number) => Math.floor(ms / 1000);
+    return {
+      /** This request restarts the idle clock; before it, so long had passed. */
+      idleSeconds: seconds(idleMs),
+      wasIdleForSeconds: seconds(now() - lastSeenAt),
+      absoluteSeconds: seconds(absoluteMs),
+      absoluteSecondsLeft: seconds(createdAt + absoluteMs - now()),
+    };
+  }
+
+  return { show };
+}
+
+const mask = (secret: string) => `${secret.slice(0, 4)}${'•'.repeat(12)}`;

@@ -1,0 +1,58 @@
+import type { RequestHandler } from 'express';
+import pLimit from 'p-limit';
+import { excerpt } from '../guide/excerpt.ts';
+import { Refusal } from '../http/error-handler.ts';
+import { respond, showPage } from '../http/pages.ts';
+import { sessionHandle } from '../session/session-id.ts';
+import type { pretendOutages } from './pretend-outages.ts';
+import { races, runRace } from './races.ts';
+import { thisShopsWay } from './this-shops-way.ts';
+import { tutorialWay } from './tutorial-way.ts';
+
+const MOST_WAITING = 5;
+
+/**
+ * The race lab: the tutorials' way and this shop's way, run side by side at the press of a button.
+ * @param outages absent: the store stays where it is
+ */
+export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefined) {
+  const oneAtATime = pLimit(1);
+  const page = {
+    title: 'The race lab',
+    path: '/lab', // of the outcome of a race, too
+    outageSeconds: outages?.seconds,
+    code: {
+      tutorial: excerpt('app/lab/tutorial-way.ts', 'tutorialWay'),
+      here: excerpt('app/lab/this-shops-way.ts', 'thisShopsWay'),
+    },
+  };
+
+  const show: RequestHandler = (req, res) => {
+    const json = { races: [...races.keys()] };
+    return showPage(req, res, 'inspector/lab', { ...page, results: {} }, json);
+  };
+
+  const run: RequestHandler = async (req, res) => {
+    const name = String(req.params.race);
+    const race = races.get(name);
+    if (!race) throw new Refusal(404, 'The lab has no such race.');
+    if (oneAtATime.pendingCount >= MOST_WAITING)
+      throw new Refusal(503, 'The lab is busy. Please try again.', { 'Retry-After': '2' });
+    const result = await oneAtATime(async () => ({
+      tutorial: await runRace(race, tutorialWay),
+      here: await runRace(race, thisShopsWay),
+    }));
+    const content = { ...page, results: { [name]: result } };
+    return showPage(req, res, 'inspector/lab', content, result);
+  };
+
+  const beginOutage: RequestHandler = (req, res) => {
+    if (!outages) throw new Refusal(404, 'The store stays where it is.');
+    if (req.session.version <= 0)
+      throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
+    outages.begin(sessionHandle(req.sessionID));
+    respond(req, res, '/lab', { seconds: outages.seconds });
+  };
+
+  return { show, run, beginOutage };
+}

@@ -1,0 +1,43 @@
+import express from 'express';
+import { sessionMiddleware } from '../session/middleware.ts';
+import { emptySession } from '../session/record.ts';
+import { endSession, renewSession, updateSession } from '../session/request-session.ts';
+import { memoryBackend } from '../session/stores/backends.ts';
+
+/** The same little shop on `app/session/`, for the race lab to run beside the tutorials' way. */
+export function thisShopsWay(pause: () => Promise<void>) {
+  const app = express();
+  app.set('env', 'test'); // so that Express prints no refusal
+  app.use(
+    sessionMiddleware({
+      backend: memoryBackend(),
+      secrets: ['in-process'],
+      cookie: {
+        name: 'lab',
+        attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+      },
+      idleMs: 60_000,
+      absoluteMs: 60_000,
+    }),
+  );
+  app.post('/log-in', async (req, res) => {
+    const user = { id: 'lab', email: 'ada@cloakroom.test', name: 'Ada' };
+    await renewSession(req, () => ({ ...emptySession(), user }));
+    res.json({});
+  });
+  app.post('/add/:item', async (req, res) => {
+    if ('slow' in req.query) await pause();
+    await updateSession(req, (draft) => {
+      draft.cart = { ...draft.cart, [req.params.item]: (draft.cart[req.params.item] ?? 0) + 1 };
+    });
+    res.json({});
+  });
+  app.post('/log-out', async (req, res) => {
+    await endSession(req, res);
+    res.json({});
+  });
+  app.get('/', (req, res) => {
+    res.json({ user: req.session.user?.name ?? null, cart: req.session.cart });
+  });
+  return app;
+}

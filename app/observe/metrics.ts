@@ -1,0 +1,40 @@
+import type { Request } from 'express';
+import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
+import type { SessionEvent } from '../session/lifecycle.ts';
+import type { RoundTrip } from '../storage/timed.ts';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** What Prometheus may ask of this process. Labels come from fixed sets only, never from a visitor. */
+export function createMetrics() {
+  register.clear();
+  collectDefaultMetrics();
+  const requests = new Histogram({
+    name: 'cloakroom_request_seconds',
+    help: 'Requests, by route and status',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.05, 0.1, 0.3, 1, 3],
+  });
+  const sessions = new Counter({
+    name: 'cloakroom_session_events_total',
+    help: 'What happened to sessions: created, loaded, committed, conflict, renewed, ended, touched; failures of the store',
+    labelNames: ['event'],
+  });
+  const roundTrips = new Histogram({
+    name: 'cloakroom_store_seconds',
+    help: 'Round trips to the store. A refused write is one whose version was overtaken',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
+  });
+
+  return {
+    request: (req: Request, status: number, seconds: number) => {
+      const route: unknown =
+        req.route?.path ?? (req.originalUrl.startsWith('/assets/') ? '/assets' : 'none');
+      requests.observe({ method: req.method, route: String(route), status }, seconds);
+    },
+    session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
+    roundTrip: ({ operation, outcome, ms }: RoundTrip) =>
+      roundTrips.observe({ operation, outcome }, ms / 1000),
+  };
+}

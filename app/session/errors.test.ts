@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import express from 'express';
+import { httpClient } from '../../test-support/http-client.ts';
+import { listen } from '../../test-support/listen.ts';
+import { CookieUndeliverable, SessionBusy, SessionGone, StoreUnavailable } from './errors.ts';
+
+it('Express answers the errors of a session rightly by itself', async (t) => {
+  const app = express();
+  app.set('env', 'test'); // Express prints no errors then
+  const expected = [
+    [new SessionGone(), 409, null],
+    [new SessionBusy(), 503, '1'],
+    [new StoreUnavailable(), 503, '2'],
+    [new CookieUndeliverable(), 400, null],
+  ] as const;
+  for (const [error] of expected)
+    app.get(`/${error.name}`, () => {
+      throw error;
+    });
+  const site = await listen(app);
+  t.after(site.close);
+  for (const [error, status, retryAfter] of expected) {
+    const answer = await httpClient(site.origin).get(`/${error.name}`);
+    assert.deepEqual([answer.status, answer.headers.get('retry-after')], [status, retryAfter]);
+  }
+});

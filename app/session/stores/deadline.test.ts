@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { startRedis } from '../../../test-support/redis.ts';
+import { until } from '../../../test-support/until.ts';
+import { connectRedis } from '../../storage/redis-client.ts';
+import { answersWithin } from './deadline.ts';
+
+it('an answer is in time that arrived while this process stood still, and was read late', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const redis = connectRedis(server.url, () => {});
+  t.after(redis.close);
+  await until(() => redis.check().then(() => true), 'connected');
+  const answer = answersWithin(100)(redis.get('coat'));
+  await new Promise((resolve) => setImmediate(resolve)); // the question is sent
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  assert.equal(await answer, null);
+});

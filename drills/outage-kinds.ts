@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinel,
+} from '../test-support/redis.ts';
+import { until } from '../test-support/until.ts';
+import { startWay } from '../test-support/way.ts';
+import type { Outage, Print } from './run-outage.ts';
+
+const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync'];
+const MIN_REPLICAS = '--min-replicas-to-write 1 --min-replicas-max-lag 1'.split(' ');
+
+export const aofAlways = single('AOF, appendfsync always', [...APPEND_ONLY, 'always']);
+export const noPersistence = single('no persistence', []);
+
+/** What the drill lets happen, in this order. */
+export const outages: Outage[] = [
+  aofAlways,
+  single('AOF, appendfsync everysec', [...APPEND_ONLY, 'everysec']),
+  noPersistence,
+  restartedMaster('Sentinel, no persistence'),
+  killedMaster('Sentinel', []),
+  killedMaster('Sentinel, min-replicas 1, lag 1 s', MIN_REPLICAS),
+  partitionedMaster('Sentinel', []),
+  partitionedMaster('Sentinel, min-replicas 1, lag 1 s', MIN_REPLICAS),
+  hungCluster(),
+];
+
+function single(durability: string, args: string[]): Outage {
+  return {
+    setting: `one Redis, ${durability}`,
+    failure: 'killed, restarted after 1 s',
+    start: async () => {
+      const redis = await startRedis({ args });
+      const happen = async (say: Print) => {
+        say('Redis is killed (SIGKILL).');
+        await redis.kill();
+        await sleep(1000);
+        say('Redis is started again, on what is on its disk.');
+        await redis.restart();
+      };
+      return { ...redis, happen };
+    },
+  };
+}
+
+function restartedMaster(setting: string): Outage {
+  return {
+    setting,
+    failure: 'master killed, restarted at once',
+    start: async () => {
+      const servers = await startRedisSentinel();
+      const happen = async (say: Print) => {
+        say('The master is killed and started again, before the sentinels notice: it is empty.');
+        await servers.master.restart();
+        await until(
+          async () => (await servers.replica.cli('ROLE')).includes('connected'),
+          'the replica is connected',
+        );
+        say('The replica has made itself a copy of it: empty, too.');
+      };
+      return { ...servers, happen };
+    },
+  };
+}
+
+function killedMaster(setting: string, args: string[]): Outage {
+  return {
+    setting,
+    failure: 'master killed',
+    start: async () => {
+      const servers = await startRedisSentinel({ args });
+      const happen = async (say: Print) => {
+        say('The master is killed (SIGKILL).');
+        await servers.master.kill();
+        await promotion(servers.replica, say);
+        if (args === MIN_REPLICAS) await bringBack(servers.master, servers.replica, say);
+      };
+      return { ...servers, happen };
+    },
+  };
+}
+
+function partitionedMaster(setting: string, args: string[]): Outage {
+  return {
+    setting,
+    failure: 'replica cut off for 4 s, then master killed',
+    start: async () => {
+      const stack = new AsyncDisposableStack();
+      const ways: Awaited<ReturnType<typeof startWay>>[] = [];
+      const wayTo = async (port: number) => {
+        const way = stack.adopt(await startWay(port), ({ stop }) => stop());
+        ways.push(way);
+        return way.port;
+      };
+      const { url, master, replica, stop } = await startRedisSentinel({ args, wayTo });
+      stack.defer(stop);
+      const happen = async (say: Print) => {
+        say('The network loses what the master sends to its replica, and tells nobody.');
+        const list = await master.cli('CLIENT', 'LIST', 'TYPE', 'replica');
+        ways[0]?.silence(Number(/ addr=[\d.]+:(\d+)/.exec(list)?.[1]));
+        await sleep(4000);
+        say('The master is killed (SIGKILL).');
+        await master.kill();
+        await promotion(replica, say);
+        if (args === MIN_REPLICAS) await bringBack(master, replica, say);
+      };
+      return { url, happen, stop: () => stack.disposeAsync() };
+    },
+  };
+}
+
+function hungCluster(): Outage {
+  return {
+    setting: 'Cluster, 3 masters',
+    failure: 'one master hung for 4 s (SIGSTOP)',
+    start: async () => {
+      const cluster = await startRedisCluster();
+      const happen = async (say: Print) => {
+        say('One of three masters hangs (SIGSTOP).');
+        cluster.nodes[1]?.pause();
+        await sleep(4000);
+        say('It goes on (SIGCONT). The others trust it again after twice the node timeout of 2 s.');
+        cluster.nodes[1]?.resume();
+      };
+      return { ...cluster, happen };
+    },
+  };
+}
+
+async function promotion(replica: RedisServer, say: Print): Promise<void> {
+  say('The sentinels have to notice, agree and promote the replica.');
+  const isMaster = async () => (await replica.cli('ROLE')).startsWith('master');
+  await until(isMaster, 'the replica is promoted', 20_000);
+  say('The replica is the master now.');
+}
+
+/** With min-replicas-to-write the new master takes no write before it has a replica itself. */
+async function bringBack(old: RedisServer, master: RedisServer, say: Print): Promise<void> {
+  await sleep(1000);
+  say('It has no replica and so refuses writes: the old master is started again, as its replica.');
+  await old.restart();
+  await old.cli('REPLICAOF', '127.0.0.1', `${master.port}`);
+}

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, countLost, startVisitors } from '../bench/visitors.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { startServer } from '../test-support/start-server.ts';
+import { until } from '../test-support/until.ts';
+
+export type Print = (line: string) => void;
+
+export type Outage = {
+  /** The topology and what makes its data last. */
+  setting: string;
+  failure: string;
+  /** Starts Redis. `happen` makes it fail, mends it and says in words what it does. */
+  start(): Promise<Failing>;
+};
+
+type Failing = {
+  url: string;
+  stop: () => Promise<void>;
+  happen: (say: Print) => Promise<void>;
+};
+
+export type Outcome = {
+  /** Adds that were answered 200, and those among them that were before the failure began. */
+  acknowledged: number;
+  before: number;
+  lost: number;
+  longestMs: number;
+  /** From the first request that was refused to the answer to the last. */
+  unavailableMs: number;
+};
+
+/** Lets it happen to the real app, under load. */
+export async function runOutage(outage: Outage, print: Print): Promise<Outcome> {
+  await using cleanup = new AsyncDisposableStack();
+  const redis = await outage.start();
+  cleanup.defer(redis.stop);
+  const app = await startServer({ SESSION_STORE: 'redis', REDIS_URL: redis.url });
+  cleanup.defer(async () => {
+    await app.stop();
+  });
+  const takesAdds = async () => {
+    const add = { json: { sku: 'bowler-hat' } };
+    return (await httpClient(app.origin).post('/cart/lines', add)).status === 200;
+  };
+  await until(takesAdds, 'the app takes adds');
+
+  const visitors = startVisitors(app.origin);
+  cleanup.defer(visitors.stop);
+  const stopReport = reportEachSecond(visitors.answers, print);
+  cleanup.defer(stopReport);
+  const say = (words: string) => print(`      ${words}`);
+  say('All is well.');
+  await sleep(1500);
+  await until(async () => visitors.answers.length > 100, 'the carts have something to lose');
+  const failedAt = performance.now();
+  await redis.happen(say);
+  await sleep(1000);
+  // Not the first success: of a cluster, one part may be back before another.
+  await until(async () => !visitors.wereRefusedWithin(1000), 'the app takes adds again', 20_000);
+  say('For a second, nobody was refused: it is over.');
+  await visitors.stop();
+  stopReport();
+
+  const { answers, acknowledged } = visitors;
+  const kept = answers.filter(({ status }) => status === 200);
+  const refused = answers.filter(({ status }) => status === 503);
+  const refusedFrom = Math.min(...refused.map(({ at }) => at));
+  const refusedUntil = Math.max(...refused.map(({ at, ms }) => at + ms));
+  return {
+    acknowledged: kept.length,
+    before: kept.filter(({ at, ms }) => at + ms < failedAt).length,
+    lost: await countLost(app.origin, acknowledged),
+    longestMs: Math.max(...answers.map(({ ms }) => ms)),
+    unavailableMs: Math.max(0, refusedUntil - refusedFrom),
+  };
+}
+
+/** @returns what ends it */
+function reportEachSecond(answers: readonly Answer[], print: Print): () => void {
+  let second = 0;
+  let reported = 0;
+  const report = () => {
+    const latest = answers.slice(reported);
+    reported = answers.length;
+    second += 1;
+    const count = (status: number) => latest.filter((answer) => answer.status === status).length;
+    const others = latest.length - count(200) - count(503);
+    const slowest = Math.max(0, ...latest.map(({ ms }) => ms));
+    print(
+      [
+        `${String(second).padStart(4)} s`,
+        `${String(count(200)).padStart(5)} OK/s`,
+        `${String(count(503)).padStart(5)} 503/s`,
+        `   slowest ${String(Math.round(slowest)).padStart(5)} ms`,
+        ...(others > 0 ? [`   ${others} others`] : []),
+      ].join(''),
+    );
+  };
+  const timer = setInterval(report, 1000);
+  return () => clearInterval(timer);
+}

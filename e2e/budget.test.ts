@@ -1,0 +1,194 @@
+// What a request may cost, in what does not drift with the machine: commands to a real Redis, bytes,
+// renders. Whoever has to raise a number here should know why.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, it, mock } from 'node:test';
+import { createClient } from 'redis';
+import { redisBackend } from '../app/session/stores/backends.ts';
+import { redisDocuments } from '../app/storage/documents.ts';
+import { hitsInRedis } from '../app/storage/hits-in-redis.ts';
+import { connectRedis, type RedisClient } from '../app/storage/redis-client.ts';
+import { type HttpClient, httpClient } from '../test-support/http-client.ts';
+import { type Listening, listen } from '../test-support/listen.ts';
+import { type RedisServer, startRedis } from '../test-support/redis.ts';
+import { ADA, createShop, PAGE } from '../test-support/start-shop.ts';
+import { until } from '../test-support/until.ts';
+
+let server: RedisServer;
+let redis: RedisClient;
+let shop: Listening;
+const monitor = { client: undefined as ReturnType<typeof createClient> | undefined, seen: [''] };
+let renders: ReturnType<typeof mock.fn>;
+
+before(async () => {
+  server = await startRedis();
+  redis = connectRedis(server.url, () => {});
+  await until(() => redis.check().then(() => true), 'connected');
+  const { app } = createShop(redisBackend(redis), {
+    checkStore: () => redis.check(),
+    sharedHits: (name) => hitsInRedis(redis, name),
+    documents: redisDocuments(redis),
+  });
+  renders = mock.fn(app.locals.render);
+  app.locals.render = renders;
+  shop = await listen(app);
+  monitor.client = createClient({ url: server.url });
+  await monitor.client.connect();
+  await monitor.client.monitor((line) => monitor.seen.push(line));
+});
+after(async () => {
+  await shop.close();
+  redis.close();
+  monitor.client?.destroy();
+  await server.stop();
+});
+
+/** The commands that Redis got so far, in order, less those of scripts and the PINGs of the watch. */
+const commands = () =>
+  monitor.seen.flatMap((line) => /\d\] "((?!ping)\w+)"/i.exec(line)?.[1]?.toUpperCase() ?? []);
+
+/** The commands of a request, and of what the app does after its answer: a touch, a count taken back. */
+async function commandsOf(request: () => Promise<unknown>): Promise<string[]> {
+  // Each command was sent before the answer was. When Redis has answered a PING on the same connection,
+  // it got them all, and the next PING comes after them in what the monitor sees.
+  const allSeen = async () => {
+    await redis.check();
+    const mark = randomUUID();
+    await server.cli('PING', mark);
+    await until(async () => monitor.seen.some((line) => line.includes(mark)), 'all is seen');
+  };
+  await allSeen();
+  monitor.seen.length = 0;
+  await request();
+  await allSeen();
+  return commands();
+}
+
+const look = (visitor: HttpClient) => visitor.get('/', PAGE);
+const add = (visitor: HttpClient) =>
+  visitor.post('/cart/lines', { ...PAGE, form: { sku: 'bowler-hat' } });
+const [GET, EVAL] = ['GET', 'EVAL'];
+
+const budgets: {
+  what: string;
+  before?: ((visitor: HttpClient) => Promise<unknown>)[];
+  request: (visitor: HttpClient) => Promise<unknown>;
+  commands: string[];
+  renders: number;
+}[] = [
+  { what: 'a first view', request: look, commands: [EVAL], renders: 1 },
+  { what: 'a returning view', before: [look], request: look, commands: [GET, EVAL], renders: 1 },
+  {
+    what: 'a view that takes the message of a form',
+    before: [look, add],
+    request: look,
+    commands: [GET, EVAL],
+    renders: 1,
+  },
+  {
+    what: 'a returning view as JSON',
+    before: [look],
+    request: (visitor) => visitor.get('/'),
+    commands: [GET, EVAL],
+    renders: 0,
+  },
+  {
+    what: 'a view by a user',
+    before: [(visitor) => visitor.post('/login', { json: ADA })],
+    request: look,
+    commands: [GET, GET, GET, EVAL], // the session; at once, the account and the cart; the view
+    renders: 1,
+  },
+  { what: 'a line added', before: [look], request: add, commands: [GET, EVAL], renders: 0 },
+  {
+    what: 'the cart after it, with its message',
+    before: [look, add],
+    request: (visitor) => visitor.get('/cart', PAGE),
+    commands: [GET, EVAL],
+    renders: 1,
+  },
+  {
+    what: 'a page that changes nothing, but the idle clock',
+    before: [look],
+    request: (visitor) => visitor.get('/login', PAGE),
+    commands: [GET, EVAL],
+    renders: 1,
+  },
+  {
+    what: 'a page for who has no session',
+    request: (visitor) => visitor.get('/login', PAGE),
+    commands: [],
+    renders: 1,
+  },
+  {
+    what: 'a file',
+    before: [look],
+    request: (visitor) => visitor.get('/assets/cloakroom.css'),
+    commands: [],
+    renders: 0,
+  },
+  {
+    what: '/livez',
+    before: [look],
+    request: (visitor) => visitor.get('/livez'),
+    commands: [],
+    renders: 0,
+  },
+  {
+    what: '/readyz, but for its PING,',
+    before: [look],
+    request: (visitor) => visitor.get('/readyz'),
+    commands: [],
+    renders: 0,
+  },
+  {
+    what: 'a log-in',
+    before: [look],
+    request: (visitor) => visitor.post('/login', { json: ADA }),
+    // Session, two limits; account, account and cart; the account, the new session, a mark under the
+    // old id, the old session; the cart; both limits taken back.
+    commands: [GET, EVAL, EVAL, GET, GET, EVAL, EVAL, EVAL, EVAL, GET, EVAL, EVAL],
+    renders: 0,
+  },
+  {
+    what: 'a log-out',
+    before: [(visitor) => visitor.post('/login', { json: ADA })],
+    request: (visitor) => visitor.post('/logout'),
+    commands: [GET, GET, GET, EVAL, EVAL], // the account's mark goes, and the session
+    renders: 0,
+  },
+];
+
+for (const { what, before: steps = [], request, commands: expected, renders: most } of budgets)
+  it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${most} renders`, async () => {
+    const visitor = httpClient(shop.origin);
+    for (const step of steps) await step(visitor);
+    renders.mock.resetCalls();
+    assert.deepEqual(await commandsOf(() => request(visitor)), expected);
+    assert.equal(renders.mock.callCount(), most);
+  });
+
+it('pages, headers and sessions are small', async () => {
+  const visitor = httpClient(shop.origin);
+  await visitor.post('/login', { json: ADA });
+  await add(visitor);
+  const bytes: Record<string, number> = {};
+  for (const path of ['/', '/cart', '/login', '/nowhere']) {
+    const { text, headers } = await visitor.get(path, PAGE);
+    bytes[path] = Buffer.byteLength(text);
+    bytes.headers = [...headers].reduce((sum, [name, value]) => sum + `${name}${value}`.length, 0);
+  }
+  const keys = (await server.cli('KEYS', 'sess:*')).split('\n');
+  const texts = await Promise.all(keys.map((key) => server.cli('GET', key)));
+  bytes.session = Math.max(...texts.map((text) => Buffer.byteLength(text)));
+  const most = {
+    '/': 8800,
+    '/cart': 4600,
+    '/login': 4300,
+    '/nowhere': 3400,
+    headers: 750,
+    session: 300,
+  };
+  for (const [what, limit] of Object.entries(most))
+    assert.ok((bytes[what] ?? Number.NaN) <= limit, `${what}: ${bytes[what]} bytes`);
+});

@@ -1,0 +1,46 @@
+import { resolve } from 'node:path';
+import { startChild } from './child.ts';
+import { freePort } from './free-port.ts';
+
+export type AppServer = {
+  origin: string;
+  port: number;
+  pid: number;
+  output(): string;
+  kill(signal: NodeJS.Signals): void;
+  stop(): Promise<unknown>;
+};
+
+const root = resolve(import.meta.dirname, '..');
+
+/** `app/server.ts` as a process of its own, on a free port, with nothing but `env` set. */
+export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
+  const port = await freePort();
+  const child = await startChild(process.execPath, ['app/server.ts'], {
+    cwd,
+    env: { NODE_ENV: 'development', PORT: String(port), ...env },
+    ready: /Cloakroom is open/,
+    name: 'app/server.ts',
+  });
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    pid: child.pid,
+    output: () => child.output(),
+    kill: (signal) => child.kill(signal),
+    stop: () => child.stop(),
+  };
+}
+
+/** Two processes that share the sessions in one Redis, as in production. */
+export const startTwoServers = (redisUrl: string, env: Record<string, string> = {}) =>
+  Promise.all(
+    [1, 2].map(() =>
+      startServer({
+        SESSION_STORE: 'redis',
+        REDIS_URL: redisUrl,
+        SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+        ...env,
+      }),
+    ),
+  );

@@ -1,0 +1,70 @@
+import { Writable } from 'node:stream';
+import bcrypt from 'bcrypt';
+import { type AppOptions, createApp } from '../app/app.ts';
+import { createLog } from '../app/observe/log.ts';
+import type { SessionBackend } from '../app/session/stores/backends.ts';
+import { memoryDocuments } from '../app/storage/documents.ts';
+import { demoAccounts, demoProducts } from '../config/demo-data.ts';
+import { readConfig } from '../config/environment.ts';
+import { type HttpClient, httpClient } from './http-client.ts';
+import { listen } from './listen.ts';
+
+export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
+export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
+
+/** Passwords that cost next to nothing, for tests that log in often. */
+export const QUICK_PASSWORDS = {
+  hashCost: 4,
+  demoAccounts: demoAccounts.map((account) => ({
+    ...account,
+    passwordHash: bcrypt.hashSync(account.password, 4),
+  })),
+};
+
+export type Shop = {
+  origin: string;
+  port: number;
+  /** A visitor of his own: JSON by default, a page with `PAGE`. */
+  visitor(): HttpClient;
+  /** What was logged so far, one line each. */
+  log: string[];
+  close(): Promise<void>;
+};
+
+/** Options of `visitor` requests that ask for a page, as a browser does. */
+export const PAGE = { headers: { accept: 'text/html' } };
+
+/** The whole app in this process on a free port, with the demo's data. */
+export async function startShop(...args: Parameters<typeof createShop>): Promise<Shop> {
+  const { app, lines } = createShop(...args);
+  const { origin, port, close } = await listen(app);
+  return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
+}
+
+/** The app alone, and what it logs. */
+export function createShop(
+  backend: SessionBackend,
+  options: Partial<AppOptions> = {},
+  env: Record<string, string> = {},
+) {
+  const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4), ...env });
+  const lines: string[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(...String(chunk).trim().split('\n'));
+      done();
+    },
+  });
+  const app = createApp({
+    production: config.production,
+    trustProxy: config.trustProxy,
+    log: createLog('info', sink),
+    session: { ...config, backend },
+    checkStore: () => backend.get('nothing'),
+    documents: memoryDocuments(),
+    demoAccounts,
+    products: demoProducts,
+    ...options,
+  });
+  return { app, lines };
+}
