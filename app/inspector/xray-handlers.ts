@@ -27,7 +27,7 @@ export function sessionHandlers(options: {
         requests: options.recorder.recall(req),
       }),
     };
-    return showPage(req, res, 'inspector/session', { title: 'Your session', xray }, xray);
+    return showPage(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
   };
 
   /** The cookie as it was sent, less what would make it a key to who looks over the shoulder. */

@@ -29,7 +29,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
 
   const show: RequestHandler = (req, res) => {
     const json = { races: [...races.keys()] };
-    return showPage(req, res, 'inspector/lab', { ...page, results: {} }, json);
+    return showPage(req, res, 'lab/show', { ...page, results: {} }, json);
   };
 
   const run: RequestHandler = async (req, res) => {
@@ -43,7 +43,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
       here: await runRace(race, thisShopsWay),
     }));
     const content = { ...page, results: { [name]: result } };
-    return showPage(req, res, 'inspector/lab', content, result);
+    return showPage(req, res, 'lab/show', content, result);
   };
 
   const beginOutage: RequestHandler = (req, res) => {
