@@ -6,12 +6,12 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ejs from 'ejs';
+import { connectTo } from '../test-support/connect-to.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { ADA, PAGE, type Shop, startShop } from '../test-support/start-shop.ts';
 import { onEachStore } from '../test-support/stores.ts';
 import { until } from '../test-support/until.ts';
-import { memoryBackend, redisBackend, type SessionBackend } from './session/stores/backends.ts';
-import { connectRedis } from './storage/redis-client.ts';
+import { type Backend, memoryBackend, redisBackend } from './session/index.ts';
 
 const PAGES = ['/', '/login', '/logout', '/cart', '/session', '/guide', '/guide/two-clocks'];
 const POSTS = ['/login', '/logout', '/cart/lines', '/cart/lines/bowler-hat', '/cart/clear'];
@@ -390,7 +390,7 @@ describe('when the store fails', () => {
   it('gives 503 with Retry-After, never a success; files and /livez still answer', async (t) => {
     const server = await startRedis();
     t.after(server.stop);
-    const redis = connectRedis(server.url, () => {});
+    const redis = connectTo(server.url);
     t.after(() => redis.close());
     await until(() => redis.check().then(() => true), 'connected');
     const shop = await startShop(redisBackend(redis));
@@ -422,7 +422,7 @@ describe('when the store fails', () => {
   it('gives 503 when the store refuses the write', async (t) => {
     const server = await startRedis();
     t.after(server.stop);
-    const redis = connectRedis(server.url, () => {});
+    const redis = connectTo(server.url);
     t.after(() => redis.close());
     await until(() => redis.check().then(() => true), 'connected');
     const shop = await startShop(redisBackend(redis));
@@ -442,7 +442,7 @@ describe('when the store fails', () => {
     const memory = memoryBackend();
     let silent = false;
     const never = new Promise<never>(() => {});
-    const backend: SessionBackend = { ...memory, get: (key) => (silent ? never : memory.get(key)) };
+    const backend: Backend = { ...memory, get: (key) => (silent ? never : memory.get(key)) };
     const shop = await startShop(backend);
     t.after(shop.close);
     const visitor = shop.visitor();
@@ -461,7 +461,7 @@ describe('when the store fails', () => {
 
   it('could not log out: 500, and the visitor is told so', async (t) => {
     const memory = memoryBackend();
-    const compareAndSet: SessionBackend['compareAndSet'] = (key, version, next, ttlMs) =>
+    const compareAndSet: Backend['compareAndSet'] = (key, version, next, ttlMs) =>
       next === null
         ? Promise.reject(new Error('down'))
         : memory.compareAndSet(key, version, next, ttlMs);

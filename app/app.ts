@@ -31,8 +31,7 @@ import { requestLog } from './observe/request-log.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
 import { createOrders } from './orders/orders.ts';
 import { healthRoutes, mount, sitemap } from './routes.ts';
-import type { SessionEvent } from './session/lifecycle.ts';
-import { type SessionOptions, sessionMiddleware } from './session/middleware.ts';
+import { type SessionEvent, type SessionOptions, sessionMiddleware } from './session/index.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
 import { type RoundTrip, timed } from './storage/timed.ts';
 
@@ -109,6 +108,7 @@ export function createApp(options: AppOptions): Express {
     recorder.middleware,
     sessionMiddleware({
       ...session,
+      whenLost: { flash: 'Your old session had ended. This is a new one.' },
       backend: timed(outages?.backend ?? session.backend, parts.onTrip('session')),
       onEvent,
     }),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { ConfigError, readConfig } from './environment.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const SECRET = 'fbG2qYJmHnV1o8cXr5TzK0sWdLpEuAi3';
 const PRODUCTION = { NODE_ENV: 'production', SESSION_SECRET: SECRET, TRUST_PROXY: '1' };
@@ -136,7 +137,8 @@ it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
     'redis+cluster://a:7000,b:7000,c:7000',
     'redis+sentinel://user:secret@a:26379,b:26379/cloakroom',
   ];
-  for (const REDIS_URL of good) assert.equal(readConfig({ REDIS_URL }).redisUrl, REDIS_URL);
+  for (const REDIS_URL of good)
+    assert.deepEqual(readConfig({ REDIS_URL }).redis, parseRedisUrl(REDIS_URL));
   const wrong = [
     'localhost',
     'redis://a:1,b:2',

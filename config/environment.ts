@@ -39,6 +39,15 @@ const or = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 const oneOf = <const T extends readonly string[]>(...words: T) =>
   z.enum(words, `must be ${or.format(words)}`);
 
+/** A transform by `parse`, which returns undefined for a bad value. */
+const parsedBy =
+  <T>(parse: (value: string) => T | undefined, message: string) =>
+  (value: string, context: z.RefinementCtx<string>): T => {
+    const parsed = parse(value);
+    if (parsed === undefined) context.addIssue(message);
+    return parsed as T; // an issue ends the parse
+  };
+
 const onOff = oneOf('on', 'off').transform((value) => value === 'on');
 
 /**
@@ -78,9 +87,11 @@ export function readConfig(env: Record<string, string | undefined>) {
     REDIS_URL: z
       .string()
       .default('redis://127.0.0.1:6379')
-      .refine(
-        (url) => parseRedisUrl(url) !== undefined,
-        'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+      .transform(
+        parsedBy(
+          parseRedisUrl,
+          'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+        ),
       ),
     SESSION_SECRET: z
       .string()
@@ -100,11 +111,12 @@ export function readConfig(env: Record<string, string | undefined>) {
     TRUST_PROXY: z
       .string()
       .default('none')
-      .refine(
-        (value) => parseTrustProxy(value) !== undefined,
-        'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
-      )
-      .transform((value) => parseTrustProxy(value) ?? false),
+      .transform(
+        parsedBy(
+          parseTrustProxy,
+          'must be a number of hops (1), addresses (loopback, 10.0.0.0/8) or none. true is refused: it would let every visitor forge an address',
+        ),
+      ),
     WEB_CONCURRENCY: wholeNumber(1, 64)
       .default(1)
       .refine(
@@ -136,8 +148,8 @@ export function readConfig(env: Record<string, string | undefined>) {
   if (!data || problems.length > 0) throw new ConfigError(problems.join('\n'));
 
   const warnings: string[] = [];
-  const redis = parseRedisUrl(data.REDIS_URL);
-  if (data.SESSION_STORE === 'redis' && !redis?.tls && !redis?.nodes.every(isLoopback))
+  const { tls, nodes } = data.REDIS_URL;
+  if (data.SESSION_STORE === 'redis' && !tls && !nodes.every(isLoopback))
     warnings.push(
       'REDIS_URL reaches another host without TLS: who listens on the way reads every session. Use rediss://',
     );
@@ -149,7 +161,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     host: data.HOST,
     port: data.PORT,
     store: data.SESSION_STORE,
-    redisUrl: data.REDIS_URL,
+    redis: data.REDIS_URL,
     secrets: data.SESSION_SECRET ?? [randomBytes(32).toString('base64url')],
     idleMs: data.SESSION_IDLE_MINUTES * 60_000,
     absoluteMs: data.SESSION_ABSOLUTE_HOURS * 3_600_000,

@@ -1,4 +1,5 @@
-export type RedisUrl = {
+/** Where Redis is, and what kind it is. */
+export type RedisTarget = {
   kind: 'server' | 'cluster' | 'sentinel';
   tls: boolean;
   nodes: { host: string; port: number }[];
@@ -20,7 +21,7 @@ const KINDS = {
  * The URL class reads one host only, so a list of them is taken apart here.
  * @returns undefined where it is none of these
  */
-export function parseRedisUrl(url: string): RedisUrl | undefined {
+export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme = '', login = '', hosts = '', path = ''] =
     /^([a-z+]+):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/([\w.-]*))?$/.exec(url) ?? [];
   const kind = Object.hasOwn(KINDS, scheme) ? KINDS[scheme as keyof typeof KINDS] : undefined;

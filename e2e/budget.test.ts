@@ -1,13 +1,14 @@
 // What a request may cost, in what does not drift with the machine: commands to a real Redis, bytes,
 // renders. Whoever has to raise a number here should know why.
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, it, mock } from 'node:test';
 import { createClient } from 'redis';
-import { redisBackend } from '../app/session/stores/backends.ts';
-import { redisDocuments } from '../app/storage/documents.ts';
+import { redisBackend } from '../app/session/index.ts';
 import { hitsInRedis } from '../app/storage/hits-in-redis.ts';
-import { connectRedis, type RedisClient } from '../app/storage/redis-client.ts';
+import type { RedisClient } from '../app/storage/redis-client.ts';
+import { connectTo } from '../test-support/connect-to.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { type RedisServer, startRedis } from '../test-support/redis.ts';
@@ -22,12 +23,12 @@ let renders: ReturnType<typeof mock.fn>;
 
 before(async () => {
   server = await startRedis();
-  redis = connectRedis(server.url, () => {});
+  redis = connectTo(server.url);
   await until(() => redis.check().then(() => true), 'connected');
   const { app } = createShop(redisBackend(redis), {
     checkStore: () => redis.check(),
     sharedHits: (name) => hitsInRedis(redis, name),
-    documents: redisDocuments(redis),
+    documents: redisBackend(redis, 'doc:'),
   });
   renders = mock.fn(app.locals.render);
   app.locals.render = renders;

@@ -1,8 +1,9 @@
 // Every page, in each of its states, is valid HTML: html-validate has nothing to say.
+
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { HtmlValidate } from 'html-validate';
-import { memoryBackend } from '../app/session/stores/backends.ts';
+import { memoryBackend } from '../app/session/index.ts';
 import type { HttpClient } from '../test-support/http-client.ts';
 import { ADA, PAGE, type Shop, startShop } from '../test-support/start-shop.ts';
 

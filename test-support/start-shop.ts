@@ -2,8 +2,7 @@ import { Writable } from 'node:stream';
 import bcrypt from 'bcrypt';
 import { type AppOptions, createApp } from '../app/app.ts';
 import { createLog } from '../app/observe/log.ts';
-import type { SessionBackend } from '../app/session/stores/backends.ts';
-import { memoryDocuments } from '../app/storage/documents.ts';
+import { type Backend, memoryBackend } from '../app/session/index.ts';
 import { demoAccounts, demoProducts } from '../config/demo-data.ts';
 import { readConfig } from '../config/environment.ts';
 import { type HttpClient, httpClient } from './http-client.ts';
@@ -43,7 +42,7 @@ export async function startShop(...args: Parameters<typeof createShop>): Promise
 
 /** The app alone, and what it logs. */
 export function createShop(
-  backend: SessionBackend,
+  backend: Backend,
   options: Partial<AppOptions> = {},
   env: Record<string, string> = {},
 ) {
@@ -61,7 +60,7 @@ export function createShop(
     log: createLog('info', sink),
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
-    documents: memoryDocuments(),
+    documents: memoryBackend(),
     demoAccounts,
     products: demoProducts,
     ...options,

@@ -1,21 +1,19 @@
 import { after, before, describe } from 'node:test';
-import { MemoryStore } from 'express-session';
-import {
-  memoryBackend,
-  redisBackend,
-  type SessionBackend,
-} from '../app/session/stores/backends.ts';
-import { type DocumentBackend, memoryDocuments, redisDocuments } from '../app/storage/documents.ts';
-import { connectRedis, type RedisClient } from '../app/storage/redis-client.ts';
+import { type Backend, memoryBackend, redisBackend } from '../app/session/index.ts';
+import type { RedisClient } from '../app/storage/redis-client.ts';
+import { connectTo } from './connect-to.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from './redis.ts';
 import { until } from './until.ts';
 
 export type TestStore = {
   name: string;
   url: string | undefined;
-  backend: SessionBackend;
-  documents: DocumentBackend;
+  backend: Backend;
+  documents: Backend;
   redis: RedisClient | undefined;
+  /** The session stored under this key, parsed. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read whatever fields they stored.
+  read(key: string): Promise<any>;
   /** Puts a text where a session would be, as a bug or another app might. */
   plant(key: string, text: string): Promise<void>;
   plantDocument(key: string, text: string): Promise<void>;
@@ -43,19 +41,19 @@ export function onEachStore(
       let stop = async () => {};
       before(async () => {
         const server = await servers[name]?.();
-        const redis = server && connectRedis(server.url, () => {});
+        const redis = server && connectTo(server.url);
         store.url = server?.url;
         store.redis = redis;
-        const sessions = new MemoryStore();
-        const documents = new MemoryStore();
+        const [sessions, documents] = [new Map<string, string>(), new Map<string, string>()];
         store.backend = redis ? redisBackend(redis) : memoryBackend(sessions);
-        store.documents = redis ? redisDocuments(redis) : memoryDocuments(documents);
+        store.documents = redis ? redisBackend(redis, 'doc:') : memoryBackend(documents);
+        store.read = async (key) =>
+          JSON.parse((await store.backend.get(key)) ?? 'null') ?? undefined;
         const planting =
-          (prefix: string, memory: MemoryStore) => async (key: string, text: string) => {
+          (prefix: string, memory: Map<string, string>) => async (key: string, text: string) => {
             const set = "return redis.call('SET', KEYS[1], ARGV[1])";
             if (redis) await redis.eval(set, { keys: [prefix + key], arguments: [text] });
-            else
-              Object.assign((memory as unknown as { sessions: object }).sessions, { [key]: text });
+            else memory.set(key, text);
           };
         store.plant = planting('sess:', sessions);
         store.plantDocument = planting('doc:', documents);

@@ -4,10 +4,17 @@ import { leaveFlash, tell } from '../http/flash.ts';
 import { textField } from '../http/form-fields.ts';
 import { respond, showPage } from '../http/pages.ts';
 import type { Audit } from '../observe/audit.ts';
-import { SessionGone } from '../session/errors.ts';
-import { draftOf, type SessionRecord } from '../session/record.ts';
-import { lastSeen, renewSession, updateSession } from '../session/request-session.ts';
-import { newSessionId, sessionHandle } from '../session/session-id.ts';
+import {
+  currentHandle,
+  draftOf,
+  lastSeen,
+  newSessionId,
+  renewSession,
+  SessionGone,
+  type SessionRecord,
+  sessionHandle,
+  updateSession,
+} from '../session/index.ts';
 import {
   type Account,
   type Accounts,
@@ -30,7 +37,7 @@ type Options = { accounts: Accounts; hashCost: number; audit: Audit };
 export function deviceHandlers({ accounts, hashCost, audit }: Options) {
   const show: RequestHandler = async (req, res) => {
     const account = accountOf(req);
-    const own = sessionHandle(req.sessionID);
+    const own = currentHandle(req);
     const seen = await lastSeen(req, Object.keys(account.sessions));
     const sessions = Object.entries(account.sessions)
       .filter(([handle]) => seen.has(handle))
@@ -60,7 +67,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
 
     const passwordHash = await hashPassword(newPassword, hashCost);
     const id = newSessionId();
-    const own = sessionHandle(req.sessionID);
+    const own = currentHandle(req);
     await changeOwn(req, (current) => {
       // By this session, for others were ended by it: the first of two clicks, whose answer the
       // browser dropped.
@@ -109,7 +116,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
 
   const endOthers: RequestHandler = async (req, res) => {
     await requireFresh(req);
-    const own = sessionHandle(req.sessionID);
+    const own = currentHandle(req);
     await changeOwn(req, (current) => withoutSessions(current, (handle) => handle !== own));
     await ended(req, res, 'All other sessions are ended.');
   };
@@ -123,7 +130,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
   /** Changes the account for a session that is still logged in when it does. */
   const changeOwn = (req: Request, edit: (current: Account) => Account) =>
     accounts.change(accountOf(req), (current) => {
-      if (!isLoggedIn(current, sessionHandle(req.sessionID))) throw new SessionGone();
+      if (!isLoggedIn(current, currentHandle(req))) throw new SessionGone();
       return edit(current);
     });
 

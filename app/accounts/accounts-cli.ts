@@ -1,8 +1,10 @@
 // npm run accounts: see USAGE. What it changes on the running store holds from the next request on.
+
 import { randomBytes } from 'node:crypto';
 import { demoAccounts } from '../../config/demo-data.ts';
 import { loadEnvFile, readConfig } from '../../config/environment.ts';
-import { createDocuments, redisDocuments } from '../storage/documents.ts';
+import { redisBackend } from '../session/index.ts';
+import { createDocuments } from '../storage/documents.ts';
 import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { createAccounts, identityOf, newAccount } from './accounts.ts';
 import { hashPassword } from './passwords.ts';
@@ -19,11 +21,11 @@ const PREFIX = 'doc:account:';
 const say = (...columns: string[]) => process.stdout.write(`${columns.join('\t')}\n`);
 
 async function run([command = '', ...args]: string[]): Promise<void> {
-  const redis = connectRedis(config.redisUrl, () => {});
+  const redis = connectRedis(config.redis, () => {});
   try {
     await whenConnected(redis, 3000);
     await redis.check();
-    const documents = createDocuments(redisDocuments(redis));
+    const documents = createDocuments(redisBackend(redis, 'doc:'));
     const accounts = createAccounts(documents, config.demoAccounts ? demoAccounts : []);
     const all = async () => {
       const keys = await redis.keys(PREFIX);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { createDocuments, memoryDocuments } from '../storage/documents.ts';
+import { memoryBackend } from '../session/index.ts';
+import { createDocuments } from '../storage/documents.ts';
 import {
   createAccounts,
   identityOf,
@@ -12,7 +13,7 @@ import {
 } from './accounts.ts';
 
 const ADA = { id: '1', email: 'ada@cloakroom.test', name: 'Ada', passwordHash: 'x' };
-const documents = memoryDocuments();
+const documents = memoryBackend();
 const accounts = (demo = [ADA]) => createAccounts(createDocuments(documents), demo);
 const account = async () => (await accounts().find(ADA.email)) ?? assert.fail();
 const MINUTE = 60_000;

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { invalidField } from '../http/error-handler.ts';
-import type { SessionUser } from '../session/record.ts';
+import type { SessionUser } from '../session/index.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
 const logInShape = z.object({ at: z.number(), device: z.string(), address: z.string() });

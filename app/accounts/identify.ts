@@ -4,9 +4,7 @@ import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../http/error-handler.ts';
 import { returnPath } from '../http/return-path.ts';
 import { wantsJson } from '../http/wants-json.ts';
-import { emptySession } from '../session/record.ts';
-import { renewSession } from '../session/request-session.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import { currentHandle, newSession, renewSession } from '../session/index.ts';
 import { type Account, type Accounts, isLoggedIn } from './accounts.ts';
 
 declare module 'express-serve-static-core' {
@@ -34,11 +32,11 @@ export const identify =
       accounts.find(user.email),
       carts.read(user.id),
     ]);
-    if (account?.id !== user.id || !isLoggedIn(account, sessionHandle(req.sessionID))) {
+    if (account?.id !== user.id || !isLoggedIn(account, currentHandle(req))) {
       const flash =
         'You were logged out here: this session was ended, or the password changed, somewhere else.';
       // Whatever asked: it may be the page's own look, after which the page is loaded again.
-      await renewSession(req, () => ({ ...emptySession(), flash }), { persistent: false });
+      await renewSession(req, () => ({ ...newSession(), flash }), { persistent: false });
       return next();
     }
     req.account = account;

@@ -1,6 +1,7 @@
 // Two requests of one account, by two processes: whatever the moment at which the second comes, the
 // outcome is that of the one before the other, or of the other before the one, or one of them is
 // refused and has changed nothing.
+
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomInt } from 'node:crypto';
@@ -12,7 +13,7 @@ import { createShop, PAGE, QUICK_PASSWORDS } from '../../test-support/start-shop
 import { onEachStore } from '../../test-support/stores.ts';
 import { createCarts } from '../cart/account-carts.ts';
 import { createOrders } from '../orders/orders.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import { sessionHandle } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts, identityOf, newAccount } from './accounts.ts';
 import { hashPassword } from './passwords.ts';

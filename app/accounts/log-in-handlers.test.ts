@@ -3,7 +3,7 @@ import { after, before, beforeEach, it } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
 import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import { sessionHandle } from '../session/index.ts';
 
 const USER = { id: 'acct_ada', email: ADA.email, name: 'Ada' };
 const denied = { errorMessage: 'Permission denied!' };
@@ -21,7 +21,7 @@ onEachStore('logging in and out', (store) => {
 
   const session = () => {
     const id = /s:(.+)\./.exec(decodeURIComponent(visitor.cookie ?? ''))?.[1] ?? '';
-    return store.backend.get(sessionHandle(id));
+    return store.read(sessionHandle(id));
   };
 
   it('answers JSON with the sanitized user: exactly id, email and name', async () => {

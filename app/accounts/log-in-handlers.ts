@@ -8,14 +8,17 @@ import { checkboxField, textField } from '../http/form-fields.ts';
 import { respond } from '../http/pages.ts';
 import { returnPath } from '../http/return-path.ts';
 import type { Audit } from '../observe/audit.ts';
-import { emptySession, type SessionRecord } from '../session/record.ts';
 import {
+  currentHandle,
   endSession,
   lastSeen,
-  refuseUndeliverable,
+  newSession,
+  newSessionId,
   renewSession,
-} from '../session/request-session.ts';
-import { newSessionId, sessionHandle } from '../session/session-id.ts';
+  requireDeliverableCookie,
+  type SessionRecord,
+  sessionHandle,
+} from '../session/index.ts';
 import {
   type Account,
   type Accounts,
@@ -46,7 +49,7 @@ type Options = {
 
 export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
   const logIn: RequestHandler = async (req, res) => {
-    refuseUndeliverable(req);
+    requireDeliverableCookie(req);
     const email = textField(req.body, 'email');
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
@@ -66,7 +69,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
     const id = newSessionId();
     const seen = await lastSeen(req, Object.keys(found.sessions));
     const passwordHash = await upToDate(found.passwordHash, password, hashCost);
-    const own = sessionHandle(req.sessionID);
+    const own = currentHandle(req);
     let full = false;
     const account = await accounts.change(found, (current) => {
       if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
@@ -81,7 +84,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
   };
 
   const register: RequestHandler = async (req, res) => {
-    refuseUndeliverable(req);
+    requireDeliverableCookie(req);
     const who = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
@@ -113,7 +116,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
       throw Object.assign(new Refusal(500, 'Could not log out.'), { cause });
     }
     // There is no such session any more. If the account cannot forget it now, it does at a log-in.
-    const own = sessionHandle(req.sessionID);
+    const own = currentHandle(req);
     const forget = (current: Account) => withoutSessions(current, (handle) => handle === own);
     if (account) await accounts.change(account, forget).catch(() => {});
     respond(req, res, '/', {});
@@ -131,14 +134,14 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
     { id, persistent = false }: { id: string; persistent?: boolean },
   ): Promise<void> {
     const user = sanitizedUser(account);
-    const guest = sessionHandle(req.sessionID);
+    const guest = currentHandle(req);
     const seen = req.session.user ? undefined : req.session;
     const carry = (stored: SessionRecord | undefined) => {
       // The second click on "Log in" finds the guest's session ended by the first. What it saw of it
       // comes along all the same; what a user left who logged out meanwhile does not.
       const old = stored ?? seen;
       const theirs = old && (!old.user || old.user.id === user.id);
-      const { views, cart } = theirs ? old : emptySession();
+      const { views, cart } = theirs ? old : newSession();
       const carried = countItems(cart) > 0 && { guest };
       const draft = { user, authenticatedAt: Date.now(), views, cart, ...carried };
       leaveFlash(req, draft, greeting);

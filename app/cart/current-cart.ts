@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import type { Account } from '../accounts/accounts.ts';
 import { leaveFlash, tell } from '../http/flash.ts';
-import { refuseUndeliverable, updateSession } from '../session/request-session.ts';
+import { requireDeliverableCookie, updateSession } from '../session/index.ts';
 import { type AccountCart, type Carts, edited, merge } from './account-carts.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
 
@@ -29,7 +29,7 @@ export async function changeCart(
     });
     return;
   }
-  refuseUndeliverable(req);
+  requireDeliverableCookie(req);
   await changeAccountCart(req, carts, (cart) => edited(cart, edit(cart.lines)));
   await tell(req, sentence);
 }

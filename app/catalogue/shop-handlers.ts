@@ -3,7 +3,7 @@ import { countItems } from '../cart/cart.ts';
 import { currentCart } from '../cart/current-cart.ts';
 import { takeFlash } from '../http/flash.ts';
 import { showPage } from '../http/pages.ts';
-import { canUpdateSession, describeSession, updateSession } from '../session/request-session.ts';
+import { canUpdateSession, describeSession, updateSession } from '../session/index.ts';
 import { type Catalogue, CURRENCY } from './catalogue.ts';
 
 export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
-import { memoryBackend } from '../session/stores/backends.ts';
+import { memoryBackend } from '../session/index.ts';
 import { excerpt } from './excerpt.ts';
 
 const root = join(import.meta.dirname, '../..');

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from '../observe/audit.ts';
-import { SessionError, SessionGone } from '../session/errors.ts';
+import { SessionError, SessionGone } from '../session/index.ts';
 import { renderPage } from './pages.ts';
 import { returnPath } from './return-path.ts';
 import { wantsJson } from './wants-json.ts';
@@ -73,7 +73,8 @@ const SESSION_WORDS: Record<string, string> = {
   SessionGone: 'Your session has ended in the meantime. Nothing was changed.',
   StoreUnavailable:
     'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
-  SessionBusy: 'Too much happened in your session at once. Nothing was changed; please try again.',
+  TooManyConflicts:
+    'Too much happened in your session at once. Nothing was changed; please try again.',
   CookieUndeliverable:
     'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
 };

@@ -1,7 +1,12 @@
 import type { Request } from 'express';
-import { SessionBusy, SessionGone } from '../session/errors.ts';
-import type { SessionDraft } from '../session/record.ts';
-import { canUpdateSession, updateSession } from '../session/request-session.ts';
+import {
+  canUpdateSession,
+  isNew,
+  type SessionDraft,
+  SessionGone,
+  TooManyConflicts,
+  updateSession,
+} from '../session/index.ts';
 import { wantsJson } from './wants-json.ts';
 
 // A flash is a sentence that a form leaves for the page it redirects to. Programs neither leave nor
@@ -10,7 +15,7 @@ import { wantsJson } from './wants-json.ts';
 export function leaveFlash(req: Request, draft: SessionDraft, sentence: string): void {
   if (wantsJson(req)) return;
   // A new session may begin with a sentence, that the old one is gone, which nobody has read yet.
-  const unread = req.session.version === 0 && draft.flash ? `${draft.flash} ` : '';
+  const unread = isNew(req.session) && draft.flash ? `${draft.flash} ` : '';
   draft.flash = unread + sentence;
 }
 
@@ -19,7 +24,7 @@ export async function tell(req: Request, sentence: string): Promise<void> {
   if (wantsJson(req)) return;
   await updateSession(req, (draft) => leaveFlash(req, draft, sentence)).catch((error: unknown) => {
     // Logged out meanwhile, or too busy to listen.
-    if (!(error instanceof SessionGone || error instanceof SessionBusy)) throw error;
+    if (!(error instanceof SessionGone || error instanceof TooManyConflicts)) throw error;
   });
 }
 

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { answersWithin } from '../session/stores/deadline.ts';
+import { answersWithin } from '../session/index.ts';
 
 /**
  * For load balancers and supervisors. `livez`: the process serves requests, whatever else is down;

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { countItems } from '../cart/cart.ts';
 import { addedAtLogIn, currentCart } from '../cart/current-cart.ts';
 import { diagnose } from '../inspector/proxy-doctor.ts';
-import { describeSession } from '../session/request-session.ts';
+import { describeSession } from '../session/index.ts';
 import { takenFlash } from './flash.ts';
 import type { Render } from './views.ts';
 import { wantsJson } from './wants-json.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
+import { connectTo } from '../../test-support/connect-to.ts';
 import { startRedis } from '../../test-support/redis.ts';
 import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
-import { memoryBackend, redisBackend } from '../session/stores/backends.ts';
+import { memoryBackend, redisBackend } from '../session/index.ts';
 import { hitsInRedis } from '../storage/hits-in-redis.ts';
-import { connectRedis } from '../storage/redis-client.ts';
 
 onEachStore('the limits', (store) => {
   /** Two processes' worth: what they share is in the store. */
@@ -63,7 +63,7 @@ onEachStore('the limits', (store) => {
 it('an address that tries one account after another has a hundred tries', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
-  const redis = connectRedis(server.url, () => {});
+  const redis = connectTo(server.url);
   t.after(() => redis.close());
   await until(() => redis.check().then(() => true), 'connected');
   const sharedHits = (name: string) => hitsInRedis(redis, name);

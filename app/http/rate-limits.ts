@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, type Options, rateLimit, type Store } from 'express-rate-limit';
+import { isNew, isStored } from '../session/index.ts';
 import { Refusal } from './error-handler.ts';
 
 const MINUTE = 60_000;
@@ -70,14 +71,14 @@ export function rateLimits(
     // A look makes a session in the shop, and on any page that says the old ticket was worth nothing.
     // Who has one passes without further ado; `skip` would look at the address all the same.
     newSessions: ((req, res, next) =>
-      req.session.version === 0 && (req.path === '/' || req.session.flash)
+      isNew(req.session) && (req.path === '/' || req.session.flash)
         ? newVisitors(req, res, next)
         : next()) as RequestHandler,
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limit({
       windowMs: MINUTE,
       limit: cartChanges,
-      keyGenerator: (req) => (req.session.version > 0 ? req.sessionID : addressOf(req)),
+      keyGenerator: (req) => (isStored(req.session) ? req.sessionID : addressOf(req)),
     }),
   };
 }

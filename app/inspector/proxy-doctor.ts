@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
-import { cookieReachesBrowser } from '../session/request-session.ts';
+import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
  * The classic of deployment: the cookie is Secure, a proxy ends TLS, the app sees plain HTTP, and

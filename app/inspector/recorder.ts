@@ -1,9 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import type { Request, RequestHandler, Response } from 'express';
-import type { SessionEvent } from '../session/lifecycle.ts';
-import { FIELDS, type SessionRecord } from '../session/record.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import {
+  currentHandle,
+  FIELD_NAMES,
+  isStored,
+  type SessionEvent,
+  type SessionRecord,
+} from '../session/index.ts';
 import type { RoundTrip } from '../storage/timed.ts';
 
 type Recording = {
@@ -57,10 +61,10 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
    */
   function file(req: Request, res: Response, ms: number): void {
     const recording: Recording | undefined = res.locals.recording;
-    if (!recording || !req.sessionID || req.session?.version <= 0) return;
+    if (!recording || !req.sessionID || (req.session && !isStored(req.session))) return;
     recording.status = res.statusCode;
     recording.ms = ms;
-    const handle = sessionHandle(req.sessionID);
+    const handle = currentHandle(req);
     const before = bySession.get(handle) ?? [];
     bySession.delete(handle); // so that it stands last again
     bySession.set(handle, [recording, ...before].slice(0, MOST_REQUESTS));
@@ -73,7 +77,7 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
   const recall = (req: Request) => {
     if (now() >= awakeUntil) bySession.clear(); // what was before the gap are not the last requests
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
-    const before = bySession.get(sessionHandle(req.sessionID)) ?? [];
+    const before = bySession.get(currentHandle(req)) ?? [];
     return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
   };
 
@@ -92,7 +96,7 @@ function describe({ type: what, ...details }: SessionEvent): Step {
   if (!('to' in details)) return { what, ...details };
   const { to } = details;
   const from: Partial<SessionRecord> = 'from' in details ? details.from : {};
-  const changes = FIELDS.filter((field) => !isDeepStrictEqual(from[field], to[field])).map(
+  const changes = FIELD_NAMES.filter((field) => !isDeepStrictEqual(from[field], to[field])).map(
     (field) => ({ field, from: from[field], to: to[field] }),
   );
   return { what, version: to.version, changes };

@@ -4,7 +4,7 @@ import type { HttpClient } from '../../test-support/http-client.ts';
 import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
-import { memoryBackend } from '../session/stores/backends.ts';
+import { memoryBackend } from '../session/index.ts';
 
 const HAT = { json: { sku: 'bowler-hat' } };
 

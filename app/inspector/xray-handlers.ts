@@ -1,9 +1,13 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
 import { showPage } from '../http/pages.ts';
-import type { SessionOptions } from '../session/middleware.ts';
-import { draftOf, recordOf } from '../session/record.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import {
+  currentHandle,
+  draftOf,
+  isStored,
+  recordOf,
+  type SessionOptions,
+} from '../session/index.ts';
 import type { Recorder } from './recorder.ts';
 
 /** The X-ray: what the browser holds, what the cloakroom holds, what happened. One's own session only. */
@@ -15,7 +19,7 @@ export function sessionHandlers(options: {
   const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = options.session;
 
   const show: RequestHandler = (req, res) => {
-    const stored = req.session.version > 0;
+    const stored = isStored(req.session);
     const xray = {
       stored,
       store: options.storeName,
@@ -47,7 +51,7 @@ export function sessionHandlers(options: {
   function coatOf(req: Request) {
     const document = recordOf(draftOf(req.session), req.session);
     const bytes = Buffer.byteLength(JSON.stringify(document));
-    return { handle: sessionHandle(req.sessionID), bytes, document };
+    return { handle: currentHandle(req), bytes, document };
   }
 
   function clocksOf(req: Request) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
-import { memoryBackend } from '../session/stores/backends.ts';
+import { memoryBackend } from '../session/index.ts';
 
 const RACES = ['adds', 'log-out', 'tabs'];
 

@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { excerpt } from '../guide/excerpt.ts';
 import { Refusal } from '../http/error-handler.ts';
 import { respond, showPage } from '../http/pages.ts';
-import { sessionHandle } from '../session/session-id.ts';
+import { currentHandle, isStored } from '../session/index.ts';
 import type { pretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';
 import { thisShopsWay } from './this-shops-way.ts';
@@ -48,9 +48,9 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
 
   const beginOutage: RequestHandler = (req, res) => {
     if (!outages) throw new Refusal(404, 'The store stays where it is.');
-    if (req.session.version <= 0)
+    if (!isStored(req.session))
       throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
-    outages.begin(sessionHandle(req.sessionID));
+    outages.begin(currentHandle(req));
     respond(req, res, '/lab', { seconds: outages.seconds });
   };
 

@@ -1,7 +1,7 @@
-import type { SessionBackend } from '../session/stores/backends.ts';
+import type { Backend } from '../session/index.ts';
 
 /** A backend that fails, for some seconds, where one session asks it: to see what its visitor sees. */
-export function pretendOutages(backend: SessionBackend, seconds: number) {
+export function pretendOutages(backend: Backend, seconds: number) {
   const away = new Set<string>();
   const reach = async (key: string) => {
     if (away.has(key)) throw new Error('The race lab pretends that the store is away');
@@ -16,6 +16,6 @@ export function pretendOutages(backend: SessionBackend, seconds: number) {
       get: (key) => reach(key).then(() => backend.get(key)),
       compareAndSet: (key, ...args) => reach(key).then(() => backend.compareAndSet(key, ...args)),
       destroy: (key) => reach(key).then(() => backend.destroy(key)),
-    } satisfies SessionBackend,
+    } satisfies Backend,
   };
 }

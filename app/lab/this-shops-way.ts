@@ -1,8 +1,12 @@
 import express from 'express';
-import { sessionMiddleware } from '../session/middleware.ts';
-import { emptySession } from '../session/record.ts';
-import { endSession, renewSession, updateSession } from '../session/request-session.ts';
-import { memoryBackend } from '../session/stores/backends.ts';
+import {
+  endSession,
+  memoryBackend,
+  newSession,
+  renewSession,
+  sessionMiddleware,
+  updateSession,
+} from '../session/index.ts';
 
 /** The same little shop on `app/session/`, for the race lab to run beside the tutorials' way. */
 export function thisShopsWay(pause: () => Promise<void>) {
@@ -22,7 +26,7 @@ export function thisShopsWay(pause: () => Promise<void>) {
   );
   app.post('/log-in', async (req, res) => {
     const user = { id: 'lab', email: 'ada@cloakroom.test', name: 'Ada' };
-    await renewSession(req, () => ({ ...emptySession(), user }));
+    await renewSession(req, () => ({ ...newSession(), user }));
     res.json({});
   });
   app.post('/add/:item', async (req, res) => {

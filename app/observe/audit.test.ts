@@ -5,8 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { register } from 'prom-client';
 import { ADA, startShop } from '../../test-support/start-shop.ts';
 import { until } from '../../test-support/until.ts';
-import { sessionHandle } from '../session/session-id.ts';
-import { memoryBackend } from '../session/stores/backends.ts';
+import { memoryBackend, sessionHandle } from '../session/index.ts';
 
 it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to the request', async (t) => {
   const shop = await startShop(memoryBackend());

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
+import { isStored } from '../session/index.ts';
 
 type SecurityEvent =
   | 'log-in'
@@ -29,6 +30,6 @@ export const createAudit =
  */
 export function sessionInLog(req: Request, secret: string): string | undefined {
   // Without a session after a log-out: the id is still that of the session that was.
-  if (!req.sessionID || (req.session && req.session.version <= 0)) return undefined;
+  if (!req.sessionID || (req.session && !isStored(req.session))) return undefined;
   return hash('sha256', `${secret} log:${req.sessionID}`, 'base64url').slice(0, 16);
 }

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { Counter, collectDefaultMetrics, Histogram, register } from 'prom-client';
-import type { SessionEvent } from '../session/lifecycle.ts';
+import type { SessionEvent } from '../session/index.ts';
 import type { RoundTrip } from '../storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;

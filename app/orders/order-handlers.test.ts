@@ -3,6 +3,7 @@ import { after, before, beforeEach, it, type TestContext } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
 import { PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
+import type { SessionRecord } from '../session/index.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 
@@ -295,10 +296,12 @@ onEachStore(
       const { backend, documents } = store;
       let down = true;
       // The cart has the lines then; that the session has them no more cannot be stored.
-      const compareAndSet: typeof backend.compareAndSet = (key, version, next, ttlMs) =>
-        down && next?.user && Object.keys(next.cart).length === 0
+      const compareAndSet: typeof backend.compareAndSet = (key, version, next, ttlMs) => {
+        const { user, cart = {} } = (next ?? {}) as Partial<SessionRecord>;
+        return down && user && Object.keys(cart).length === 0
           ? Promise.reject(new Error('down'))
           : backend.compareAndSet(key, version, next, ttlMs);
+      };
       const options = { ...QUICK_PASSWORDS, documents };
       const { visitor, close } = await startShop({ ...backend, compareAndSet }, options);
       t.after(close);

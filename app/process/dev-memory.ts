@@ -1,46 +1,51 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { MemoryStore } from 'express-session';
 
-type Memory = MemoryStore & { sessions: Record<string, string> };
-type Kept = {
-  /** Who restarts this process: nobody else's memory is taken for one's own. */
+type Saved = {
+  /** The process that restarts this one: another shop's memory is never taken over. */
   watcher: number;
   secrets: readonly string[];
-  sessions: Memory['sessions'];
-  documents: Memory['sessions'];
+  sessions: [key: string, text: string][];
+  documents: [key: string, text: string][];
 };
 
 const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.json');
 
 /**
- * Memory to keep sessions and documents in, for development.
- * @param keep hands it on to the process that replaces this one when a source file is saved, with
- *   the secrets, so that the developer stays logged in; not beyond `npm run dev`
+ * Memory for sessions and documents, for development.
+ * @param survivesRestart hands the memory and the secrets on to the process that replaces this one when
+ *   a source file is saved, so that the developer stays logged in until `npm run dev` ends
  */
-export function devMemory({ secrets, keep }: { secrets: readonly string[]; keep: boolean }) {
-  const kept = keep ? takeOver() : undefined;
-  const sessions = new MemoryStore() as Memory;
-  const documents = new MemoryStore() as Memory;
-  Object.assign(sessions.sessions, kept?.sessions);
-  Object.assign(documents.sessions, kept?.documents);
-  const memory = { secrets: kept?.secrets ?? secrets, sessions, documents };
-  const texts = { sessions: sessions.sessions, documents: documents.sessions };
-  if (keep) process.on('exit', () => handOn({ ...memory, ...texts, watcher: process.ppid }));
+export function devMemory(secrets: readonly string[], survivesRestart: boolean) {
+  const saved = survivesRestart ? takeOver() : undefined;
+  const memory = {
+    secrets: saved?.secrets ?? secrets,
+    sessions: new Map(saved?.sessions),
+    documents: new Map(saved?.documents),
+  };
+  if (survivesRestart)
+    process.on('exit', () =>
+      handOn({
+        watcher: process.ppid,
+        secrets: memory.secrets,
+        sessions: [...memory.sessions],
+        documents: [...memory.documents],
+      }),
+    );
   return memory;
 }
 
-function takeOver(): Kept | undefined {
+function takeOver(): Saved | undefined {
   try {
-    const kept: Kept = JSON.parse(readFileSync(file, 'utf8'));
+    const saved: Saved = JSON.parse(readFileSync(file, 'utf8'));
     rmSync(file);
-    return kept.watcher === process.ppid ? kept : undefined;
+    return saved.watcher === process.ppid ? saved : undefined;
   } catch {
     return undefined; // the first start
   }
 }
 
-function handOn(kept: Kept): void {
+function handOn(saved: Saved): void {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify(kept), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(saved), { mode: 0o600 });
 }

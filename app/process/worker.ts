@@ -6,8 +6,7 @@ import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import type { Config } from '../../config/environment.ts';
 import { createApp } from '../app.ts';
-import { memoryBackend, redisBackend } from '../session/stores/backends.ts';
-import { memoryDocuments, redisDocuments } from '../storage/documents.ts';
+import { memoryBackend, redisBackend } from '../session/index.ts';
 import { hitsInRedis } from '../storage/hits-in-redis.ts';
 import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { devMemory } from './dev-memory.ts';
@@ -15,13 +14,13 @@ import { drainable } from './drain.ts';
 
 /** Serves the shop in this process, be it alone or one of several workers, until a signal ends it. */
 export async function serve(config: Config, log: Logger): Promise<void> {
-  const { store, redisUrl } = config;
-  const redis = store === 'redis' ? connectRedis(redisUrl, redisErrors(log)) : undefined;
+  const { store } = config;
+  const redis = store === 'redis' ? connectRedis(config.redis, redisErrors(log)) : undefined;
   for (const warning of config.warnings) log.warn(warning);
 
   // Handed on at a restart in development only: production refuses to keep sessions in memory.
-  const keep = process.argv.includes('--keep-memory') && store === 'memory';
-  const memory = devMemory({ secrets: config.secrets, keep });
+  const survivesRestart = process.argv.includes('--keep-memory') && store === 'memory';
+  const memory = devMemory(config.secrets, survivesRestart);
   const app = createApp({
     production: config.production,
     trustProxy: config.trustProxy,
@@ -34,7 +33,7 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     storeName: store,
     checkStore: async () => redis?.check(),
     ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
-    documents: redis ? redisDocuments(redis) : memoryDocuments(memory.documents),
+    documents: redis ? redisBackend(redis, 'doc:') : memoryBackend(memory.documents),
     demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,
     toolbar: !config.production,

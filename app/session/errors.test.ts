@@ -3,14 +3,14 @@ import { it } from 'node:test';
 import express from 'express';
 import { httpClient } from '../../test-support/http-client.ts';
 import { listen } from '../../test-support/listen.ts';
-import { CookieUndeliverable, SessionBusy, SessionGone, StoreUnavailable } from './errors.ts';
+import { CookieUndeliverable, SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
 
-it('Express answers the errors of a session rightly by itself', async (t) => {
+it('the error handler of Express itself answers session errors with the right status', async (t) => {
   const app = express();
   app.set('env', 'test'); // Express prints no errors then
   const expected = [
     [new SessionGone(), 409, null],
-    [new SessionBusy(), 503, '1'],
+    [new TooManyConflicts(), 503, '1'],
     [new StoreUnavailable(), 503, '2'],
     [new CookieUndeliverable(), 400, null],
   ] as const;

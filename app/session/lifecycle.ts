@@ -1,143 +1,152 @@
-import { SessionBusy, SessionGone, StoreUnavailable } from './errors.ts';
+import { SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
+import { newSession } from './fields.ts';
 import {
   draftOf,
-  emptySession,
+  hasMoved,
+  isStored,
+  MOVED,
+  NOT_STORED,
+  parseRecord,
   recordOf,
   type SessionDraft,
   type SessionRecord,
 } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
-import type { SessionBackend } from './stores/backends.ts';
-import { changes, MOST_ATTEMPTS } from './stores/changes.ts';
+import type { Backend, Versioned } from './stores/backend.ts';
+import { compareAndSetLoop, MAX_ATTEMPTS } from './stores/compare-and-set-loop.ts';
 import { answersWithin } from './stores/deadline.ts';
 
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
-  /** version: undefined when there is none, MOVED when it has another id by now. */
-  | { type: 'loaded'; version: number | undefined }
+  | { type: 'loaded'; found: 'session' | 'moved' | 'nothing'; version?: number }
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
-  /** to: what the session under the new id begins with. */
+  /** to: what the session starts with under its new id. */
   | { type: 'renewed'; to: SessionRecord }
-  /** touch-failed: the idle clock could not be restarted; the answer was complete by then. */
+  /** touch-failed: the idle clock was not restarted. The answer was complete by then. */
   | { type: 'store-down' | 'touch-failed'; error: unknown };
 
-export type SessionsOptions = {
-  backend: SessionBackend;
-  /** A session unused for this long is over, in milliseconds. */
+export type LifecycleOptions = {
+  backend: Backend;
+  /** A session unused for this long has expired, in milliseconds. */
   idleMs: number;
-  /** A session this old is over however busy it is, in milliseconds. */
+  /** A session this old has expired, however busy it is, in milliseconds. */
   absoluteMs: number;
-  /** The clock, in milliseconds since 1970; tests bring their own. */
+  /** Added to a new session when the browser sent a cookie whose session no longer exists. */
+  whenLost?: Partial<SessionDraft>;
+  /** The clock, in milliseconds since 1970. Tests bring their own. Default: Date.now */
   now?: () => number;
-  /** How long the backend may take for one answer, in milliseconds. */
+  /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
   answerWithinMs?: number;
-  /** Told what happens to sessions and to the store, for logs, metrics and pages. */
+  /** Called for everything that happens to sessions and to the store: for logs, metrics and pages. */
   onEvent?: (event: SessionEvent) => void;
 };
 
 type Carry = (old: SessionRecord | undefined) => SessionDraft;
 
 export type Renewal = {
-  /** The new id, where it must be known beforehand: see `newSessionId`. */
+  /** The new id, if the caller has to know it beforehand: see `newSessionId`. */
   id?: string;
-  /** Whether the cookie outlives the browser; if not said, as before. */
+  /** Whether the cookie outlives the browser. Default: as before */
   persistent?: boolean | undefined;
 };
 
-/**
- * The version of a session that got a new id a moment ago. Requests that the browser sent before it
- * had the new cookie still arrive under the old id. They see an empty session and can store nothing:
- * as new visitors they would be given a cookie, which overwrites that of the log-in.
- */
-export const MOVED = -1;
 const MOVED_MS = 60_000;
 const movedKey = (handle: string) => `moved:${handle}`;
 
-export type Sessions = ReturnType<typeof createSessions>;
+export type Lifecycle = ReturnType<typeof createLifecycle>;
 
-/** Sessions as this module promises them, over a backend; nothing here knows of HTTP. */
-export function createSessions(options: SessionsOptions) {
-  const { idleMs, absoluteMs, now = Date.now, onEvent: tell = () => {} } = options;
+/** How sessions begin, change, move and end, over any backend. Nothing here knows HTTP. */
+export function createLifecycle(options: LifecycleOptions) {
+  const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
   const ask = answersWithin(options.answerWithinMs ?? 1500, (error) =>
-    tell(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+    emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
   );
-  // Every failure of the backend is a StoreUnavailable, silence among them.
-  const backend: SessionBackend = {
-    get: (key) => ask(options.backend.get(key)),
-    compareAndSet: (...args) => ask(options.backend.compareAndSet(...args)),
-    destroy: (key) => ask(options.backend.destroy(key)),
+  // Every failure of the backend, silence included, becomes StoreUnavailable.
+  const store = {
+    get: async (key: string) => {
+      const text = await ask(options.backend.get(key));
+      return text === undefined ? undefined : parseRecord(text);
+    },
+    compareAndSet: (key: string, version: number, next: Versioned | null, ttlMs?: number) =>
+      ask(options.backend.compareAndSet(key, version, next, ttlMs)),
+    destroy: (key: string) => ask(options.backend.destroy(key)),
   };
 
-  /** @returns when the session will end if it is not used again, in milliseconds since 1970 */
+  /** @returns when the session expires unless it is used again, in milliseconds since 1970 */
   const expiresAt = ({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>) =>
     Math.min(lastSeenAt + idleMs, createdAt + absoluteMs);
-  /** @returns when it will end however busy it is, in milliseconds since 1970 */
+  /** @returns when the session expires however busy it is, in milliseconds since 1970 */
   const endsAt = ({ createdAt }: SessionRecord) => createdAt + absoluteMs;
   const msLeft = (record: SessionRecord) => expiresAt(record) - now();
-  const changeStored = changes(backend, msLeft);
+  const commit = compareAndSetLoop(store, msLeft);
 
-  /** The session of someone who has none, at version 0: stored when it is first changed. */
+  /**
+   * The session of a visitor who has none. The first change stores it.
+   * @param lost whether the browser sent a cookie whose session no longer exists
+   */
   function fresh({ lost = false } = {}): SessionRecord {
     const time = now();
-    return recordOf(emptySession({ lost }), { version: 0, createdAt: time, lastSeenAt: time });
+    const draft = lost ? { ...newSession(), ...whenLost } : newSession();
+    return recordOf(draft, { version: NOT_STORED, createdAt: time, lastSeenAt: time });
   }
 
   /**
-   * @returns undefined when there is none, or when one of its clocks has run out; an empty session at
-   *   version MOVED when it was renewed a moment ago
+   * @returns undefined when there is no such session or it has expired; an empty session for which
+   *   `hasMoved` holds when it got a new id a moment ago
    */
-  async function read(id: string): Promise<SessionRecord | undefined> {
+  async function load(id: string): Promise<SessionRecord | undefined> {
     const record = await find(id);
-    tell({ type: 'loaded', version: record?.version });
+    if (!record) emit({ type: 'loaded', found: 'nothing' });
+    else if (hasMoved(record)) emit({ type: 'loaded', found: 'moved' });
+    else emit({ type: 'loaded', found: 'session', version: record.version });
     return record;
   }
 
   async function find(id: string): Promise<SessionRecord | undefined> {
     const key = sessionHandle(id);
-    const record = await backend.get(key);
+    const record = await store.get(key);
     if (!record) {
-      const moved = await backend.get(movedKey(key));
+      const moved = await store.get(movedKey(key));
       return moved && { ...fresh(), version: MOVED };
     }
     if (msLeft(record) > 0) return record;
-    await backend.compareAndSet(key, record.version, null, 0);
+    await store.compareAndSet(key, record.version, null);
     return undefined;
   }
 
   /**
-   * Restarts the idle clock after a mere look, unless someone stored meanwhile. The version stays, so
-   * a change under way elsewhere is not made to retry. A touch that loses is dropped: the winner
-   * restarted the clock, or there is no session any more. Nobody waits for it.
+   * Restarts the idle clock after a request that only read, unless another request stored something
+   * meanwhile. The version stays the same, so a change under way elsewhere need not retry. A touch that
+   * loses is dropped: the winner restarted the clock, or the session has ended. Nobody waits for it.
    */
   function touch(id: string, seen: SessionRecord): void {
-    const { version } = seen;
-    if (version <= 0) return;
+    if (!isStored(seen)) return;
     const record = recordOf(draftOf(seen), { ...seen, lastSeenAt: now() });
     const left = msLeft(record);
     if (left <= 0) return;
-    backend
-      .compareAndSet(sessionHandle(id), version, record, left)
-      .then((kept) => kept && tell({ type: 'touched' }))
-      .catch((error: unknown) => tell({ type: 'touch-failed', error }));
+    store
+      .compareAndSet(sessionHandle(id), seen.version, record, left)
+      .then((kept) => kept && emit({ type: 'touched' }))
+      .catch((error: unknown) => emit({ type: 'touch-failed', error }));
   }
 
   /**
-   * Applies `change` to the session and stores it.
+   * Applies `change` to the session and stores the result.
    * @param seen the session as the caller knows it, however stale
    * @returns the session as stored
-   * @throws SessionGone, SessionBusy, StoreUnavailable, and whatever `change` throws: then nothing is
-   *   stored
+   * @throws SessionGone, TooManyConflicts, StoreUnavailable, and whatever `change` throws; then nothing
+   *   is stored
    */
   async function update(
     id: string,
     seen: SessionRecord,
     change: (draft: SessionDraft) => void,
   ): Promise<SessionRecord> {
-    if (seen.version === MOVED) throw new SessionGone();
+    if (hasMoved(seen)) throw new SessionGone();
     let from = seen;
     let ranBefore = false;
-    const to = await changeStored(sessionHandle(id), seen, (current) => {
-      if (ranBefore) tell({ type: 'conflict' });
+    const to = await commit(sessionHandle(id), seen, (current) => {
+      if (ranBefore) emit({ type: 'conflict' });
       ranBefore = true;
       if (!current) throw new SessionGone();
       from = current;
@@ -148,19 +157,19 @@ export function createSessions(options: SessionsOptions) {
       if (msLeft(next) <= 0) throw new SessionGone();
       return next;
     });
-    if (to.version === 1) tell({ type: 'created' });
-    tell({ type: 'committed', from, to });
+    if (!isStored(from)) emit({ type: 'created' });
+    emit({ type: 'committed', from, to });
     return to;
   }
 
   /**
-   * Moves a session to a new id, so that an id planted before log-in is worth nothing after it
-   * (session fixation). A change that lands on the old session meanwhile is carried over, too.
-   * @param carry what the new session begins with, made from the old one; from undefined when the
-   *   old one has ended meanwhile, by a log-out or by another log-in
-   * @returns the new id and the session stored under it; `failure` when the store failed after that,
-   *   and the old one may still be there
-   * @throws StoreUnavailable, SessionBusy, and whatever `carry` throws: then there is no new session
+   * Moves a session to a new id, so that an id planted before log-in is useless after it (session
+   * fixation). A change that another request makes to the old session meanwhile is carried over.
+   * @param carry makes the start of the new session from the old one, or from undefined when the old one
+   *   has ended meanwhile
+   * @returns the new id and the session stored under it; `failure` when the store failed after that, so
+   *   that the old session may still exist
+   * @throws StoreUnavailable, TooManyConflicts, and whatever `carry` throws; then there is no new session
    */
   async function renew(
     oldId: string,
@@ -170,63 +179,63 @@ export function createSessions(options: SessionsOptions) {
   ): Promise<{ id: string; record: SessionRecord; failure?: StoreUnavailable }> {
     const createdAt = now();
     const oldKey = sessionHandle(oldId);
-    let old = seen.version === MOVED ? undefined : seen;
+    let old = hasMoved(seen) ? undefined : seen;
     let record: SessionRecord | undefined;
     try {
-      for (let version = 1; version <= MOST_ATTEMPTS; version++) {
+      for (let version = 1; version <= MAX_ATTEMPTS; version++) {
         const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
         const next = recordOf(carry(old), stamp);
-        // The new one first, so that the session is at all times somewhere. Nobody else knows the new
-        // id, so this cannot conflict.
-        await backend.compareAndSet(sessionHandle(id), version - 1, next, msLeft(next));
-        tell(version === 1 ? { type: 'renewed', to: next } : { type: 'conflict' });
+        // The new session is stored before the old one is deleted, so that one of them always exists.
+        // Nobody else knows the new id, so this cannot conflict.
+        await store.compareAndSet(sessionHandle(id), version - 1, next, msLeft(next));
+        emit(version === 1 ? { type: 'renewed', to: next } : { type: 'conflict' });
         record = next;
-        if (!old || old.version === 0) return { id, record };
-        await backend.compareAndSet(movedKey(oldKey), 0, { ...fresh(), version: 1 }, MOVED_MS);
-        if (await backend.compareAndSet(oldKey, old.version, null, 0)) return { id, record };
-        old = await backend.get(oldKey);
+        if (!old || !isStored(old)) return { id, record };
+        await store.compareAndSet(movedKey(oldKey), 0, { ...fresh(), version: 1 }, MOVED_MS);
+        if (await store.compareAndSet(oldKey, old.version, null)) return { id, record };
+        old = await store.get(oldKey);
       }
-      throw new SessionBusy('the session is changed too often at once');
+      throw new TooManyConflicts('Too many requests changed this session at the same time');
     } catch (failure) {
-      // The old one may be gone by now: its browser must learn the new id, or all would be lost.
+      // The old session may be gone, so its browser must learn the new id or it would lose everything.
       if (record && failure instanceof StoreUnavailable) return { id, record, failure };
-      if (record) await backend.destroy(sessionHandle(id));
+      if (record) await store.destroy(sessionHandle(id));
       throw failure;
     }
   }
 
   /**
-   * Destroys the session; there need not be one.
+   * Destroys the session, if it exists.
    * @param seen the session as the caller knows it, however stale
-   * @throws SessionGone when it was renewed meanwhile, and lives on under its new id
+   * @throws StoreUnavailable; SessionGone when it got a new id meanwhile and lives on under that
    */
   async function end(id: string, seen?: SessionRecord): Promise<void> {
     const key = sessionHandle(id);
     let current = seen;
     let attempts = 1;
-    // Compare-and-set, so as to know whether it was this that ended it.
-    while (!current || !(await backend.compareAndSet(key, current.version, null, 0))) {
-      // Others change it without a pause, but a log-out wins.
-      if (attempts++ === MOST_ATTEMPTS) {
-        await backend.destroy(key);
+    // Compare-and-set tells whether it was this call that ended the session.
+    while (!current || !(await store.compareAndSet(key, current.version, null))) {
+      // Other requests keep changing the session, but a log-out wins.
+      if (attempts++ === MAX_ATTEMPTS) {
+        await store.destroy(key);
         break;
       }
-      current = await backend.get(key);
+      current = await store.get(key);
       if (current) continue;
-      if (await backend.get(movedKey(key))) throw new SessionGone();
+      if (await store.get(movedKey(key))) throw new SessionGone();
       break;
     }
-    tell({ type: 'ended' });
+    emit({ type: 'ended' });
   }
 
-  /** Of each session with one of these handles that is not over: see `lastSeen` in session.ts. */
+  /** When each session with one of these handles was last used. Expired sessions are left out. */
   async function lastSeen(handles: string[]): Promise<Map<string, number>> {
     const seen = handles.map(async (handle): Promise<[string, number][]> => {
-      const record = await backend.get(handle);
+      const record = await store.get(handle);
       return record && msLeft(record) > 0 ? [[handle, record.lastSeenAt]] : [];
     });
     return new Map((await Promise.all(seen)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, read, touch, update, renew, end, lastSeen };
+  return { now, expiresAt, endsAt, fresh, load, touch, update, renew, end, lastSeen };
 }

@@ -1,34 +1,35 @@
 import { sign } from 'cookie-signature';
 import type { RequestHandler } from 'express';
 import expressSession from 'express-session';
-import { type SessionCookie, SessionStore } from './express-store.ts';
-import { createSessions, type SessionsOptions } from './lifecycle.ts';
+import { ExpressSessionStore, type SessionCookie } from './express-session-store.ts';
+import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
+import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
-export type SessionOptions = SessionsOptions & {
+export type SessionOptions = LifecycleOptions & {
   cookie: SessionCookie;
-  /** Signs the cookie: the first signs, all verify, so a secret is rotated by `[new, old]`. */
+  /** Sign the cookie: the first one signs, all of them verify. To rotate: `[new, old]` */
   secrets: readonly string[];
 };
 
 /**
  * express-session, held to this module's rules. What happens to a request:
- * 1. express-session reads the cookie and asks the store for the session; where there is none it
- *    makes one (`generate`), under a new id and with the fields of an empty session.
- * 2. `req.session` is frozen: a picture of what is stored.
- * 3. A handler changes it by `updateSession`, `renewSession` or `endSession`. Each stores first and
- *    then makes a new picture `req.session`.
+ * 1. express-session reads the cookie and asks the store for the session. If there is none, it makes
+ *    one (`generate`) with a new id and the fields of a new session.
+ * 2. `req.session` is frozen: a copy of what is stored.
+ * 3. A handler calls `updateSession`, `renewSession` or `endSession`. Each stores the change first and
+ *    then replaces `req.session` by a new copy.
  * 4. The answer begins. express-session sets the cookie if the id is new and the session was changed.
- * 5. The answer ends. express-session saves what differs from what it had read, which the store
- *    ignores, for it is stored already; or, after a mere look, touches it: the idle clock restarts.
+ * 5. The answer ends. express-session saves a changed session, which the store ignores because it is
+ *    already stored, or touches an unchanged one, which restarts the idle clock.
  */
 export function sessionMiddleware({
   secrets,
   cookie,
   ...options
 }: SessionOptions): RequestHandler[] {
-  const sessions = createSessions(options);
-  const store = new SessionStore(sessions, cookie);
+  const lifecycle = createLifecycle(options);
+  const store = new ExpressSessionStore(lifecycle, cookie);
   const session = expressSession({
     store,
     name: cookie.name,
@@ -39,15 +40,14 @@ export function sessionMiddleware({
     saveUninitialized: false,
   });
 
-  // A new session holds its first fields from the start: express-session takes what is there after
-  // `generate` as unchanged, so looking alone stores nothing and sets no cookie.
+  // express-session treats the fields that are present after `generate` as unchanged. So a new session
+  // gets its first fields here, and a request that only reads stores nothing and sets no cookie.
   const generate = store.generate;
   store.generate = (req) => {
     generate(req);
-    const lost = Boolean(
-      req.headers.cookie?.split(/; */).some((c) => c.startsWith(`${cookie.name}=`)),
-    );
-    Object.assign(req.session, sessions.fresh({ lost }));
+    const cookies = req.headers.cookie?.split(/; */) ?? [];
+    const lost = cookies.some((pair) => pair.startsWith(`${cookie.name}=`));
+    Object.assign(req.session, lifecycle.fresh({ lost }));
   };
 
   const freeze: RequestHandler = (req, _res, next) => {
@@ -55,15 +55,15 @@ export function sessionMiddleware({
     next();
   };
 
-  // While a secret is rotated, a cookie signed by an old one is signed anew: express-session alone
-  // would leave it as it is until the old secret is taken away, and the visitor logged out.
+  // During a rotation, a cookie signed with an old secret is signed again with the new one.
+  // express-session would leave it alone, and the visitor would be logged out when the old secret goes.
   const [newest = ''] = secrets;
-  const signAnew: RequestHandler = (req, res, next) => {
+  const signAgain: RequestHandler = (req, res, next) => {
     const value = `s:${sign(req.sessionID, newest)}`;
     const maxAge = store.maxAgeOf(req.session) ?? undefined;
-    if (req.session.version > 0 && !req.headers.cookie?.includes(encodeURIComponent(value)))
+    if (isStored(req.session) && !req.headers.cookie?.includes(encodeURIComponent(value)))
       res.cookie(cookie.name, value, { ...cookie.attributes, maxAge });
     next();
   };
-  return secrets.length > 1 ? [session, freeze, signAnew] : [session, freeze];
+  return secrets.length > 1 ? [session, freeze, signAgain] : [session, freeze];
 }

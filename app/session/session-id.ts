@@ -4,7 +4,7 @@ import { hash, randomBytes } from 'node:crypto';
 export const newSessionId = () => randomBytes(32).toString('base64url');
 
 /**
- * What the backend knows a session by: the SHA-256 of its id. A stolen dump of the store therefore
- * holds no usable cookie. No salt: an id is random enough that it cannot be guessed from its hash.
+ * The name under which the store keeps a session: the SHA-256 of its id. So a stolen copy of the store
+ * holds no usable cookie. There is no salt, because nobody can guess 256 random bits from their hash.
  */
 export const sessionHandle = (id: string) => hash('sha256', id, 'base64url');

@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { z } from 'zod';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
-import { SessionBusy, StoreUnavailable } from '../session/errors.ts';
-import { newSessionId } from '../session/session-id.ts';
-import { createDocuments, type DocumentBackend, memoryDocuments } from './documents.ts';
+import {
+  memoryBackend,
+  newSessionId,
+  StoreUnavailable,
+  TooManyConflicts,
+} from '../session/index.ts';
+import { createDocuments, type DocumentBackend } from './documents.ts';
 
 it('a document is given up as too busy, and left as it is, when others overtake a hundred attempts', async () => {
-  const memory = memoryDocuments();
+  const memory = memoryBackend();
   let attempts = 0;
   const overtaken: DocumentBackend = {
     get: memory.get,
@@ -15,14 +19,14 @@ it('a document is given up as too busy, and left as it is, when others overtake 
   };
   const counters = createDocuments(overtaken)('counter', { count: z.int() });
   const change = counters.change('x', undefined, () => ({ count: 1 }));
-  await assert.rejects(change, SessionBusy);
+  await assert.rejects(change, TooManyConflicts);
   assert.equal(attempts, 100);
 });
 
 onEachStore(
   'documents',
   (store) => {
-    const counters = (backend = store.documents) =>
+    const counters = (backend: DocumentBackend = store.documents) =>
       createDocuments(backend)('counter', { count: z.int() });
     const plusOne = (current?: { count: number }) => ({ count: (current?.count ?? 0) + 1 });
 
@@ -125,10 +129,10 @@ onEachStore(
         '[]',
       ]) {
         await store.plantDocument(`counter:${id}`, text);
-        await assert.rejects(counters().read(id), /version|count|Invalid/, text);
+        await assert.rejects(counters().read(id), /version|count|Invalid|JSON/, text);
         await assert.rejects(
           counters().change(id, undefined, plusOne),
-          /version|count|Invalid/,
+          /version|count|Invalid|JSON/,
           text,
         );
       }
@@ -157,7 +161,7 @@ onEachStore(
       await store.documents.compareAndSet(`counter:${id}`, 0, newer);
       const edit = (current: { count: number } = { count: 0 }) => ({ ...current, count: 2 });
       await counters().change(id, undefined, edit);
-      const kept = await store.documents.get(`counter:${id}`);
+      const kept = JSON.parse((await store.documents.get(`counter:${id}`)) ?? '');
       assert.deepEqual(kept, { version: 2, count: 2, colour: 'red' });
     });
 

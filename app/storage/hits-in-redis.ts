@@ -1,5 +1,5 @@
 import type { Store } from 'express-rate-limit';
-import { answersWithin } from '../session/stores/deadline.ts';
+import { answersWithin } from '../session/index.ts';
 import type { RedisClient } from './redis-client.ts';
 
 // Neither leaves a key behind that has no time to live.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { connectTo } from '../../test-support/connect-to.ts';
 import { freePort } from '../../test-support/free-port.ts';
 import {
   type RedisServer,
@@ -12,8 +13,8 @@ import {
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { startWay } from '../../test-support/way.ts';
-import { redisBackend } from '../session/stores/backends.ts';
-import { connectRedis, whenConnected } from './redis-client.ts';
+import { redisBackend } from '../session/index.ts';
+import { whenConnected } from './redis-client.ts';
 
 for (const [name, scheme, path] of [
   ['Redis', 'redis', ''],
@@ -24,7 +25,7 @@ for (const [name, scheme, path] of [
 
   it(`while no ${name} is there, each question fails at once, and whoever waits is told why`, async (t) => {
     const errors: unknown[] = [];
-    const redis = connectRedis(urlOf(await freePort()), (error) => errors.push(error));
+    const redis = connectTo(urlOf(await freePort()), (error) => errors.push(error));
     t.after(redis.close);
     const backend = redisBackend(redis);
     for (const _ of [1, 2, 3]) {
@@ -48,7 +49,7 @@ for (const [name, scheme, path] of [
 
   it(`a client that is closed before ${name} is there is done, and never connects`, async (t) => {
     const port = await freePort();
-    const redis = connectRedis(urlOf(port), () => {});
+    const redis = connectTo(urlOf(port));
     await sleep(50);
     redis.close();
     const server = await startRedis({ port });
@@ -62,7 +63,7 @@ for (const [name, scheme, path] of [
 
 it('finds a Redis that was away for long soon after its return', async (t) => {
   const port = await freePort();
-  const redis = connectRedis(`redis://127.0.0.1:${port}`, () => {});
+  const redis = connectTo(`redis://127.0.0.1:${port}`);
   t.after(redis.close);
   await sleep(4000);
   const server = await startRedis({ port });
@@ -73,7 +74,7 @@ it('finds a Redis that was away for long soon after its return', async (t) => {
 it('keeps to the database that the URL names', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
-  const redis = connectRedis(`${server.url}/5`, () => {});
+  const redis = connectTo(`${server.url}/5`);
   t.after(redis.close);
   await redis.connected;
   await redis.eval("return redis.call('SET', KEYS[1], '12')", { keys: ['coat'], arguments: [] });
@@ -84,7 +85,7 @@ it('fails at once while Redis is away, and keeps no question for its return', as
   const server = await startRedis();
   t.after(server.stop);
   const errors: unknown[] = [];
-  const redis = connectRedis(server.url, (error) => errors.push(error));
+  const redis = connectTo(server.url, (error) => errors.push(error));
   t.after(redis.close);
   await redis.connected;
   await server.kill();
@@ -99,7 +100,7 @@ it('makes another connection where the first is never answered', async (t) => {
   const way = await startWay(server.port);
   t.after(way.stop);
   server.pause();
-  const redis = connectRedis(`redis://127.0.0.1:${way.port}`, () => {});
+  const redis = connectTo(`redis://127.0.0.1:${way.port}`);
   t.after(redis.close);
   await sleep(300);
   way.silence();
@@ -110,7 +111,7 @@ it('makes another connection where the first is never answered', async (t) => {
 it('keeps its connection to a Redis that is slow for a second', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
-  const redis = connectRedis(server.url, () => {});
+  const redis = connectTo(server.url);
   t.after(redis.close);
   await redis.connected;
   const ids = async () => /^id=\d+/gm.exec(await server.cli('CLIENT', 'LIST'))?.[0];
@@ -130,7 +131,7 @@ it('finds who took over from a master that was dead when it started', async (t) 
   const replica = await startReplica(dead);
   t.after(replica.stop);
   await dead.kill();
-  const redis = connectRedis(cluster.url, () => {});
+  const redis = connectTo(cluster.url);
   t.after(redis.close);
   await sleep(1500);
   await assert.rejects(redis.check());
@@ -159,7 +160,7 @@ for (const [name, start] of Object.entries(stores))
     const { url, victim, stop } = await start();
     t.after(stop);
     const errors: unknown[] = [];
-    const redis = connectRedis(url, (error) => errors.push(error));
+    const redis = connectTo(url, (error) => errors.push(error));
     t.after(redis.close);
     await until(() => redis.check().then(() => true), 'connected');
     errors.length = 0;

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster, createSentinel } from 'redis';
-import { parseRedisUrl, type RedisUrl } from '../../config/redis-url.ts';
-import type { RedisCommands } from '../session/stores/backends.ts';
+import type { RedisTarget } from '../../config/redis-url.ts';
+import type { RedisCommands } from '../session/index.ts';
 import { type Connection, endSilentConnections } from './silent-connections.ts';
 
 /** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
@@ -20,11 +20,8 @@ export type RedisClient = RedisCommands & {
  * Connects in the background and for as long as it takes: an app that starts before its Redis is
  * unavailable, not dead. Meanwhile each command fails at once.
  * @param onError is told of each failure to connect and each lost connection
- * @throws TypeError when the URL is none of those that `parseRedisUrl` reads
  */
-export function connectRedis(url: string, onError: (error: unknown) => void): RedisClient {
-  const target = parseRedisUrl(url);
-  if (!target) throw new TypeError('not a URL of Redis');
+export function connectRedis(target: RedisTarget, onError: (error: unknown) => void): RedisClient {
   let connected = false;
   let closed = false;
   const { client, connectOnce, masters, watched } = clientOf(target, (retries) =>
@@ -90,7 +87,7 @@ type Master = {
 
 /** @param reconnectStrategy a wait in ms, or an error to give up: what node-redis has by itself gives up, too */
 function clientOf(
-  { kind, tls, nodes, credentials, path }: RedisUrl,
+  { kind, tls, nodes, credentials, path }: RedisTarget,
   reconnectStrategy: (retries: number) => number | Error,
 ): Client {
   const socket = {

@@ -1,13 +1,12 @@
 // What a reader gets who copies app/session/ into an app of his own: Express, the session, the page.
+
 import express from 'express';
 import { createViews } from '../../app/http/views.ts';
-import { sessionMiddleware } from '../../app/session/middleware.ts';
-import { updateSession } from '../../app/session/request-session.ts';
-import { redisBackend } from '../../app/session/stores/backends.ts';
-import { connectRedis } from '../../app/storage/redis-client.ts';
+import { redisBackend, sessionMiddleware, updateSession } from '../../app/session/index.ts';
+import { connectTo } from '../../test-support/connect-to.ts';
 import { IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
-const redis = connectRedis(process.env.REDIS_URL ?? '', () => {});
+const redis = connectTo(process.env.REDIS_URL ?? '');
 const render = createViews(VIEWS, true, {});
 
 const app = express();

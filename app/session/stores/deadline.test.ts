@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { connectTo } from '../../../test-support/connect-to.ts';
 import { startRedis } from '../../../test-support/redis.ts';
 import { until } from '../../../test-support/until.ts';
-import { connectRedis } from '../../storage/redis-client.ts';
 import { answersWithin } from './deadline.ts';
 
 it('an answer is in time that arrived while this process stood still, and was read late', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
-  const redis = connectRedis(server.url, () => {});
+  const redis = connectTo(server.url);
   t.after(redis.close);
   await until(() => redis.check().then(() => true), 'connected');
   const answer = answersWithin(100)(redis.get('coat'));

@@ -1,19 +1,19 @@
 import { StoreUnavailable } from '../errors.ts';
 
-/** How long the next question may take while the last one is still unanswered, in milliseconds. */
+/** How long a store that is known to be silent may take for its next answer, in milliseconds. */
 const IMPATIENCE_MS = 50;
 
 /**
- * Holds a store to an answer within `ms`. Once it has been silent for so long, later callers wait
- * 50 ms only, until it answers again.
- * @param onChange is told when the store falls silent or fails, and when it answers again
- * @returns a function that passes an answer on, or rejects with StoreUnavailable where it failed or
- *   did not come in time
+ * Gives a store `ms` milliseconds for each answer. Once it has missed that deadline, later callers wait
+ * only 50 ms, until it answers again.
+ * @param onChange called when the store goes silent or fails, and when it answers again
+ * @returns a function that passes an answer on, and rejects with StoreUnavailable when the answer
+ *   fails or is late
  */
 export function answersWithin(ms: number, onChange: (failure?: unknown) => void = () => {}) {
   let patience = ms;
   let down = false;
-  const turn = (nowDown: boolean, cause?: unknown) => {
+  const setDown = (nowDown: boolean, cause?: unknown) => {
     if (down === nowDown) return;
     down = nowDown;
     onChange(cause);
@@ -26,8 +26,8 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
         settled = true;
         clearTimeout(timer);
         if (late) return;
-        reject(new StoreUnavailable('the session store is unavailable', { cause }));
-        turn(true, cause);
+        reject(new StoreUnavailable('The store is unavailable', { cause }));
+        setDown(true, cause);
       };
       const giveUp = () => {
         if (settled) return;
@@ -35,14 +35,15 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
         fail(new Error('no answer in time'));
         late = true;
       };
-      // What arrived while this process stood still arrived in time: it is read first.
+      // setImmediate: an answer that arrived while this process was stalled is in time, so it is read
+      // first.
       const timer = setTimeout(setImmediate, patience, giveUp);
       const pass = (value: T) => {
         settled = true;
         clearTimeout(timer);
         patience = ms;
         resolve(value);
-        if (!late) turn(false);
+        if (!late) setDown(false);
       };
       answer.then(pass, fail);
     });

@@ -1,0 +1,40 @@
+import type { Backend } from './backend.ts';
+
+/** Node fires a timer at once when it is set for longer: 24 days. Memory keeps nothing for longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Keeps records in this process's memory: for development and tests, gone with the process.
+ * @param texts the records by their keys
+ */
+export function memoryBackend(texts = new Map<string, string>()): Backend {
+  const timers = new Map<string, NodeJS.Timeout>();
+  const remove = (key: string) => {
+    clearTimeout(timers.get(key));
+    timers.delete(key);
+    texts.delete(key);
+  };
+  return {
+    get: async (key) => texts.get(key),
+    // Atomic because nothing in it waits.
+    compareAndSet: async (key, version, next, ttlMs) => {
+      if (versionOf(texts.get(key)) !== version) return false;
+      remove(key);
+      if (next === null) return true;
+      texts.set(key, JSON.stringify(next));
+      if (ttlMs !== undefined)
+        timers.set(key, setTimeout(remove, Math.min(ttlMs, LONGEST_TIMER_MS), key).unref());
+      return true;
+    },
+    destroy: async (key) => remove(key),
+  };
+}
+
+function versionOf(text: string | undefined): unknown {
+  if (text === undefined) return 0;
+  try {
+    return JSON.parse(text)?.version;
+  } catch {
+    return undefined;
+  }
+}

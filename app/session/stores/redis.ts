@@ -1,0 +1,47 @@
+import { RedisStore } from 'connect-redis';
+import type { Backend } from './backend.ts';
+
+/** The part of node-redis used here: a client, a cluster or a sentinel. */
+export type RedisCommands = {
+  get(key: string): Promise<string | null>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  del(keys: string[]): Promise<unknown>;
+};
+
+// KEYS[1] the key; ARGV[1] the version that must be stored, 0 for none; ARGV[2] the new text, empty to
+// delete; ARGV[3] the time to live in milliseconds, empty for no end. It touches one key, so it runs
+// unchanged on Redis Cluster.
+const COMPARE_AND_SET = `
+  local text = redis.call('GET', KEYS[1])
+  local version = 0
+  if text then
+    local ok, record = pcall(cjson.decode, text)
+    version = ok and type(record) == 'table' and record.version or -1
+  end
+  if version ~= tonumber(ARGV[1]) then return 0 end
+  if ARGV[2] == '' then
+    redis.call('DEL', KEYS[1])
+  elseif ARGV[3] == '' then
+    redis.call('SET', KEYS[1], ARGV[2])
+  else
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  end
+  return 1`;
+
+/** Keeps records in Redis, under keys that start with `prefix`. Redis deletes them when they expire. */
+export function redisBackend(client: RedisCommands, prefix = 'sess:'): Backend {
+  const asText = { parse: (text: string) => text as never, stringify: JSON.stringify };
+  const redis = new RedisStore({ client, prefix, serializer: asText });
+  return {
+    get: async (key) => ((await redis.get(key)) as string | null | undefined) ?? undefined,
+    compareAndSet: async (key, version, next, ttlMs) => {
+      const text = next === null ? '' : JSON.stringify(next);
+      const ttl = ttlMs === undefined ? '' : String(Math.ceil(ttlMs));
+      const options = { keys: [prefix + key], arguments: [String(version), text, ttl] };
+      return (await client.eval(COMPARE_AND_SET, options)) === 1;
+    },
+    destroy: async (key) => {
+      await redis.destroy(key);
+    },
+  };
+}
