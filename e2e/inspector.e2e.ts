@@ -22,7 +22,7 @@ test('the toolbar is there in development only, and opens the X-ray', async ({ p
   const toolbar = page.getByRole('complementary', { name: 'Toolbar' });
   if (shape === 'production') return expect(toolbar).toHaveCount(0);
   await expect(toolbar).toContainText('created · stored v1: views');
-  await toolbar.getByRole('link', { name: 'Your session' }).click();
+  await toolbar.getByRole('link', { name: 'Session' }).click();
   await expect(page).toHaveURL(/\/session$/);
 });
 

@@ -171,7 +171,10 @@ onEachStore(
       t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 10 * 60_000 + 1 });
       const end = (json = {}) => one.post('/account/sessions/end-others', { json });
       assert.equal((await end()).status, 422);
-      assert.match((await one.get('/account', PAGE)).text, /Enter your password to end other sessions/);
+      assert.match(
+        (await one.get('/account', PAGE)).text,
+        /Enter your password to end other sessions/,
+      );
       assert.equal((await end({ password: 'wrong' })).status, 403);
       assert.equal(await isIn(two), true);
       assert.equal(
