@@ -37,7 +37,7 @@ test('registers, is welcomed and finds the cart merged, with an Undo', async ({ 
   await expect(page.getByText('Your account is made.')).toBeVisible();
   await expect(page.getByText('1 item from this device was added to your cart.')).toBeVisible();
   await page.getByRole('button', { name: 'Undo' }).click();
-  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+  await expect(page.getByText('Your cart is empty.')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Undo' })).toHaveCount(0);
 });
 
@@ -111,12 +111,12 @@ test('changes the password: the other browser is out, this one stays', async ({
   const email = await register(page);
   const other = await secondBrowser(browser, origin, email);
   await page.getByRole('link', { name: /Maximiliane/ }).click();
-  await page.getByRole('link', { name: 'Change the password' }).click();
+  await page.getByRole('link', { name: 'Change password' }).click();
   await page.getByLabel('Current password').fill(PASSWORD);
   await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
-  await page.getByRole('button', { name: 'Change it' }).click();
+  await page.getByRole('button', { name: 'Change password' }).click();
   await expect(page.getByRole('status')).toContainText('Your password is changed');
-  await expect(page.getByRole('heading', { name: /this one/ })).toBeVisible();
+  await expect(page.getByRole('heading', { name: /this browser/ })).toBeVisible();
   await other.goto('/account');
   await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();
   await other.context().close();
@@ -150,7 +150,7 @@ test('leaves nothing of the cart on a shared computer after log-out', async ({ p
   await page.getByRole('button', { name: 'Log out' }).click();
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
   await page.goto('/cart');
-  await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+  await expect(page.getByText('Your cart is empty.')).toBeVisible();
   await page.goBack();
   await page.goBack();
   await expect(page.getByText('Maximiliane')).toHaveCount(0);
@@ -218,7 +218,7 @@ onEveryScreen(() => {
     await page.goto('/account/password');
     await page.getByLabel('Current password').fill('wrong');
     await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
-    await page.getByRole('button', { name: 'Change it' }).click();
+    await page.getByRole('button', { name: 'Change password' }).click();
     await expect(page.getByRole('alert')).toContainText('not your password');
     await checkPage(page);
     await other.context().close();

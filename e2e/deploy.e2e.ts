@@ -45,7 +45,7 @@ for (const [name, start] of Object.entries(proxies))
     await page.getByRole('button', { name: 'Log out' }).click();
     await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
     await page.goto('/cart');
-    await expect(page.getByText('Nothing hangs here yet.')).toBeVisible();
+    await expect(page.getByText('Your cart is empty.')).toBeVisible();
 
     for (const server of servers) {
       await server.stop(); // the last lines of its log come then

@@ -5,7 +5,7 @@ test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
   await stopTheClock(page);
   await page.goto('/');
   await page.getByRole('link', { name: '№' }).click();
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText('The ticket and the coat');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Your session');
   await expect(page.getByRole('region', { name: 'The stored document' })).toContainText(
     '"views": 1',
   );
@@ -14,7 +14,7 @@ test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
   await page.waitForLoadState(); // and the script with it
   await page.clock.runFor(2000);
   await expect(idle).toHaveJSProperty('value', 1798);
-  await expect(page.getByText('1798 of 1800 seconds')).toBeVisible();
+  await expect(page.getByText('29 min 58 s left of 30 min')).toBeVisible();
 });
 
 test('the toolbar is there in development only, and opens the X-ray', async ({ page, shape }) => {
@@ -22,7 +22,7 @@ test('the toolbar is there in development only, and opens the X-ray', async ({ p
   const toolbar = page.getByRole('complementary', { name: 'Toolbar' });
   if (shape === 'production') return expect(toolbar).toHaveCount(0);
   await expect(toolbar).toContainText('created · stored v1: views');
-  await toolbar.getByRole('link', { name: 'X-ray' }).click();
+  await toolbar.getByRole('link', { name: 'Session' }).click();
   await expect(page).toHaveURL(/\/session$/);
 });
 
@@ -48,14 +48,14 @@ test.describe('without JavaScript', () => {
     if (shape === 'production') return expect(answer?.status()).toBe(404);
     await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
     await expect(page.getByText('20 of 20 hats kept')).toBeVisible();
-    await page.getByRole('button', { name: 'Log out meanwhile' }).click();
+    await page.getByRole('button', { name: 'Run the log-out race' }).click();
     await expect(page.getByText('The visitor is logged in again.')).toBeVisible();
     await expect(page.getByText('The visitor stays logged out.')).toBeVisible();
-    await page.getByRole('button', { name: 'Add in two tabs' }).click();
+    await page.getByRole('button', { name: 'Add from two tabs' }).click();
     await expect(page.getByText('2 of 2 things kept')).toBeVisible();
     await page.goto('/');
     await page.goto('/lab');
-    await page.getByRole('button', { name: 'Let it go away for me' }).click();
+    await page.getByRole('button', { name: 'Take the store down for me' }).click();
     await expect(page.getByRole('heading', { name: 'Service Unavailable' })).toBeVisible();
     const status = async () => (await page.request.get('/lab')).status();
     await expect.poll(status, { intervals: [1000] }).toBe(200);

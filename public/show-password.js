@@ -1,4 +1,4 @@
-// Lets a password be seen while it is typed. Without this script it cannot be.
+// Adds a Show button to each password field.
 for (const field of document.querySelectorAll('[data-password]')) {
   const button = document.createElement('button');
   button.type = 'button';
@@ -9,7 +9,7 @@ for (const field of document.querySelectorAll('[data-password]')) {
     button.setAttribute('aria-pressed', String(shown));
   };
   button.addEventListener('click', () => show(field.type === 'password'));
-  // So that no browser keeps it as a text.
+  // Hide it first: browsers remember what is typed into text fields.
   field.form.addEventListener('submit', () => show(false));
   field.after(button);
   show(false);

@@ -1,17 +1,18 @@
-// A page left open may show somebody who is logged out by now. One look, when someone looks at it.
+// An open page may show a user who has logged out since. Each time the visitor comes back to the page,
+// ask the server.
 const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};
-let looking = false;
-async function look() {
-  if (looking || document.visibilityState !== 'visible') return;
-  looking = true;
+let checking = false;
+async function check() {
+  if (checking || document.visibilityState !== 'visible') return;
+  checking = true;
   try {
     const response = await fetch('/login', { headers: { accept: 'application/json' } });
     if (response.ok && (await response.json()).user?.id !== user) location.replace(again);
   } catch {
-    // No network, or no server: the page stays as it is.
+    // Offline, or no server: leave the page as it is.
   }
-  looking = false;
+  checking = false;
 }
-document.addEventListener('visibilitychange', () => void look());
-addEventListener('focus', () => void look());
-addEventListener('pageshow', ({ persisted }) => void (persisted && look())); // back, from the history
+document.addEventListener('visibilitychange', () => void check());
+addEventListener('focus', () => void check());
+addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history

@@ -123,7 +123,7 @@ onEachStore(
         assert.ok(Date.parse(lastSeen) >= Date.parse(since));
       const page = (await one.get('/account', PAGE)).text;
       assert.match(page, /Firefox on Windows.*this one|this one.*Firefox on Windows/s);
-      assert.match(page, /Last signed in<\/dt>\s*<dd><time.*Firefox on Windows, 127\.0\.0\.1/s);
+      assert.match(page, /Last log-in<\/dt>\s*<dd><time.*Firefox on Windows, 127\.0\.0\.1/s);
     });
 
     it('ends one session: that browser is logged out at its next request, and is told so', async () => {
@@ -171,7 +171,10 @@ onEachStore(
       t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 10 * 60_000 + 1 });
       const end = (json = {}) => one.post('/account/sessions/end-others', { json });
       assert.equal((await end()).status, 422);
-      assert.match((await one.get('/account', PAGE)).text, /Your password, to end other sessions/);
+      assert.match(
+        (await one.get('/account', PAGE)).text,
+        /Enter your password to end other sessions/,
+      );
       assert.equal((await end({ password: 'wrong' })).status, 403);
       assert.equal(await isIn(two), true);
       assert.equal(

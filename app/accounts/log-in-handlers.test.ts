@@ -75,7 +75,7 @@ onEachStore('logging in and out', (store) => {
     const form = { email: 'ada@"<b>', password: 'wrong-secret', next: '/cart' };
     const { status, text } = await visitor.post('/login', { ...PAGE, form });
     assert.equal(status, 403);
-    assert.match(text, /Permission denied!/);
+    assert.match(text, /Wrong email or password\./);
     assert.match(text, /value="ada@&#34;&lt;b&gt;"/);
     assert.match(text, /name="next" value="\/cart"/);
     assert.doesNotMatch(text, /wrong-secret/);

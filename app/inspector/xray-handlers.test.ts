@@ -45,7 +45,7 @@ onEachStore('the X-ray', (store) => {
   it('says so where nothing is stored, and stores nothing', async () => {
     const visitor = shop.visitor();
     assert.equal((await visitor.get('/session')).json.stored, false);
-    assert.match((await visitor.get('/session', PAGE)).text, /You hold no ticket yet/);
+    assert.match((await visitor.get('/session', PAGE)).text, /You have no session yet/);
     assert.equal(visitor.cookie, undefined);
   });
 
@@ -163,7 +163,7 @@ onEachStore('the X-ray', (store) => {
     const asleep = await visitor.get('/session', {
       headers: { ...PAGE.headers, ...https.headers },
     });
-    assert.match(asleep.text, /Nothing is written down yet/);
+    assert.match(asleep.text, /Nothing is recorded yet/);
     await visitor.get('/cart', https);
     const { requests } = (await visitor.get('/session', https)).json;
     assert.deepEqual(
