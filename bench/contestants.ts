@@ -165,7 +165,7 @@ async function prove(
   return page.byteLength;
 }
 
-/** What Redis keeps for a signed-in session with one line in its cart, the key included. */
+/** What Redis keeps for a logged-in session with one line in its cart, the key included. */
 export async function sessionBytes({ origin, cli }: Contestant): Promise<number> {
   await cli('FLUSHDB');
   const visitor = { address: '10.1.1.1', cookie: '', token: '' };

@@ -75,7 +75,7 @@ export function tables(results: Results, { sessionBytes, memoryMb }: Sizes): str
       ['Cloakroom', 'at least', 'goal', 'reached'],
       [
         ...reached,
-        ['a signed-in session with one cart line in Redis, bytes', 550, 450, `**${sessionBytes}**`],
+        ['a logged-in session with one cart line in Redis, bytes', 550, 450, `**${sessionBytes}**`],
         ['resident memory after the load, MB', 200, 150, `**${Math.round(memoryMb)}**`],
       ],
     ),

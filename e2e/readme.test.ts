@@ -1,4 +1,4 @@
-// What README.md says is true.
+// README.md and docs/ keep to what they say.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -11,33 +11,80 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { startServer } from '../test-support/start-server.ts';
 
-const root = `${resolve(import.meta.dirname, '..')}/`;
-const readme = readFileSync(`${root}README.md`, 'utf8');
+const root = resolve(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const readme = read('README.md');
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...globSync('docs/*.md', { cwd: root }),
+];
+const codeBlocks = (text: string, language = '\\w*') =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+    ([, code = '']) => code,
+  );
 
-it('each file that the README points to is there', () => {
-  const links = [...readme.matchAll(/(?:\]\(|srcset="|src=")([^)"]+)/g)].map((m) => m[1] ?? '');
-  assert.ok(links.length > 20);
-  for (const link of links) assert.ok(existsSync(root + link), link);
+it('every link in README and docs leads to a file, and to a heading in it', () => {
+  const anchors = (file: string) =>
+    [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  let links = 0;
+  for (const page of pages)
+    for (const [, link = ''] of read(page).matchAll(/(?:\]\(|srcset="|src=")([^)"]+)/g)) {
+      if (link.startsWith('https://')) continue;
+      const [path = '', anchor] = link.split('#');
+      const file = path ? join(dirname(page), path) : page;
+      assert.ok(existsSync(join(root, file)), `${page} links to ${link}`);
+      if (anchor) assert.ok(anchors(file).includes(anchor), `${page} links to ${link}`);
+      links += 1;
+    }
+  assert.ok(links > 60);
 });
 
-it('each test that the README names is there', () => {
-  const rows = readme.split('\n').filter((line) => /^\| .*\.test\.ts\)/.test(line));
-  assert.equal(rows.length, 12);
-  for (const row of rows)
-    for (const [, file, names] of row.matchAll(/\]\(([\w/.-]+\.test\.ts)\): ([^;|]+)/g))
-      for (const [, name = ''] of (names ?? '').matchAll(/“([^”]+)”/g))
-        assert.ok(readFileSync(root + file, 'utf8').includes(`${name}'`), name);
+it('no code block in README and docs has a comment: zsh would run it', () => {
+  for (const page of pages)
+    for (const code of codeBlocks(read(page)))
+      assert.doesNotMatch(code, /(^|\s)(#|\/\/|\/\*)/, `${page}:\n${code}`);
+});
+
+it('the README takes ninety seconds, and the session module one sitting', () => {
+  assert.ok(readme.split(/\s+/).length <= 900);
+  const session = globSync('app/session/**/*.ts', { cwd: root });
+  const lines = session
+    .filter((file) => !file.endsWith('.test.ts'))
+    .map((file) => read(file).split('\n').length);
+  assert.ok(lines.reduce((sum, each) => sum + each) < 1000);
+});
+
+it('each row of the README names a file of tests; each row with a ✔ has its tutorial', () => {
+  const testsIn = (file: string) => read(file).match(/^ *(it|test)\(/gm)?.length ?? 0;
+  const rows = readme
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .slice(1);
+  assert.equal(rows.length, 13);
+  for (const row of rows) {
+    const files = [...row.matchAll(/\]\((\S+\.test\.ts)\)/g)].map(([, file = '']) => file);
+    assert.ok(files.length > 0 && files.every(testsIn), row);
+  }
+  const marked = rows.filter((row) => row.includes('✔'));
+  assert.equal(marked.length, testsIn('e2e/tutorials.test.ts'));
 });
 
 it('the example of the README runs as it stands', async (t) => {
-  const code = /```ts\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  const [code = ''] = codeBlocks(readme, 'ts');
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const child = await startChild(
@@ -63,7 +110,7 @@ it('each curl command of the README answers JSON with 200', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const commands = readme.split('\n').filter((line) => line.startsWith('curl '));
-  assert.equal(commands.length, 4);
+  assert.equal(commands.length, 3);
   for (const command of commands) {
     const there = command.replace('localhost:3000', server.origin.replace('http://', ''));
     const { stdout } = spawnSync('sh', ['-c', `${there} -w '\\n%{http_code}'`], {
@@ -76,15 +123,16 @@ it('each curl command of the README answers JSON with 200', async (t) => {
   }
 });
 
-it('the examples of the README compile with the options that it names', (t) => {
+it('the examples compile with the options that the docs name', (t) => {
   const folder = mkdtempSync(join(root, 'e2e', 'examples-'));
   t.after(() => rmSync(folder, { recursive: true }));
   cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
-  const examples = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code);
+  const page = read('docs/session-module.md');
+  const examples = codeBlocks(readme + page, 'ts');
   assert.equal(examples.length, 2);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
-  const [named = ''] = /^.*`tsc` needs .*$/m.exec(readme) ?? [];
+  const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);
   writeFileSync(join(folder, 'tsconfig.json'), `{ "compilerOptions": { ${options.join()} } }`);
   const tsc = join(root, 'node_modules/.bin/tsc');
@@ -96,21 +144,14 @@ it('the session module compiles on its own, with other fields than this shop has
   const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));
   cpSync(join(root, 'app/session'), folder, { recursive: true });
-  for (const test of globSync('*.test.ts', { cwd: folder })) rmSync(join(folder, test));
-  const file = join(folder, 'session-data.ts');
-  const data = readFileSync(file, 'utf8')
-    .replace(
-      /const sessionData = z\.object\(\{.*?\n\}\);/s,
-      'const sessionData = z.object({ theme: z.string() });',
-    )
-    .replace(/export type SessionUser.*\n/, '')
-    .replace(
-      /\(\{ lost = false \} = \{\}\): SessionDraft => \(\{.*?\n\}\);/s,
-      "(_: object = {}): SessionDraft => ({ theme: 'light' });",
-    );
-  assert.match(data, /theme: 'light'/);
-  writeFileSync(file, data);
-  const tsconfig = { extends: '../../tsconfig.json', include: ['*.ts'] };
+  for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
+  writeFileSync(
+    join(folder, 'fields.ts'),
+    `import { z } from 'zod';
+     export const sessionFields = z.object({ theme: z.string() });
+     export const newSession = () => ({ theme: 'light' });`,
+  );
+  const tsconfig = { extends: '../../tsconfig.json', include: ['**/*.ts'] };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig));
   const tsc = join(root, 'node_modules/.bin/tsc');
   const { status, stdout } = spawnSync(tsc, ['--project', folder], { encoding: 'utf8' });
