@@ -1,8 +1,8 @@
 import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
 import { requireUser } from './accounts/identify.ts';
 import type { Handlers } from './app.ts';
-import { Refusal } from './http/error-handler.ts';
 import type { healthHandlers } from './http/health-handlers.ts';
+import { Refusal } from './http/refusal.ts';
 
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
 type Handler = RequestHandler | (RequestHandler | ErrorRequestHandler)[];

@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { invalidField, Refusal } from '../http/error-handler.ts';
 import { leaveFlash, tell } from '../http/flash.ts';
 import { textField } from '../http/form-fields.ts';
 import { respond, showPage } from '../http/pages.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 import type { Audit } from '../observe/audit.ts';
 import { SessionGone } from '../session/errors.ts';
 import { draftOf, type SessionRecord } from '../session/record.ts';

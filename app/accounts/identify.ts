@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { AccountCart, Carts } from '../cart/account-carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
-import { Refusal } from '../http/error-handler.ts';
+import { Refusal } from '../http/refusal.ts';
 import { returnPath } from '../http/return-path.ts';
 import { wantsJson } from '../http/wants-json.ts';
 import { emptySession } from '../session/record.ts';

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
 import pLimit from 'p-limit';
-import { invalidField, Refusal } from '../http/error-handler.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 
 const MIN_BYTES = 15;
 /** bcrypt reads no further: a longer password would match any other with the same beginning. */

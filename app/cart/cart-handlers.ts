@@ -1,9 +1,9 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Catalogue } from '../catalogue/catalogue.ts';
-import { invalidField, Refusal } from '../http/error-handler.ts';
 import { tell } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
 import { respond, showPage } from '../http/pages.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 import { type Carts, unmerge } from './account-carts.ts';
 import { addLine, countItems, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 import { changeAccountCart, changeCart, currentCart } from './current-cart.ts';

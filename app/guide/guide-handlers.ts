@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import written from '../../views/guide/chapters.json' with { type: 'json' };
-import { Refusal } from '../http/error-handler.ts';
 import { showPage } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import { excerpt } from './excerpt.ts';
 
 /** The guide: a chapter for each mistake. The code it shows is read from the source at start. */

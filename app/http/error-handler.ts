@@ -2,27 +2,11 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from '../observe/audit.ts';
 import { SessionError, SessionGone } from '../session/errors.ts';
+import { UNSUPPORTED_TYPE } from './body-parser.ts';
 import { renderPage } from './pages.ts';
+import { Refusal } from './refusal.ts';
 import { returnPath } from './return-path.ts';
 import { wantsJson } from './wants-json.ts';
-
-/**
- * A failure that is expected: a status and words that a visitor may read. It is thrown, for that is
- * what ends a handler, or a change of the session, with nothing stored.
- */
-export class Refusal extends Error {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-
-  constructor(status: number, message: string, headers: Record<string, string> = {}) {
-    super(message);
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
-/** A field of a form or of a JSON body that cannot be taken as it is. */
-export const invalidField = (name: string, rule: string) => new Refusal(422, `${name} ${rule}.`);
 
 export const notFound: RequestHandler = () => {
   throw new Refusal(404, 'There is nothing at this address.');
@@ -66,8 +50,6 @@ function refusalFor(error: unknown): Refusal {
     ? new Refusal(status, words)
     : new Refusal(500, 'Something went wrong. We have noted it.');
 }
-
-export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
 
 const SESSION_WORDS: Record<string, string> = {
   SessionGone: 'Your session has ended in the meantime. Nothing was changed.',

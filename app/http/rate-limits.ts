@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, type Options, rateLimit, type Store } from 'express-rate-limit';
-import { Refusal } from './error-handler.ts';
+import { Refusal } from './refusal.ts';
 
 const MINUTE = 60_000;
 

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { Refusal } from './error-handler.ts';
+import { Refusal } from './refusal.ts';
 
 /** These change nothing, so it does not matter who had them sent. */
 export const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { excerpt } from '../guide/excerpt.ts';
-import { Refusal } from '../http/error-handler.ts';
 import { respond, showPage } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import { sessionHandle } from '../session/session-id.ts';
 import type { pretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';

@@ -3,10 +3,10 @@ import { accountOf } from '../accounts/identify.ts';
 import { type AccountCart, type Carts, withoutOrder } from '../cart/account-carts.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
-import { Refusal } from '../http/error-handler.ts';
 import { tell } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
 import { respond, showPage } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };
