@@ -1,37 +1,65 @@
 import type { ErrorRequestHandler, IRouter, RequestHandler } from 'express';
-import { requireUser } from './accounts/identify.ts';
-import type { Handlers } from './app.ts';
-import { Refusal } from './http/error-handler.ts';
+import { accountPageHandlers } from './accounts/account-page-handlers.ts';
+import type { Accounts } from './accounts/accounts.ts';
+import { requireOwnPassword, requireUser } from './accounts/identify.ts';
+import { logInHandlers } from './accounts/log-in-handlers.ts';
+import type { Carts } from './cart/account-carts.ts';
+import { cartHandlers } from './cart/cart-handlers.ts';
+import { itemCount } from './cart/current-cart.ts';
+import type { Catalogue } from './catalogue/catalogue.ts';
+import { shopHandlers } from './catalogue/shop-handlers.ts';
+import { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './http/health-handlers.ts';
+import type { Pages } from './http/pages.ts';
+import type { Limits } from './http/rate-limits.ts';
+import { Refusal } from './http/refusal.ts';
+import type { Recorder } from './inspector/recorder.ts';
+import { xrayHandlers } from './inspector/xray-handlers.ts';
+import { labHandlers } from './lab/lab-handlers.ts';
+import type { pretendOutages } from './lab/pretend-outages.ts';
+import type { Audit } from './observe/audit.ts';
+import { orderHandlers } from './orders/order-handlers.ts';
+import type { Orders } from './orders/orders.ts';
+import type { SessionOptions } from './session/index.ts';
 
-type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
 type Handler = RequestHandler | (RequestHandler | ErrorRequestHandler)[];
+type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
 
-/** What supervisors ask: answered before, and without, a session. */
+/** A mark, not a guard: users with a temporary password may use this route. */
+const temporaryPasswordOk: RequestHandler[] = [];
+
+/** For supervisors: answered before, and without, a session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
   ['get', '/livez', health.livez],
   ['get', '/readyz', health.readyz],
 ];
 
 /** The sitemap. */
-export function sitemap(handlers: Handlers): Route[] {
-  const { shop, accounts, devices, cart, orders, session, guide, lab, limits } = handlers;
+export function sitemap(handlers: Handlers, limits: Limits): Route[] {
+  const { shop, logIn, accountPage, cart, orders, xray, guide, lab } = handlers;
   return [
-    ['get', '/', shop.show],
+    ['get', '/', limits.newVisitors, shop.show],
 
-    ['get', '/login', accounts.logInForm.show],
-    ['post', '/login', limits.password, accounts.logIn],
-    ['get', '/register', accounts.registerForm.show],
-    ['post', '/register', limits.register, accounts.register],
-    ['get', '/logout', accounts.logOutForm.show],
-    ['post', '/logout', accounts.logOut],
+    ['get', '/login', temporaryPasswordOk, logIn.logInForm.show],
+    ['post', '/login', temporaryPasswordOk, limits.logIn, logIn.logIn],
+    ['get', '/register', logIn.registerForm.show],
+    ['post', '/register', limits.register, logIn.register],
+    ['get', '/logout', temporaryPasswordOk, logIn.logOutForm.show],
+    ['post', '/logout', temporaryPasswordOk, logIn.logOut],
 
-    ['get', '/account', requireUser, devices.show],
-    ['get', '/account/password', requireUser, devices.passwordForm.show],
-    ['post', '/account/password', requireUser, limits.password, devices.changePassword],
-    ['post', '/account/confirm', requireUser, limits.password, devices.confirm],
-    ['post', '/account/sessions/end-others', requireUser, limits.password, devices.endOthers],
-    ['post', '/account/sessions/:handle/end', requireUser, limits.password, devices.endOne],
+    ['get', '/account', requireUser, accountPage.show],
+    ['get', '/account/password', temporaryPasswordOk, requireUser, accountPage.passwordForm.show],
+    [
+      'post',
+      '/account/password',
+      temporaryPasswordOk,
+      requireUser,
+      limits.password,
+      accountPage.changePassword,
+    ],
+    ['post', '/account/confirm', requireUser, limits.password, accountPage.confirm],
+    ['post', '/account/sessions/end-others', requireUser, limits.password, accountPage.endOthers],
+    ['post', '/account/sessions/:handle/end', requireUser, limits.password, accountPage.endOne],
 
     ['get', '/cart', cart.show],
     ['post', '/cart/lines', limits.cartChanges, cart.add],
@@ -43,18 +71,67 @@ export function sitemap(handlers: Handlers): Route[] {
     ['get', '/orders', requireUser, orders.showAll],
     ['get', '/orders/:id', requireUser, orders.show],
 
-    ['get', '/session', session.show],
+    ['get', '/session', xray.show],
     ['get', '/guide', guide.index],
     ['get', '/guide/:chapter', guide.show],
     ...(lab ? labRoutes(lab, limits) : []),
   ];
 }
 
-const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Handlers['limits']): Route[] => [
+const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Limits): Route[] => [
   ['get', '/lab', lab.show],
   ['post', '/lab/outage', limits.lab, lab.beginOutage],
   ['post', '/lab/:race', limits.lab, lab.run],
 ];
+
+/** The link that an error page offers beside the shop, by the beginning of its path. */
+export function wayBack(path: string) {
+  if (/^\/(cart|checkout)/.test(path)) return { href: '/cart', label: 'Back to the cart' };
+  if (path.startsWith('/account')) return { href: '/account', label: 'Back to your account' };
+  return undefined;
+}
+
+/** What the handlers need. */
+export type Parts = {
+  accounts: Accounts;
+  carts: Carts;
+  catalogue: Catalogue;
+  orders: Orders;
+  hashCost: number;
+  session: SessionOptions;
+  storeName: string | undefined;
+  recorder: Recorder;
+  lab: boolean;
+  outages: ReturnType<typeof pretendOutages> | undefined;
+  limits: Limits;
+  audit: Audit;
+  pages: Pages;
+};
+
+/** The routes of the sitemap over these parts, each closed to temporary passwords unless it is marked. */
+export const createRoutes = (parts: Parts): Route[] =>
+  sitemap(createHandlers(parts), parts.limits).map(([verb, path, ...handlers]) =>
+    handlers.includes(temporaryPasswordOk)
+      ? [verb, path, ...handlers]
+      : [verb, path, requireOwnPassword, ...handlers],
+  );
+
+type Handlers = ReturnType<typeof createHandlers>;
+
+function createHandlers(parts: Parts) {
+  const { accounts, carts, catalogue, orders, hashCost, audit, pages } = parts;
+  const { session, storeName, recorder, lab, outages } = parts;
+  return {
+    shop: shopHandlers({ catalogue, pages, itemCount }),
+    logIn: logInHandlers({ accounts, carts, hashCost, audit, pages }),
+    accountPage: accountPageHandlers({ accounts, hashCost, audit, pages }),
+    cart: cartHandlers({ carts, catalogue, pages }),
+    orders: orderHandlers({ orders, carts, catalogue, pages }),
+    xray: xrayHandlers({ session, storeName, recorder, pages }),
+    guide: guideHandlers({ pages }),
+    lab: lab ? labHandlers({ pages, outages }) : undefined,
+  };
+}
 
 /** Adds the routes, and for each path a 405 to every other verb. */
 export function mount(router: IRouter, routes: Route[]): void {

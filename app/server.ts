@@ -21,9 +21,10 @@ if (cluster.isPrimary && supervised) {
     log,
   });
 } else {
-  // Imported here: the primary needs nothing of it, and a bad environment is refused sooner.
+  // Imported here: the primary does not need them, and a bad environment is refused sooner.
+  const { createApp } = await import('./app.ts');
   const { serve } = await import('./process/worker.ts');
-  await serve(config, log);
+  await serve(config, log, createApp);
 }
 
 function configOrExit(): Config {

@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { invalidField, Refusal } from '../http/error-handler.ts';
-import { leaveFlash, tell } from '../http/flash.ts';
+import { leaveFlash, leaveFlashInDraft } from '../http/flash.ts';
 import { textField } from '../http/form-fields.ts';
-import { respond, showPage } from '../http/pages.ts';
+import { type Pages, redirectOrJson } from '../http/pages.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 import type { Audit } from '../observe/audit.ts';
 import {
   currentHandle,
@@ -31,10 +31,10 @@ import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.t
 /** For so long after the password was typed, other sessions may be ended without it. */
 const FRESH_MS = 10 * 60_000;
 
-type Options = { accounts: Accounts; hashCost: number; audit: Audit };
+type Options = { accounts: Accounts; hashCost: number; audit: Audit; pages: Pages };
 
-/** The account's own page: its devices, and its password. All of it is for users only. */
-export function deviceHandlers({ accounts, hashCost, audit }: Options) {
+/** The account's own page: its devices and its password. For users only: see `requireUser`. */
+export function accountPageHandlers({ accounts, hashCost, audit, pages }: Options) {
   const show: RequestHandler = async (req, res) => {
     const account = accountOf(req);
     const own = currentHandle(req);
@@ -54,7 +54,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.at);
     const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
     const json = { user: sanitizedUser(account), sessions };
-    return showPage(req, res, 'accounts/account', content, json);
+    return pages.show(req, res, 'accounts/account', content, json);
   };
 
   const changePassword: RequestHandler = async (req, res) => {
@@ -86,7 +86,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     const carry = (old: SessionRecord | undefined) => {
       if (!old) throw new SessionGone();
       const draft = { ...draftOf(old), authenticatedAt: Date.now() };
-      leaveFlash(req, draft, 'Your password is changed, and all other sessions are ended.');
+      leaveFlashInDraft(req, draft, 'Your password is changed, and all other sessions are ended.');
       return draft;
     };
     await renewSession(req, carry, { id }).catch((error: unknown) => {
@@ -123,7 +123,7 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
 
   async function ended(req: Request, res: Response, sentence: string): Promise<void> {
     audit(req, 'sessions-ended', { account: accountOf(req).id });
-    await tell(req, sentence);
+    await leaveFlash(req, sentence);
     done(req, res);
   }
 
@@ -154,15 +154,17 @@ export function deviceHandlers({ accounts, hashCost, audit }: Options) {
     });
   }
 
-  const passwordForm = form('password', 'Change the password');
+  const passwordForm = form(pages, 'password', 'Change the password');
   return {
     show,
     passwordForm,
-    changePassword: [changePassword, passwordForm.keep],
-    ...{ confirm, endOne, endOthers },
+    changePassword: [changePassword, passwordForm.showAgain],
+    confirm,
+    endOne,
+    endOthers,
   };
 }
 
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 
-const done = (req: Request, res: Response) => respond(req, res, '/account', {});
+const done = (req: Request, res: Response) => redirectOrJson(req, res, '/account', {});

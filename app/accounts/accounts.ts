@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { invalidField } from '../http/error-handler.ts';
+import { invalidField } from '../http/refusal.ts';
 import type { SessionUser } from '../session/index.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 

@@ -2,10 +2,10 @@ import type { Request, RequestHandler } from 'express';
 import type { Carts } from '../cart/account-carts.ts';
 import { countItems } from '../cart/cart.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
-import { Refusal } from '../http/error-handler.ts';
-import { leaveFlash } from '../http/flash.ts';
+import { leaveFlashInDraft } from '../http/flash.ts';
 import { checkboxField, textField } from '../http/form-fields.ts';
-import { respond } from '../http/pages.ts';
+import { type Pages, redirectOrJson } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import { returnPath } from '../http/return-path.ts';
 import type { Audit } from '../observe/audit.ts';
 import {
@@ -35,19 +35,20 @@ import { form } from './form-page.ts';
 import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
 import { deviceOf } from './user-agent.ts';
 
-const logInForm = form('log-in', 'Log in');
-const registerForm = form('register', 'Register');
-const logOutForm = form('log-out', 'Log out');
-
 type Options = {
   accounts: Accounts;
   carts: Carts;
-  /** What bcrypt costs: 12, but for tests. */
+  /** The cost of bcrypt: 12, except in tests. */
   hashCost: number;
   audit: Audit;
+  pages: Pages;
 };
 
-export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
+export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Options) {
+  const logInForm = form(pages, 'log-in', 'Log in');
+  const registerForm = form(pages, 'register', 'Register');
+  const logOutForm = form(pages, 'log-out', 'Log out');
+
   const logIn: RequestHandler = async (req, res) => {
     requireDeliverableCookie(req);
     const email = textField(req.body, 'email');
@@ -80,7 +81,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
     const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
     const greeting = `Welcome, ${account.name}.${more}`;
     await startUserSession(req, account, 'log-in', greeting, { id, persistent });
-    respond(req, res, next, { user: sanitizedUser(account) });
+    redirectOrJson(req, res, next, { user: sanitizedUser(account) });
   };
 
   const register: RequestHandler = async (req, res) => {
@@ -103,7 +104,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
       );
     const greeting = `Welcome, ${who.name}. Your account is made.`;
     await startUserSession(req, account, 'registered', greeting, { id });
-    respond(req, res.status(201), next, { user: sanitizedUser(account) });
+    redirectOrJson(req, res.status(201), next, { user: sanitizedUser(account) });
   };
 
   const logOut: RequestHandler = async (req, res) => {
@@ -119,7 +120,7 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
     const own = currentHandle(req);
     const forget = (current: Account) => withoutSessions(current, (handle) => handle === own);
     if (account) await accounts.change(account, forget).catch(() => {});
-    respond(req, res, '/', {});
+    redirectOrJson(req, res, '/', {});
   };
 
   /**
@@ -144,20 +145,23 @@ export function accountHandlers({ accounts, carts, hashCost, audit }: Options) {
       const { views, cart } = theirs ? old : newSession();
       const carried = countItems(cart) > 0 && { guest };
       const draft = { user, authenticatedAt: Date.now(), views, cart, ...carried };
-      leaveFlash(req, draft, greeting);
+      leaveFlashInDraft(req, draft, greeting);
       return draft;
     };
     await renewSession(req, carry, { id, persistent });
     audit(req, event, { account: account.id });
     req.account = account;
-    req.accountCart = await carts.read(account.id);
+    req.accountCart = { accountId: account.id, cart: await carts.read(account.id) };
     await adoptGuestCart(req, carts);
   }
 
   return {
-    ...{ logInForm, registerForm, logOutForm, logOut },
-    logIn: [logIn, logInForm.keep],
-    register: [register, registerForm.keep],
+    logInForm,
+    logIn: [logIn, logInForm.showAgain],
+    registerForm,
+    register: [register, registerForm.showAgain],
+    logOutForm,
+    logOut,
   };
 }
 

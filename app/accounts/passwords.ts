@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
 import pLimit from 'p-limit';
-import { invalidField, Refusal } from '../http/error-handler.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 
 const MIN_BYTES = 15;
 /** bcrypt reads no further: a longer password would match any other with the same beginning. */
@@ -50,12 +50,10 @@ export const hashPassword = async (password: string, cost: number): Promise<stri
 export const upToDate = async (hash: string, password: string, cost: number): Promise<string> =>
   bcrypt.getRounds(hash) < cost ? hashPassword(password, cost) : hash;
 
-// Its first line says where it is from.
-const [, list = ''] = readFileSync(
-  join(import.meta.dirname, './common-passwords.txt'),
-  'utf8',
-).split('\n');
-const COMMON = new Set(list.split(' '));
+// The first line of the file says where the list is from.
+const COMMON_FILE = join(import.meta.dirname, 'common-passwords.txt');
+const [, commonList = ''] = readFileSync(COMMON_FILE, 'utf8').split('\n');
+const COMMON = new Set(commonList.split(' '));
 
 /**
  * The rules for a new password. There are none on what characters it has.

@@ -69,7 +69,7 @@ onEachStore('the cart', (store) => {
     visitor.cookie = 'sid=s%3Agone.gone';
     await visitor.post('/cart/lines', { ...PAGE, form: { sku: HAT.sku } });
     const { text } = await visitor.get('/cart', PAGE);
-    assert.match(text, />Your old session had ended. This is a new one. Bowler hat added.</);
+    assert.match(text, />Your last session has ended. This is a new one. Bowler hat added.</);
   });
 
   it('refuses bad input with a status that fits, names the field and changes nothing', async () => {

@@ -1,19 +1,21 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Catalogue } from '../catalogue/catalogue.ts';
-import { invalidField, Refusal } from '../http/error-handler.ts';
-import { tell } from '../http/flash.ts';
+import { leaveFlash } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
-import { respond, showPage } from '../http/pages.ts';
+import { type Pages, redirectOrJson } from '../http/pages.ts';
+import { invalidField, Refusal } from '../http/refusal.ts';
 import { type Carts, unmerge } from './account-carts.ts';
 import { addLine, countItems, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
 import { changeAccountCart, changeCart, currentCart } from './current-cart.ts';
 
-export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Catalogue }) {
+type Options = { carts: Carts; catalogue: Catalogue; pages: Pages };
+
+export function cartHandlers({ carts, catalogue, pages }: Options) {
   const show: RequestHandler = (req, res) => {
     const cart = priceCart(currentCart(req), catalogue);
-    const { orderId, version } = req.accountCart ?? {};
+    const { orderId, version } = req.accountCart?.cart ?? {};
     const content = { title: 'Your cart', cart, MAX_QUANTITY, orderId, version };
-    return showPage(req, res, 'cart/show', content, cart);
+    return pages.show(req, res, 'cart/show', content, cart);
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -54,12 +56,12 @@ export function cartHandlers({ carts, catalogue }: { carts: Carts; catalogue: Ca
       if (countItems(cart.merged[guest] ?? {}) === 0) throw new Refusal(409, nothing);
       return unmerge(cart, guest);
     });
-    await tell(req, 'What this device had added is taken out again.');
+    await leaveFlash(req, 'The items that this device added are taken out again.');
     answer(req, res);
   };
 
   const answer = (req: Request, res: Response) =>
-    respond(req, res, '/cart', priceCart(currentCart(req), catalogue));
+    redirectOrJson(req, res, '/cart', priceCart(currentCart(req), catalogue));
 
   return { show, add, set, clear, undoMerge };
 }

@@ -1,35 +1,40 @@
 import type { Request, RequestHandler } from 'express';
-import { countItems } from '../cart/cart.ts';
-import { currentCart } from '../cart/current-cart.ts';
-import { takeFlash } from '../http/flash.ts';
-import { showPage } from '../http/pages.ts';
+import { takeFlashFromDraft } from '../http/flash.ts';
+import type { Pages } from '../http/pages.ts';
 import { canUpdateSession, describeSession, updateSession } from '../session/index.ts';
 import { type Catalogue, CURRENCY } from './catalogue.ts';
 
-export function shopHandlers({ catalogue }: { catalogue: Catalogue }) {
+type Options = {
+  catalogue: Catalogue;
+  pages: Pages;
+  /** How many items the visitor's cart holds. */
+  itemCount: (req: Request) => number;
+};
+
+export function shopHandlers({ catalogue, pages, itemCount }: Options) {
   const products = [...catalogue.values()];
   const offers = products.map(({ sku, name, priceCents }) => {
     return { sku, name, priceCents, currency: CURRENCY };
   });
 
   const show: RequestHandler = async (req, res) => {
-    const flash = await look(req);
+    const flash = await countView(req);
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
-    const cart = { count: countItems(currentCart(req)) };
+    const cart = { count: itemCount(req) };
     const json = { views, expiresInSeconds, user, cart, products: offers };
-    return showPage(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
+    return pages.show(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
 
   return { show };
 }
 
-/** Counts the look and takes the message that was left for this page, in one write. */
-async function look(req: Request): Promise<string | undefined> {
-  // HEAD is no look. And what cannot be found again is not counted: the page says why.
+/** Counts the view and takes the flash that was left for this page, in one write. */
+async function countView(req: Request): Promise<string | undefined> {
+  // HEAD is no view. A session that the visitor will not find again is not counted: the page says why.
   if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {
     draft.views += 1;
-    return takeFlash(req, draft);
+    return takeFlashFromDraft(req, draft);
   });
 }

@@ -1,5 +1,7 @@
 import express, { type RequestHandler } from 'express';
-import { Refusal, UNSUPPORTED_TYPE } from './error-handler.ts';
+import { Refusal } from './refusal.ts';
+
+export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
 
 const limit = '10kb';
 const parsers = {

@@ -1,4 +1,4 @@
-import { invalidField } from './error-handler.ts';
+import { invalidField } from './refusal.ts';
 
 /** As it was parsed, if there was one. A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;

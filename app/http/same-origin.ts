@@ -1,14 +1,21 @@
-import type { RequestHandler } from 'express';
-import { Refusal } from './error-handler.ts';
+import { type RequestHandler, Router } from 'express';
+import { Refusal } from './refusal.ts';
 
-/** These change nothing, so it does not matter who had them sent. */
-export const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
+/** These change nothing, so it does not matter which site sent them. */
+const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
+
+/** Runs `handlers` for the requests that may change something. */
+export function forChanges(...handlers: RequestHandler[]): RequestHandler {
+  const router = Router().use(handlers);
+  return (req, res, next) => (SAFE_METHODS.includes(req.method) ? next() : router(req, res, next));
+}
 
 /**
  * Cross-site request forgery: another site's page makes the visitor's browser send a form here, and
  * the cookie comes along. Browsers say where a request comes from, so no token is needed.
- * The rule of Go 1.25's http.CrossOriginProtection: Sec-Fetch-Site decides; without it (an old
- * browser) Origin must name this host; with neither, it is no browser and holds nobody's cookie.
+ * The rule of Go 1.25's http.CrossOriginProtection: Sec-Fetch-Site decides. Without it (an old
+ * browser) Origin must name this host. A client that sends neither is no browser and holds nobody's
+ * cookie.
  */
 export const refuseCrossSite: RequestHandler = (req, _res, next) => {
   if (SAFE_METHODS.includes(req.method)) return next();
@@ -23,7 +30,7 @@ export const refuseCrossSite: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** What one program on the way reads in one way and the next in another is not read at all. */
+/** Two programs on the way may read such a request differently, so nobody reads it. */
 export const refuseAmbiguous: RequestHandler = (req, _res, next) => {
   const hosts = req.rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === 'host');
   if (hosts.length > 1) throw new Refusal(400, 'The request names two hosts.');

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { it } from 'node:test';
 import type { Request, Response } from 'express';
 import { createRecorder } from './recorder.ts';
 
 const MINUTES = 60_000;
+
+const response = () => new EventEmitter() as Response;
 
 it('sleeps until somebody looks, and again half an hour after the last look', () => {
   let time = 0;
@@ -11,10 +14,13 @@ it('sleeps until somebody looks, and again half an hour after the last look', ()
   const session = { version: 1 };
   const request = (path: string) => {
     const req = { method: 'GET', path, sessionID: 'one', session } as unknown as Request;
-    const res = { locals: {}, statusCode: 200 } as unknown as Response;
-    recorder.middleware(req, res, () => {});
-    recorder.file(req, res, 1);
-    return 'recording' in res.locals;
+    const res = response();
+    let recorded = false;
+    recorder.middleware(req, res, () => {
+      recorded = recorder.currentRequest() !== undefined;
+    });
+    res.emit('close');
+    return recorded;
   };
   const look = () => recorder.recall({ sessionID: 'one' } as Request).map(({ path }) => path);
 
@@ -43,7 +49,7 @@ it('looks at what happens only while it writes that down: not asleep, nor beyond
   const recorder = createRecorder({ always: false });
   const req = { method: 'GET', path: '/', sessionID: 'one' } as Request;
   const request = () =>
-    recorder.middleware(req, { locals: {} } as Response, () => {
+    recorder.middleware(req, response(), () => {
       for (let n = 0; n < 100; n++) recorder.onEvent(touched);
     });
   request();
@@ -58,7 +64,7 @@ it('never sleeps where it records from the start, not even half an hour after a 
   const recorder = createRecorder({ now: () => time });
   recorder.recall({ sessionID: 'one' } as Request);
   time = 31 * MINUTES;
-  const res = { locals: {} } as Response;
-  recorder.middleware({ method: 'GET', path: '/' } as Request, res, () => {});
-  assert.ok('recording' in res.locals);
+  recorder.middleware({ method: 'GET', path: '/' } as Request, response(), () => {
+    assert.ok(recorder.currentRequest());
+  });
 });

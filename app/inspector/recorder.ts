@@ -1,10 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isDeepStrictEqual } from 'node:util';
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler } from 'express';
 import {
   currentHandle,
   FIELD_NAMES,
-  isStored,
   type SessionEvent,
   type SessionRecord,
 } from '../session/index.ts';
@@ -51,19 +50,21 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     if (now() >= awakeUntil) return next();
     const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
     const recording: Recording = { method: req.method, path, steps: [] };
-    res.locals.recording = recording;
+    const started = performance.now();
+    res.on('close', () => {
+      recording.status = res.statusCode;
+      recording.ms = performance.now() - started;
+      file(req, recording);
+    });
     current.run(recording, next);
   };
 
   /**
-   * Files what was recorded of a request, when it is over. Under the id the session has by now: a
-   * log-in begins a new list, for what was done under the old id may have been somebody else's doing.
+   * Files a request under the id that its session has at the end. A log-in therefore begins a new
+   * list: the requests under the old id may have been another person's.
    */
-  function file(req: Request, res: Response, ms: number): void {
-    const recording: Recording | undefined = res.locals.recording;
-    if (!recording || !req.sessionID || (req.session && !isStored(req.session))) return;
-    recording.status = res.statusCode;
-    recording.ms = ms;
+  function file(req: Request, recording: Recording): void {
+    if (!req.sessionID || req.session?.version <= 0) return;
     const handle = currentHandle(req);
     const before = bySession.get(handle) ?? [];
     bySession.delete(handle); // so that it stands last again
@@ -73,15 +74,18 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     bySession.delete(oldest);
   }
 
+  /** What this request has done so far; undefined while the recorder sleeps. */
+  const currentRequest = () => current.getStore();
+
   /** This request first, then the last ones of its session, newest first. None while it slept. */
   const recall = (req: Request) => {
     if (now() >= awakeUntil) bySession.clear(); // what was before the gap are not the last requests
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
-    return [current.getStore(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
+    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
   };
 
-  return { onEvent, onTrip, middleware, file, recall };
+  return { onEvent, onTrip, middleware, currentRequest, recall };
 }
 
 export type Recorder = ReturnType<typeof createRecorder>;

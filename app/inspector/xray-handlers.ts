@@ -1,6 +1,6 @@
 import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
-import { showPage } from '../http/pages.ts';
+import type { Pages } from '../http/pages.ts';
 import {
   currentHandle,
   draftOf,
@@ -10,31 +10,37 @@ import {
 } from '../session/index.ts';
 import type { Recorder } from './recorder.ts';
 
-/** The X-ray: what the browser holds, what the cloakroom holds, what happened. One's own session only. */
-export function sessionHandlers(options: {
+type Options = {
   session: SessionOptions;
   storeName: string | undefined;
   recorder: Recorder;
-}) {
-  const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = options.session;
+  pages: Pages;
+};
+
+/**
+ * The X-ray of the visitor's own session: what the browser holds, what the cloakroom holds, what
+ * happened.
+ */
+export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
+  const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = session;
 
   const show: RequestHandler = (req, res) => {
     const stored = isStored(req.session);
     const xray = {
       stored,
-      store: options.storeName,
+      store: storeName,
       cookie,
       ...(stored && {
         ticket: ticketOf(req),
         coat: coatOf(req),
         clocks: clocksOf(req),
-        requests: options.recorder.recall(req),
+        requests: recorder.recall(req),
       }),
     };
-    return showPage(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
+    return pages.show(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
   };
 
-  /** The cookie as it was sent, less what would make it a key to who looks over the shoulder. */
+  /** The cookie as it was sent, masked, so that onlookers cannot use it. */
   function ticketOf(req: Request) {
     const start = `${cookie.name}=`;
     const sent = req.headers.cookie?.split(/; */).find((pair) => pair.startsWith(start)) ?? '';
@@ -42,7 +48,7 @@ export function sessionHandlers(options: {
     return {
       id: mask(req.sessionID),
       signature: mask(signed.slice(signed.lastIndexOf('.') + 1)),
-      /** 1: the newest secret, which signs; more: an older one, which is on its way out. */
+      /** 1: the newest secret, which signs. 2 or more: an older one, which will be removed. */
       verifiedBy: secrets.findIndex((secret) => unsign(signed, secret) !== false) + 1,
       secrets: secrets.length,
     };
@@ -58,7 +64,7 @@ export function sessionHandlers(options: {
     const { createdAt, lastSeenAt } = req.session;
     const seconds = (ms: number) => Math.floor(ms / 1000);
     return {
-      /** This request restarts the idle clock; before it, so long had passed. */
+      /** This request restarts the idle clock. */
       idleSeconds: seconds(idleMs),
       wasIdleForSeconds: seconds(now() - lastSeenAt),
       absoluteSeconds: seconds(absoluteMs),

@@ -1,8 +1,8 @@
 import type { RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { excerpt } from '../guide/excerpt.ts';
-import { Refusal } from '../http/error-handler.ts';
-import { respond, showPage } from '../http/pages.ts';
+import { type Pages, redirectOrJson } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import { currentHandle, isStored } from '../session/index.ts';
 import type { pretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';
@@ -11,15 +11,18 @@ import { tutorialWay } from './tutorial-way.ts';
 
 const MOST_WAITING = 5;
 
-/**
- * The race lab: the tutorials' way and this shop's way, run side by side at the press of a button.
- * @param outages absent: the store stays where it is
- */
-export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefined) {
+type Options = {
+  pages: Pages;
+  /** Absent: visitors cannot let the store go away. */
+  outages: ReturnType<typeof pretendOutages> | undefined;
+};
+
+/** The race lab: the tutorials' way and this shop's way, run side by side at the press of a button. */
+export function labHandlers({ pages, outages }: Options) {
   const oneAtATime = pLimit(1);
   const page = {
     title: 'The race lab',
-    path: '/lab', // of the outcome of a race, too
+    path: '/lab', // the page of a race's outcome has this path, too
     outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/lab/tutorial-way.ts', 'tutorialWay'),
@@ -29,7 +32,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
 
   const show: RequestHandler = (req, res) => {
     const json = { races: [...races.keys()] };
-    return showPage(req, res, 'lab/show', { ...page, results: {} }, json);
+    return pages.show(req, res, 'lab/show', { ...page, results: {} }, json);
   };
 
   const run: RequestHandler = async (req, res) => {
@@ -43,7 +46,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
       here: await runRace(race, thisShopsWay),
     }));
     const content = { ...page, results: { [name]: result } };
-    return showPage(req, res, 'lab/show', content, result);
+    return pages.show(req, res, 'lab/show', content, result);
   };
 
   const beginOutage: RequestHandler = (req, res) => {
@@ -51,7 +54,7 @@ export function labHandlers(outages: ReturnType<typeof pretendOutages> | undefin
     if (!isStored(req.session))
       throw new Refusal(409, 'You hold no ticket yet, so nothing of yours can be out of reach.');
     outages.begin(currentHandle(req));
-    respond(req, res, '/lab', { seconds: outages.seconds });
+    redirectOrJson(req, res, '/lab', { seconds: outages.seconds });
   };
 
   return { show, run, beginOutage };

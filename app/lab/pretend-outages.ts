@@ -1,5 +1,3 @@
-import type { Backend } from '../session/index.ts';
-
 /** A backend that fails, for some seconds, where one session asks it: to see what its visitor sees. */
 export function pretendOutages(backend: Backend, seconds: number) {
   const away = new Set<string>();
@@ -19,3 +17,5 @@ export function pretendOutages(backend: Backend, seconds: number) {
     } satisfies Backend,
   };
 }
+
+import type { Backend } from '../session/index.ts';

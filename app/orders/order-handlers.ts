@@ -2,25 +2,25 @@ import type { Request, RequestHandler } from 'express';
 import { accountOf } from '../accounts/identify.ts';
 import { type AccountCart, type Carts, withoutOrder } from '../cart/account-carts.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
+import { accountCartOf } from '../cart/current-cart.ts';
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
-import { Refusal } from '../http/error-handler.ts';
-import { tell } from '../http/flash.ts';
+import { leaveFlash } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
-import { respond, showPage } from '../http/pages.ts';
+import { type Pages, redirectOrJson } from '../http/pages.ts';
+import { Refusal } from '../http/refusal.ts';
 import type { Order, Orders } from './orders.ts';
 
-type Options = { orders: Orders; carts: Carts; catalogue: Catalogue };
+type Options = { orders: Orders; carts: Carts; catalogue: Catalogue; pages: Pages };
 
-/** All of it is for users only: see `requireUser`. */
-export function orderHandlers({ orders, carts, catalogue }: Options) {
+/** For users only: see `requireUser`. */
+export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   /**
-   * The order is made under the id that the cart holds ready, so there is one however often it is
-   * sent. Then the cart is left without what was ordered, and with the id of the next order. Where
-   * it stops half-way, sending the form again goes on with the same order.
+   * The order gets the id that the cart holds ready, so there is one order however often the form is
+   * sent. Then the ordered items leave the cart, and the cart gets the id of the next order. If this
+   * stops halfway, sending the form again continues the same order.
    */
   const checkOut: RequestHandler = async (req, res) => {
-    const { id: accountId } = accountOf(req);
-    const cart = req.accountCart as AccountCart;
+    const { accountId, cart } = accountCartOf(req);
     const id = textField(req.body, 'order') || cart.orderId;
     const order =
       (await orders.find(id)) ?? (await orders.place(newOrder(req, id, accountId, cart)));
@@ -28,11 +28,11 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
     await carts.change(accountId, cart, (current) =>
       current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
     );
-    // What stopped half-way is done now. But what another tab ordered is not what this form showed.
+    // An order that stopped halfway is complete now. But it is not the one that this form showed.
     if (!isAsSeen(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
       throw new Refusal(409, 'Your order from before is placed: see your orders.');
-    await tell(req, 'Thank you. Your order is placed.');
-    respond(req, res.status(201), `/orders/${id}`, shown(order));
+    await leaveFlash(req, 'Thank you. Your order is placed.');
+    redirectOrJson(req, res.status(201), `/orders/${id}`, shown(order));
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
@@ -45,16 +45,16 @@ export function orderHandlers({ orders, carts, catalogue }: Options) {
 
   const show: RequestHandler = async (req, res) => {
     const order = await orders.find(String(req.params.id));
-    // Somebody else's is not told from none.
+    // Another account's order looks the same as one that does not exist.
     if (!order || order.accountId !== req.account?.id)
       throw new Refusal(404, 'There is no such order.');
     const json = shown(order);
-    return showPage(req, res, 'orders/show', { title: 'Your order', order: json }, json);
+    return pages.show(req, res, 'orders/show', { title: 'Your order', order: json }, json);
   };
 
   const showAll: RequestHandler = async (req, res) => {
     const json = { orders: (await orders.ofAccount(accountOf(req).id)).map(shown) };
-    return showPage(req, res, 'orders/list', { title: 'Your orders', ...json }, json);
+    return pages.show(req, res, 'orders/list', { title: 'Your orders', ...json }, json);
   };
 
   return { checkOut, show, showAll };

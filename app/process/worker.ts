@@ -2,18 +2,26 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import type { Config } from '../../config/environment.ts';
-import { createApp } from '../app.ts';
+import type { AppOptions } from '../app.ts';
 import { memoryBackend, redisBackend } from '../session/index.ts';
 import { hitsInRedis } from '../storage/hits-in-redis.ts';
 import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { devMemory } from './dev-memory.ts';
 import { drainable } from './drain.ts';
 
-/** Serves the shop in this process, be it alone or one of several workers, until a signal ends it. */
-export async function serve(config: Config, log: Logger): Promise<void> {
+/**
+ * Serves the app in this process until a signal ends it. The process is alone, or one of several
+ * workers.
+ */
+export async function serve(
+  config: Config,
+  log: Logger,
+  createApp: (options: AppOptions) => Express,
+): Promise<void> {
   const { store } = config;
   const redis = store === 'redis' ? connectRedis(config.redis, redisErrors(log)) : undefined;
   for (const warning of config.warnings) log.warn(warning);
@@ -26,13 +34,15 @@ export async function serve(config: Config, log: Logger): Promise<void> {
     trustProxy: config.trustProxy,
     log,
     session: {
-      ...config,
       backend: redis ? redisBackend(redis) : memoryBackend(memory.sessions),
       secrets: memory.secrets,
+      cookie: config.cookie,
+      idleMs: config.idleMs,
+      absoluteMs: config.absoluteMs,
     },
     storeName: store,
     checkStore: async () => redis?.check(),
-    ...(redis && { sharedHits: (name) => hitsInRedis(redis, name) }),
+    sharedHits: redis && ((name) => hitsInRedis(redis, name)),
     documents: redis ? redisBackend(redis, 'doc:') : memoryBackend(memory.documents),
     demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,

@@ -30,7 +30,7 @@ export const pageOf = (id: string, { views = 0, cart = {}, user }: Visit) => ({
   path: '/',
   title: 'Shop',
   flash: undefined,
-  lost: undefined,
+  proxyProblem: undefined,
   products: demoProducts,
   formatCents,
   once: (_: string, render: () => string) => render(),
