@@ -63,7 +63,7 @@ it('an excerpt is a whole declaration with its comment, and not what follows', (
     `/** 256 bits from the operating system's generator, as 43 URL-safe characters. */
 export const newSessionId = () => randomBytes(32).toString('base64url');`,
   );
-  const text = excerpt('app/session/express-store.ts', 'set');
+  const text = excerpt('app/session/express-session-store.ts', 'set');
   assert.match(text, /^\/\*\*\n[\s\S]*\noverride set\([\s\S]*\n\}$/);
   assert.doesNotMatch(text, /touch/);
   const wrapped = excerpt('app/session/lifecycle.ts', 'renew');
@@ -74,7 +74,10 @@ it('an excerpt goes on after a blank line, begins with a line comment, and is of
   const file = 'app/inspector/recorder.ts';
   assert.match(excerpt(file, 'createRecorder'), /\n\n[\s\S]*, recall \};\n\}$/);
   assert.match(excerpt(file, 'add'), /^\/\/ Takes down.*\nconst add = /);
-  assert.match(excerpt('app/session/stores/changes.ts', 'change'), /\nfunction change\(/);
+  assert.match(
+    excerpt('app/session/stores/compare-and-set-loop.ts', 'commit'),
+    /\nfunction commit\(/,
+  );
 });
 
 it('an excerpt of what is declared more than once is an error: nobody knows which is meant', () => {
