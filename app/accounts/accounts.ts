@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { invalidField } from '../http/refusal.ts';
-import type { SessionUser } from '../session/index.ts';
+import type { SessionRecord } from '../session/index.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
 const logInShape = z.object({ at: z.number(), device: z.string(), address: z.string() });
@@ -77,7 +77,11 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
 }
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
-export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({
+export const sanitizedUser = ({
+  id,
+  email,
+  name,
+}: Account): NonNullable<SessionRecord['user']> => ({
   id,
   email,
   name,

@@ -24,7 +24,6 @@ export type SessionDraft = z.infer<typeof sessionFields>;
 export type SessionStamp = z.infer<typeof sessionStamp>;
 /** A session as the store keeps it and as `req.session` shows it. */
 export type SessionRecord = Readonly<SessionDraft & SessionStamp>;
-export type SessionUser = NonNullable<SessionRecord['user']>;
 
 declare module 'express-session' {
   // Readonly: `req.session.views = 1` does not compile. Change a session through updateSession.
