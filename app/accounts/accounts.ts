@@ -76,12 +76,10 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
   return { find, byKey, create, change };
 }
 
+type SessionUser = NonNullable<SessionRecord['user']>;
+
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
-export const sanitizedUser = ({
-  id,
-  email,
-  name,
-}: Account): NonNullable<SessionRecord['user']> => ({
+export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({
   id,
   email,
   name,
