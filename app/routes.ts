@@ -26,7 +26,7 @@ type Handler = RequestHandler | (RequestHandler | ErrorRequestHandler)[];
 type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]];
 
 /** A mark, not a guard: users with a temporary password may use this route. */
-const temporaryPasswordOk: RequestHandler[] = [];
+const tempUserOk: RequestHandler[] = [];
 
 /** For supervisors: answered before, and without, a session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
@@ -36,30 +36,23 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 
 /** The sitemap. */
 export function sitemap(handlers: Handlers, limits: Limits): Route[] {
-  const { shop, logIn, accountPage, cart, orders, xray, guide, lab } = handlers;
+  const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
   return [
     ['get', '/', limits.newVisitors, shop.show],
 
-    ['get', '/login', temporaryPasswordOk, logIn.logInForm.show],
-    ['post', '/login', temporaryPasswordOk, limits.logIn, logIn.logIn],
-    ['get', '/register', logIn.registerForm.show],
-    ['post', '/register', limits.register, logIn.register],
-    ['get', '/logout', temporaryPasswordOk, logIn.logOutForm.show],
-    ['post', '/logout', temporaryPasswordOk, logIn.logOut],
+    ['get', '/login', tempUserOk, auth.logInForm.show],
+    ['post', '/login', tempUserOk, limits.logIn, auth.logIn],
+    ['get', '/register', auth.registerForm.show],
+    ['post', '/register', limits.register, auth.register],
+    ['get', '/logout', tempUserOk, auth.logOutForm.show],
+    ['post', '/logout', tempUserOk, auth.logOut],
 
-    ['get', '/account', requireUser, accountPage.show],
-    ['get', '/account/password', temporaryPasswordOk, requireUser, accountPage.passwordForm.show],
-    [
-      'post',
-      '/account/password',
-      temporaryPasswordOk,
-      requireUser,
-      limits.password,
-      accountPage.changePassword,
-    ],
-    ['post', '/account/confirm', requireUser, limits.password, accountPage.confirm],
-    ['post', '/account/sessions/end-others', requireUser, limits.password, accountPage.endOthers],
-    ['post', '/account/sessions/:handle/end', requireUser, limits.password, accountPage.endOne],
+    ['get', '/account', requireUser, account.show],
+    ['get', '/account/password', tempUserOk, requireUser, account.passwordForm.show],
+    ['post', '/account/password', tempUserOk, requireUser, limits.password, account.changePassword],
+    ['post', '/account/confirm', requireUser, limits.password, account.confirm],
+    ['post', '/account/sessions/end-others', requireUser, limits.password, account.endOthers],
+    ['post', '/account/sessions/:handle/end', requireUser, limits.password, account.endOne],
 
     ['get', '/cart', cart.show],
     ['post', '/cart/lines', limits.cartChanges, cart.add],
@@ -111,7 +104,7 @@ export type Parts = {
 /** The routes of the sitemap over these parts, each closed to temporary passwords unless it is marked. */
 export const createRoutes = (parts: Parts): Route[] =>
   sitemap(createHandlers(parts), parts.limits).map(([verb, path, ...handlers]) =>
-    handlers.includes(temporaryPasswordOk)
+    handlers.includes(tempUserOk)
       ? [verb, path, ...handlers]
       : [verb, path, requireOwnPassword, ...handlers],
   );
@@ -123,8 +116,8 @@ function createHandlers(parts: Parts) {
   const { session, storeName, recorder, lab, outages } = parts;
   return {
     shop: shopHandlers({ catalogue, pages, itemCount }),
-    logIn: logInHandlers({ accounts, carts, hashCost, audit, pages }),
-    accountPage: accountPageHandlers({ accounts, hashCost, audit, pages }),
+    auth: logInHandlers({ accounts, carts, hashCost, audit, pages }),
+    account: accountPageHandlers({ accounts, hashCost, audit, pages }),
     cart: cartHandlers({ carts, catalogue, pages }),
     orders: orderHandlers({ orders, carts, catalogue, pages }),
     xray: xrayHandlers({ session, storeName, recorder, pages }),
