@@ -7,15 +7,15 @@ const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
   lines: cartShape,
-  /** The id that the order of this cart will have: so it is placed once, however often it is sent. */
+  /** The id that this cart's order will get, so that it is placed once, however often it is sent. */
   orderId: z.string(),
-  /** What the last log-ins added, by the handles of the guests' sessions: each once. */
+  /** The lines that the last log-ins added, by the handle of the guest's session. */
   merged: z.record(z.string(), cartShape),
 };
 
 export type AccountCart = Document<z.infer<z.ZodObject<typeof shape>>>;
 
-/** As many as an account has sessions. */
+/** The most sessions that an account has. */
 const MERGES_KEPT = 10;
 
 export type Carts = ReturnType<typeof createCarts>;
@@ -38,8 +38,9 @@ export function createCarts(documents: Documents) {
 }
 
 /**
- * Adds a guest's lines, as far as there is room: once for each session, however often it is tried.
- * @param handle the guest's session's
+ * Adds a guest's lines, as far as there is room. For each session it adds them once, however often it
+ * is called.
+ * @param handle of the guest's session
  */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
@@ -49,19 +50,19 @@ export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCa
   return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
-/** The cart with other lines. What log-ins added is part of it now: there is no Undo any more. */
+/** The cart with other lines. Lines from log-ins are now part of it and cannot be undone. */
 export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
   ...cart,
   lines,
-  // The names stay, so that nothing is added again.
+  // The handles stay, so that nothing is added again.
   merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
 });
 
-/** Takes away what a guest's lines added. */
+/** Removes the items that a guest's lines added. */
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
   edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 
-/** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
+/** Removes the ordered items and begins the next order. Items added in the meantime stay. */
 export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
   ...edited(cart, minus(cart.lines, ordered)),
   orderId: newOrderId(),

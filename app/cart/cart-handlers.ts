@@ -48,7 +48,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     answer(req, res);
   };
 
-  /** Takes back what log-in added to the account's cart. */
+  /** Takes out of the account's cart the items that log-in added. */
   const undoMerge: RequestHandler = async (req, res) => {
     const { guest = '' } = req.session;
     const nothing = 'There is nothing to take out again: the cart was changed since.';

@@ -1,11 +1,11 @@
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
 
-/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are looked up, never kept. */
+/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are looked up, never stored. */
 export type Cart = Readonly<Record<string, number>>;
 
 export const MAX_QUANTITY = 99;
 
-/** @returns the cart with `quantity` more of `sku`, or undefined where that would be too many */
+/** @returns the cart with `quantity` more of `sku`, or undefined if that is too many */
 export function addLine(cart: Cart, sku: string, quantity: number): Cart | undefined {
   const total = quantityOf(cart, sku) + quantity;
   return total > MAX_QUANTITY ? undefined : setLine(cart, sku, total);
@@ -17,11 +17,11 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** With these lines, too, as far as there is room. */
+/** Adds lines, as far as there is room. */
 export const plus = (cart: Cart, lines: Cart): Cart =>
   combine(cart, lines, (there, more) => Math.max(there, Math.min(there + more, MAX_QUANTITY)));
 
-/** Without these lines, as far as they are there. */
+/** Takes lines out, as far as the cart has them. */
 export const minus = (cart: Cart, lines: Cart): Cart =>
   combine(cart, lines, (there, less) => Math.max(0, there - less));
 
@@ -48,7 +48,7 @@ export function priceCart(cart: Cart, catalogue: Catalogue) {
 
 type Line = { sku: string; name: string; unitPriceCents: number; quantity: number };
 
-/** Lines with their totals, which are never kept. */
+/** Lines with their totals, which are never stored. */
 export function totalsOf(lines: readonly Line[]) {
   const withTotals = lines.map((line) => ({
     ...line,

@@ -5,17 +5,16 @@ import express, { type RequestHandler } from 'express';
 
 const MAX_AGE_SECONDS = 3600;
 
-/** The best of eleven takes half a second at each start, and is a tenth smaller. */
+/** The highest quality, 11, would take half a second at each start. */
 const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
 
-/** A request with one of these wants more than a file, whole and as it is. */
+/** A request with one of these headers asks for a part of a file, or sets a condition. */
 const MORE = ['range', 'if-match', 'if-unmodified-since'];
 
 /**
- * The files of `folder`, held in memory from the start, and compressed where that makes them smaller:
- * the disk is not touched for a page's pictures. What is rarer, parts of files and preconditions, is
- * left to express.static. (Pages are not compressed: beside a secret, what a visitor typed could then
- * be used to guess it by the length, which is the BREACH attack.)
+ * Serves the files of `folder` from memory, compressed where that makes them smaller. express.static
+ * handles the rare requests for parts of files and with preconditions. Pages are not compressed: the
+ * length of a compressed page can reveal a secret on it (the BREACH attack).
  */
 export function assetsInMemory(folder: string): RequestHandler[] {
   const files = new Map<string, { body: Buffer; brotli: Buffer; headers: Map<string, string> }>();
@@ -47,6 +46,6 @@ export function assetsInMemory(folder: string): RequestHandler[] {
   return [whole, assetsOnDisk(folder, MAX_AGE_SECONDS)];
 }
 
-/** The files of `folder` as they are now, for whoever edits them. */
+/** Serves the files of `folder` as they are on the disk now, so that an edit shows at once. */
 export const assetsOnDisk = (folder: string, maxAgeSeconds = 0): RequestHandler =>
   express.static(folder, { index: false, redirect: false, maxAge: maxAgeSeconds * 1000 });

@@ -1,9 +1,9 @@
 import { invalidField } from './refusal.ts';
 
-/** As it was parsed, if there was one. A field that a form sent twice is a list. */
+/** The parsed body, if there was one. A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;
 
-/** @throws Refusal 422 naming the field when it is anything but one text of at most 1,000 characters */
+/** @throws Refusal 422 naming the field unless it is one text of at most 1,000 characters */
 export function textField(body: Body, name: string): string {
   const { [name]: value = '' } = body ?? {};
   if (typeof value !== 'string' || value.length > 1000)

@@ -1,7 +1,7 @@
 /**
- * Where to go after log-in, as far as it is a place of this shop. A link that logs you in here and
- * ends up elsewhere is a phisher's tool, and browsers read `//host`, `/\host` and a tab inside as
- * another host.
+ * Where to go after log-in: only to a page of this shop. A link that logs you in here and then leads
+ * to another site helps phishers. Browsers take `//host`, `/\host` and a path with a tab for another
+ * host.
  * @returns a path with its query, or `/`
  */
 export function returnPath(next: unknown): string {

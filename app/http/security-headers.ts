@@ -3,8 +3,8 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
- * Security headers for every answer. Nothing is loaded but the shop's own files, nothing is framed,
- * and forms go nowhere else. Helmet is asked once: its headers are the same for every answer.
+ * Security headers for every answer. Pages load only the shop's own files, nobody can frame them, and
+ * their forms go only to the shop. Helmet runs once, because its headers are always the same.
  * @param https adds HSTS, which would lock a plain-HTTP development server out of the browser
  */
 export function securityHeaders({ https }: { https: boolean }): RequestHandler {
@@ -32,7 +32,7 @@ export function securityHeaders({ https }: { https: boolean }): RequestHandler {
     referrerPolicy: { policy: 'same-origin' },
     strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
     xFrameOptions: { action: 'deny' },
-    // For Internet Explorer, Flash and what they loaded: a third of the headers, for nobody.
+    // These only matter to Internet Explorer and Flash.
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,

@@ -18,18 +18,18 @@ type Recording = {
   steps: Step[];
 };
 
-const MOST_SESSIONS = 500;
-const MOST_REQUESTS = 20;
-const MOST_STEPS = 60;
+const SESSIONS_KEPT = 500;
+const REQUESTS_KEPT = 20;
+const STEPS_KEPT = 60;
 const LONGEST_PATH = 80;
 /** How long a look at an X-ray keeps the recorder awake, in milliseconds. */
 const AWAKE_MS = 30 * 60_000;
 
 /**
- * Remembers what the last requests of each session did to it, in the memory of this process alone:
- * of several processes, each knows what it has seen. Bounded; the session unused longest goes first.
- * @param always records from the start. Without it, only while somebody looks at an X-ray, and for
- *   half an hour after: to record a view costs a tenth of it
+ * Remembers what the last requests of each session did to it. Each process remembers its own requests.
+ * The memory is bounded: the session unused longest goes first.
+ * @param always records from the start. Otherwise recording, which costs time, starts when someone
+ *   opens an X-ray, and stops half an hour after the last one
  * @param now the clock, in milliseconds; tests bring their own
  */
 export function createRecorder({ always = true, now = performance.now.bind(performance) } = {}) {
@@ -37,10 +37,10 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
 
-  // Takes down what happens, for the request on whose behalf it happens.
+  // Adds a step to the request that causes it.
   const add = (step: () => Step) => {
     const steps = current.getStore()?.steps;
-    if (steps && steps.length < MOST_STEPS) steps.push(step());
+    if (steps && steps.length < STEPS_KEPT) steps.push(step());
   };
   const onEvent = (event: SessionEvent) => add(() => describe(event));
   const onTrip = (trip: RoundTrip & { of: 'session' | 'document' }) =>
@@ -48,7 +48,7 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
 
   const middleware: RequestHandler = (req, res, next) => {
     if (now() >= awakeUntil) return next();
-    const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
+    const path = req.path.slice(0, LONGEST_PATH); // without the query, which may be private
     const recording: Recording = { method: req.method, path, steps: [] };
     const started = performance.now();
     res.on('close', () => {
@@ -67,9 +67,9 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
     if (!req.sessionID || req.session?.version <= 0) return;
     const handle = currentHandle(req);
     const before = bySession.get(handle) ?? [];
-    bySession.delete(handle); // so that it stands last again
-    bySession.set(handle, [recording, ...before].slice(0, MOST_REQUESTS));
-    if (bySession.size <= MOST_SESSIONS) return;
+    bySession.delete(handle); // to make it the newest key
+    bySession.set(handle, [recording, ...before].slice(0, REQUESTS_KEPT));
+    if (bySession.size <= SESSIONS_KEPT) return;
     const [oldest = ''] = bySession.keys();
     bySession.delete(oldest);
   }
@@ -79,10 +79,10 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
 
   /** This request first, then the last ones of its session, newest first. None while it slept. */
   const recall = (req: Request) => {
-    if (now() >= awakeUntil) bySession.clear(); // what was before the gap are not the last requests
+    if (now() >= awakeUntil) bySession.clear(); // older than the gap in the recording
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
-    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
+    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, REQUESTS_KEPT);
   };
 
   return { onEvent, onTrip, middleware, currentRequest, recall };

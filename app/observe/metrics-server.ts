@@ -4,8 +4,8 @@ import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
 /**
- * Answers Prometheus on a port of its own that only this machine reaches. In the primary it asks all
- * workers and adds up; in a worker it only lets the primary ask.
+ * Answers Prometheus on a port that only this machine can reach. The primary asks all workers and adds
+ * up their numbers. A worker only lets the primary ask.
  */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;

@@ -5,7 +5,7 @@ import type { RoundTrip } from '../storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** What Prometheus may ask of this process. Labels come from fixed sets only, never from a visitor. */
+/** This process's metrics for Prometheus. Labels come from fixed sets, never from a visitor. */
 export function createMetrics() {
   register.clear();
   collectDefaultMetrics();
