@@ -178,7 +178,7 @@ test.describe('without JavaScript, by keyboard alone', () => {
     await page.goto('/account');
     await press(/^End all other sessions$/);
     await expect(page.getByRole('status')).toHaveText('All other sessions are ended.');
-    await press(/^Change the password$/);
+    await press(/^Change password$/);
     await expect(page).toHaveURL(/password$/);
     await page.getByLabel('Current password').focus();
     await page.keyboard.type(PASSWORD);

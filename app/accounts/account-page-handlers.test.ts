@@ -122,7 +122,7 @@ onEachStore(
       for (const { since, lastSeen } of sessions)
         assert.ok(Date.parse(lastSeen) >= Date.parse(since));
       const page = (await one.get('/account', PAGE)).text;
-      assert.match(page, /Firefox on Windows.*this one|this one.*Firefox on Windows/s);
+      assert.match(page, /Firefox on Windows.*this browser|this browser.*Firefox on Windows/s);
       assert.match(page, /Last log-in<\/dt>\s*<dd><time.*Firefox on Windows, 127\.0\.0\.1/s);
     });
 
