@@ -73,7 +73,7 @@ export const newSessionId = () => randomBytes(32).toString('base64url');`,
 it('an excerpt goes on after a blank line, begins with a line comment, and is of no longer name', () => {
   const file = 'app/inspector/recorder.ts';
   assert.match(excerpt(file, 'createRecorder'), /\n\n[\s\S]*, recall \};\n\}$/);
-  assert.match(excerpt(file, 'add'), /^\/\/ Takes down.*\nconst add = /);
+  assert.match(excerpt(file, 'add'), /^\/\/ Adds a step.*\nconst add = /);
   assert.match(
     excerpt('app/session/stores/compare-and-set-loop.ts', 'commit'),
     /\nfunction commit\(/,
