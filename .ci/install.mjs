@@ -131,10 +131,11 @@ function installWithApt(packages) {
     return aptGet('install', '-y', '--no-install-recommends', ...packages);
   });
   // Debian starts each server that it installs. The tests start their own.
-  for (const name of packages.map((name) => name.replace('-light', ''))) {
-    if (!['redis-server', 'redis-sentinel', 'nginx', 'caddy'].includes(name)) continue;
-    asRoot('/usr/sbin/service', name, 'stop');
-    asRoot('/usr/sbin/update-rc.d', name, 'disable');
+  const servers = ['redis-server', 'redis-sentinel', 'nginx', 'caddy'];
+  const justInstalled = packages.map((name) => name.replace('-light', ''));
+  for (const server of servers.filter((name) => justInstalled.includes(name))) {
+    asRoot('/usr/sbin/service', server, 'stop');
+    asRoot('/usr/sbin/update-rc.d', server, 'disable');
   }
 }
 
