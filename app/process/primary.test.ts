@@ -19,7 +19,7 @@ import { ADA } from '../../test-support/start-shop.ts';
 import { tempDir } from '../../test-support/temp-dir.ts';
 import { until } from '../../test-support/until.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = new URL('../..', import.meta.url).pathname;
 const secure = { headers: { 'x-forwarded-proto': 'https' } };
 
 const log = (server: AppServer) =>
