@@ -9,7 +9,7 @@ import { after, before, it, mock } from 'node:test';
 import express from 'express';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
-import { createShop, PAGE, QUICK_PASSWORDS } from '../test-support/start-shop.ts';
+import { createShop, HASH_COST, PAGE } from '../test-support/start-shop.ts';
 import { onEachStore } from '../test-support/stores.ts';
 import { createAccounts, identityOf, newAccount } from './accounts/accounts.ts';
 import { hashPassword } from './accounts/passwords.ts';
@@ -71,7 +71,7 @@ onEachStore('of two at a time', (store) => {
 
   /** The shop, its calls to the store gated for whoever is named in the request. */
   function oneProcess() {
-    const options = { documents: gated(store.documents), hashCost: QUICK_PASSWORDS.hashCost };
+    const options = { documents: gated(store.documents) };
     const { app } = createShop(gated(store.backend), options, { TRUST_PROXY: 'loopback' });
     const outer = express();
     outer.use((req, _res, next) => {
@@ -133,7 +133,7 @@ onEachStore('of two at a time', (store) => {
   let worlds = 0;
   async function newWorld(): Promise<World> {
     const email = `${store.name.replaceAll(' ', '')}-${++worlds}@example.test`;
-    const passwordHash = await hashPassword(OLD, QUICK_PASSWORDS.hashCost);
+    const passwordHash = await hashPassword(OLD, HASH_COST);
     const who = { ...identityOf(email, 'Ada'), passwordHash };
     const account = (await accounts().create(newAccount(who))) ?? assert.fail();
     const [ada, guests] = [0, 1].map(() =>
