@@ -6,7 +6,7 @@ export default defineConfig<object, ShopOptions>({
   testMatch: '*.e2e.ts',
   outputDir: 'results',
   forbidOnly: true,
-  workers: 1,
+  workers: 2,
   // So long that only what hangs reaches them: machines are slow at times.
   timeout: 180_000,
   expect: { timeout: 20_000 },
