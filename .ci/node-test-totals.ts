@@ -2,8 +2,8 @@ import { relative } from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
 
 /**
- * A reporter of node:test that answers one JSON object. What did not run has not passed: skipped
- * and todo tests and suites, and files without a test, which node:test takes for passed.
+ * A reporter of node:test that answers one JSON object. A test that did not run has not passed:
+ * skipped and todo tests and suites, and files without a test, which node:test takes for passed.
  */
 export default async function* totals(events: AsyncIterable<TestEvent>) {
   let passed = 0;
