@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startsServers } from './starts-servers.ts';
 
-export type Totals = { passed: number; failed: number; notes: string[] };
+export type Totals = {
+  passed: number;
+  failed: number;
+  notes: string[];
+  /** How long each test file took, where the runner knows. */
+  seconds?: Record<string, number>;
+};
 export type Check = {
   command: string[];
   env?: NodeJS.ProcessEnv;

@@ -10,11 +10,14 @@ export default async function* totals(events: AsyncIterable<TestEvent>) {
   let failed = 0;
   let ended = false;
   const notes: string[] = [];
+  const seconds: Record<string, number> = {};
   for await (const { type, data } of events) {
     if (type === 'test:summary' && data.file === undefined) {
       ended = true;
       passed += data.counts.passed;
       failed += data.counts.tests - data.counts.passed;
+    } else if (type === 'test:summary' && data.file !== undefined) {
+      seconds[relative('', data.file)] = Math.round(data.duration_ms / 100) / 10;
     } else if (type === 'test:pass' || type === 'test:fail') {
       const place = data.file === undefined ? '' : relative('', data.file);
       // (A reason may be an empty string.)
@@ -29,5 +32,5 @@ export default async function* totals(events: AsyncIterable<TestEvent>) {
       }
     }
   }
-  if (ended) yield JSON.stringify({ passed, failed, notes });
+  if (ended) yield JSON.stringify({ passed, failed, notes, seconds });
 }

@@ -22,7 +22,8 @@ export async function runCheck(name: string, check: Check, together: boolean): P
   if (!together) print(`\n== ${name}`);
   const start = performance.now();
   const { ok, output } = await runCommand(check, together);
-  const { passed, failed, notes } = readTotals(check, ok);
+  const found = readTotals(check, ok);
+  const { passed, failed, notes, seconds = {} } = found;
   if (together) print(`\n== ${name}${output && `\n${output.trimEnd()}`}`);
   try {
     if (failed > 0 && check.details) {
@@ -34,9 +35,11 @@ export async function runCheck(name: string, check: Check, together: boolean): P
     // It ended before it wrote any.
   }
   for (const note of notes) print(`!! ${note}`);
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  print(`-- ${name}: ${passed} passed, ${failed} failed, ${seconds} s`);
-  return { passed, failed, notes };
+  const slowest = Object.entries(seconds).sort(([, a], [, b]) => b - a);
+  for (const [file, each] of slowest.slice(0, 5)) print(`   ${each} s for ${file}`);
+  const took = ((performance.now() - start) / 1000).toFixed(1);
+  print(`-- ${name}: ${passed} passed, ${failed} failed, ${took} s`);
+  return found;
 }
 
 /** Whether the command ended well. It is stopped at the limit. */
