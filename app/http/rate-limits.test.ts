@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { connectTo } from '../../test-support/connect-to.ts';
 import { startRedis } from '../../test-support/redis.ts';
-import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import {
+  ADA,
+  GRACE,
+  PAGE,
+  REAL_PASSWORDS,
+  type Shop,
+  startShop,
+} from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { memoryBackend, redisBackend } from '../session/index.ts';
@@ -82,7 +89,7 @@ it('an address that tries one account after another has a hundred tries', async 
 });
 
 it('500 log-ins at once leave the shop answering, and the surplus is told to come back', async (t) => {
-  const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: 'loopback' });
+  const shop = await startShop(memoryBackend(), REAL_PASSWORDS, { TRUST_PROXY: 'loopback' });
   t.after(shop.close);
   const time = async (request: Promise<{ status: number }>, status: number) => {
     const started = performance.now();
