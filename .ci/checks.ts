@@ -40,7 +40,7 @@ export const staticChecks: Record<string, Check> = {
 };
 
 // It takes as long as all other quick ones.
-const slow = 'app/interleavings.test.ts';
+const slow = 'e2e/interleavings.test.ts';
 
 /** The tests that start no server, no proxy and no browser, in memory alone. */
 export const quickTests = (): Record<string, Check> => ({
