@@ -1,26 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Document, Documents } from '../storage/documents.ts';
+import { type Document, type Documents, NOT_STORED } from '../storage/documents.ts';
 import { type Cart, minus, plus } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
   lines: cartShape,
-  /** The id that the order of this cart will have: so it is placed once, however often it is sent. */
+  /** The id of the next order. It is fixed before checkout, so sending the form twice orders once. */
   orderId: z.string(),
-  /** What the last log-ins added, by the handles of the guests' sessions: each once. */
+  /** What the last log-ins added: handle of the guest's session -> lines. */
   merged: z.record(z.string(), cartShape),
 };
 
 export type AccountCart = Document<z.infer<z.ZodObject<typeof shape>>>;
 
-/** As many as an account has sessions. */
-const MERGES_KEPT = 10;
+/** As many as an account can have sessions. */
+const MAX_MERGES = 10;
 
 export type Carts = ReturnType<typeof createCarts>;
 
-/** The carts of accounts, one document each. A guest's is in the session. */
+/** The carts of accounts, one document each. A guest's cart is in the session. */
 export function createCarts(documents: Documents) {
   const stored = documents('cart', shape);
   return {
@@ -29,7 +29,7 @@ export function createCarts(documents: Documents) {
         lines: {},
         orderId: newOrderId(),
         merged: {},
-        version: 0,
+        version: NOT_STORED,
       },
     /** As `change` of `Documents`. */
     change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
@@ -38,30 +38,30 @@ export function createCarts(documents: Documents) {
 }
 
 /**
- * Adds a guest's lines, as far as there is room: once for each session, however often it is tried.
- * @param handle the guest's session's
+ * Adds a guest's lines, as far as they fit. A second call for the same session adds nothing.
+ * @param handle of the guest's session
  */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
   const lines = plus(cart.lines, guest);
   const added = minus(lines, cart.lines);
-  const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
+  const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MAX_MERGES);
   return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
-/** The cart with other lines. What log-ins added is part of it now: there is no Undo any more. */
+/** The cart with new lines. From now on, the log-ins before can no longer be undone. */
 export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
   ...cart,
   lines,
-  // The names stay, so that nothing is added again.
+  // The handles stay, so that nothing is added twice.
   merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
 });
 
-/** Takes away what a guest's lines added. */
+/** Removes what this guest's session added. */
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
   edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 
-/** Takes away what was ordered, and lets the next order begin. What was added meanwhile stays. */
+/** Removes the ordered lines, and prepares the next order. Lines added meanwhile stay. */
 export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
   ...edited(cart, minus(cart.lines, ordered)),
   orderId: newOrderId(),

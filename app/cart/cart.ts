@@ -1,11 +1,11 @@
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
 
-/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are looked up, never kept. */
+/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are never stored. */
 export type Cart = Readonly<Record<string, number>>;
 
 export const MAX_QUANTITY = 99;
 
-/** @returns the cart with `quantity` more of `sku`, or undefined where that would be too many */
+/** @returns the cart with `quantity` more of `sku`, or undefined when that is too many */
 export function addLine(cart: Cart, sku: string, quantity: number): Cart | undefined {
   const total = quantityOf(cart, sku) + quantity;
   return total > MAX_QUANTITY ? undefined : setLine(cart, sku, total);
@@ -17,15 +17,15 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** With these lines, too, as far as there is room. */
+/** Adds these lines, as far as they fit. */
 export const plus = (cart: Cart, lines: Cart): Cart =>
-  combine(cart, lines, (there, more) => Math.max(there, Math.min(there + more, MAX_QUANTITY)));
+  combine(cart, lines, (now, more) => Math.max(now, Math.min(now + more, MAX_QUANTITY)));
 
-/** Without these lines, as far as they are there. */
+/** Removes these lines, as far as the cart holds them. */
 export const minus = (cart: Cart, lines: Cart): Cart =>
-  combine(cart, lines, (there, less) => Math.max(0, there - less));
+  combine(cart, lines, (now, less) => Math.max(0, now - less));
 
-const combine = (cart: Cart, lines: Cart, total: (there: number, n: number) => number): Cart =>
+const combine = (cart: Cart, lines: Cart, total: (now: number, n: number) => number): Cart =>
   Object.entries(lines).reduce(
     (result, [sku, quantity]) => setLine(result, sku, total(quantityOf(result, sku), quantity)),
     cart,
@@ -48,7 +48,6 @@ export function priceCart(cart: Cart, catalogue: Catalogue) {
 
 type Line = { sku: string; name: string; unitPriceCents: number; quantity: number };
 
-/** Lines with their totals, which are never kept. */
 export function totalsOf(lines: readonly Line[]) {
   const withTotals = lines.map((line) => ({
     ...line,

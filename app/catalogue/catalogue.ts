@@ -5,10 +5,10 @@ export type Product = {
   readonly priceCents: number;
 };
 
-/** The products by their skus, in the order of the shelf. */
+/** The products by sku, in the order in which the shop shows them. */
 export type Catalogue = ReadonlyMap<string, Product>;
 
-/** The currency of every price, by ISO 4217. */
+/** The currency of every price (ISO 4217). */
 export const CURRENCY = 'EUR';
 
 export const createCatalogue = (products: readonly Product[]): Catalogue =>

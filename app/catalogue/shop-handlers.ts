@@ -13,7 +13,7 @@ type Options = {
 
 export function shopHandlers({ catalogue, pages, itemCount }: Options) {
   const products = [...catalogue.values()];
-  const offers = products.map(({ sku, name, priceCents }) => {
+  const productsAsJson = products.map(({ sku, name, priceCents }) => {
     return { sku, name, priceCents, currency: CURRENCY };
   });
 
@@ -22,16 +22,16 @@ export function shopHandlers({ catalogue, pages, itemCount }: Options) {
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
     const cart = { count: itemCount(req) };
-    const json = { views, expiresInSeconds, user, cart, products: offers };
+    const json = { views, expiresInSeconds, user, cart, products: productsAsJson };
     return pages.show(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
 
   return { show };
 }
 
-/** Counts the view and takes the flash that was left for this page, in one write. */
+/** Counts the view and takes the flash for this page, in one write. */
 async function countView(req: Request): Promise<string | undefined> {
-  // HEAD is no view. A session that the visitor will not find again is not counted: the page says why.
+  // A HEAD request is not a view. Without a deliverable cookie there is no session, and the page says why.
   if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {
     draft.views += 1;

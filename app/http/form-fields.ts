@@ -1,18 +1,18 @@
 import { invalidField } from './refusal.ts';
 
-/** As it was parsed, if there was one. A field that a form sent twice is a list. */
+/** The parsed body, if there was one. A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;
 
-/** @throws Refusal 422 naming the field when it is anything but one text of at most 1,000 characters */
+/** @throws Refusal 422 naming the field unless it is a single text of at most 1,000 characters */
 export function textField(body: Body, name: string): string {
   const { [name]: value = '' } = body ?? {};
   if (typeof value !== 'string' || value.length > 1000)
-    throw invalidField(name, 'must be one text of at most 1,000 characters');
+    throw invalidField(name, 'must be a single text of at most 1,000 characters');
   return value;
 }
 
 /**
- * A whole number, as JSON sends it (3) or as a form does ("3").
+ * A whole number, from JSON (3) or from a form ("3").
  * @throws Refusal 422 naming the field for anything else: "3.0", " 3", -0, 1e309, null, a list
  */
 export function wholeNumberField(
@@ -29,7 +29,7 @@ export function wholeNumberField(
   return number;
 }
 
-/** A box that may be ticked, as a form sends it ("on", or nothing) or as JSON does. */
+/** A checkbox, from a form ("on", or nothing) or from JSON. */
 export function checkboxField(body: Body, name: string): boolean {
   const { [name]: value = false } = body ?? {};
   if (typeof value !== 'boolean' && value !== 'on')

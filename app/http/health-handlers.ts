@@ -2,8 +2,8 @@ import type { RequestHandler } from 'express';
 import { answersWithin } from '../session/index.ts';
 
 /**
- * For load balancers and supervisors. `livez`: the process serves requests, whatever else is down;
- * `readyz`: so does its store. Both come before the session and set no cookie.
+ * For load balancers and supervisors. `livez`: this process serves requests, even if all else is down.
+ * `readyz`: its store answers, too.
  * @param checkStore rejects while the store does not answer
  */
 export function healthHandlers({ checkStore }: { checkStore: () => Promise<unknown> }) {

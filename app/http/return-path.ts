@@ -1,7 +1,6 @@
 /**
- * Where to go after log-in, as far as it is a place of this shop. A link that logs you in here and
- * ends up elsewhere is a phisher's tool, and browsers read `//host`, `/\host` and a tab inside as
- * another host.
+ * The page to show after log-in, if it is a page of this shop. A log-in link that ends on another site
+ * helps a phisher, and browsers read `//host`, `/\host` and a path with a tab as another host.
  * @returns a path with its query, or `/`
  */
 export function returnPath(next: unknown): string {

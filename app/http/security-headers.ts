@@ -3,9 +3,9 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
- * Security headers for every answer. Nothing is loaded but the shop's own files, nothing is framed,
- * and forms go nowhere else. Helmet is asked once: its headers are the same for every answer.
- * @param https adds HSTS, which would lock a plain-HTTP development server out of the browser
+ * Security headers for every answer. A page loads only the shop's own files, sends its forms only here,
+ * and cannot be framed. Helmet runs once, because its headers are the same for every answer.
+ * @param https adds HSTS. After that, browsers refuse to open a development server over plain HTTP.
  */
 export function securityHeaders({ https }: { https: boolean }): RequestHandler {
   const headers = new Map<string, string>();
@@ -32,7 +32,7 @@ export function securityHeaders({ https }: { https: boolean }): RequestHandler {
     referrerPolicy: { policy: 'same-origin' },
     strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
     xFrameOptions: { action: 'deny' },
-    // For Internet Explorer, Flash and what they loaded: a third of the headers, for nobody.
+    // Only Internet Explorer and Flash read these.
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,

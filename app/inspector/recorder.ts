@@ -4,6 +4,7 @@ import type { Request, RequestHandler } from 'express';
 import {
   currentHandle,
   FIELD_NAMES,
+  isStored,
   type SessionEvent,
   type SessionRecord,
 } from '../session/index.ts';
@@ -12,35 +13,34 @@ import type { RoundTrip } from '../storage/timed.ts';
 type Recording = {
   method: string;
   path: string;
-  /** Unknown while the request is under way. */
+  /** Unknown until the request has ended. */
   status?: number;
   ms?: number;
   steps: Step[];
 };
 
-const MOST_SESSIONS = 500;
-const MOST_REQUESTS = 20;
-const MOST_STEPS = 60;
-const LONGEST_PATH = 80;
-/** How long a look at an X-ray keeps the recorder awake, in milliseconds. */
+const MAX_SESSIONS = 500;
+const MAX_REQUESTS = 20;
+const MAX_STEPS = 60;
+const MAX_PATH = 80;
 const AWAKE_MS = 30 * 60_000;
 
 /**
- * Remembers what the last requests of each session did to it, in the memory of this process alone:
- * of several processes, each knows what it has seen. Bounded; the session unused longest goes first.
- * @param always records from the start. Without it, only while somebody looks at an X-ray, and for
- *   half an hour after: to record a view costs a tenth of it
+ * Records what the last requests of each session did to it, in the memory of this process: each process
+ * knows only its own requests. When there are too many sessions, it drops the one unused longest.
+ * @param alwaysOn records from the start. Otherwise it records for half an hour after each use of an
+ *   X-ray, because recording takes time.
  * @param now the clock, in milliseconds; tests bring their own
  */
-export function createRecorder({ always = true, now = performance.now.bind(performance) } = {}) {
-  let awakeUntil = always ? Number.POSITIVE_INFINITY : 0;
+export function createRecorder({ alwaysOn = true, now = performance.now.bind(performance) } = {}) {
+  let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
 
-  // Takes down what happens, for the request on whose behalf it happens.
+  // Records a step of the current request.
   const add = (step: () => Step) => {
     const steps = current.getStore()?.steps;
-    if (steps && steps.length < MOST_STEPS) steps.push(step());
+    if (steps && steps.length < MAX_STEPS) steps.push(step());
   };
   const onEvent = (event: SessionEvent) => add(() => describe(event));
   const onTrip = (trip: RoundTrip & { of: 'session' | 'document' }) =>
@@ -48,41 +48,41 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
 
   const middleware: RequestHandler = (req, res, next) => {
     if (now() >= awakeUntil) return next();
-    const path = req.path.slice(0, LONGEST_PATH); // no query: it may hold what is nobody's business
+    const path = req.path.slice(0, MAX_PATH); // without the query, which may hold a secret
     const recording: Recording = { method: req.method, path, steps: [] };
     const started = performance.now();
     res.on('close', () => {
       recording.status = res.statusCode;
       recording.ms = performance.now() - started;
-      file(req, recording);
+      keep(req, recording);
     });
     current.run(recording, next);
   };
 
   /**
-   * Files a request under the id that its session has at the end. A log-in therefore begins a new
-   * list: the requests under the old id may have been another person's.
+   * Keeps a request under the id that its session has at the end. So a log-in starts a new list: the
+   * requests under the old id may be another person's.
    */
-  function file(req: Request, recording: Recording): void {
-    if (!req.sessionID || req.session?.version <= 0) return;
+  function keep(req: Request, recording: Recording): void {
+    if (!req.sessionID || (req.session && !isStored(req.session))) return;
     const handle = currentHandle(req);
     const before = bySession.get(handle) ?? [];
-    bySession.delete(handle); // so that it stands last again
-    bySession.set(handle, [recording, ...before].slice(0, MOST_REQUESTS));
-    if (bySession.size <= MOST_SESSIONS) return;
+    bySession.delete(handle); // so that it becomes the last key
+    bySession.set(handle, [recording, ...before].slice(0, MAX_REQUESTS));
+    if (bySession.size <= MAX_SESSIONS) return;
     const [oldest = ''] = bySession.keys();
     bySession.delete(oldest);
   }
 
-  /** What this request has done so far; undefined while the recorder sleeps. */
+  /** What this request has done so far, or undefined while nothing is recorded. */
   const currentRequest = () => current.getStore();
 
-  /** This request first, then the last ones of its session, newest first. None while it slept. */
+  /** The last requests of this session, newest first, starting with this one. It wakes the recorder. */
   const recall = (req: Request) => {
-    if (now() >= awakeUntil) bySession.clear(); // what was before the gap are not the last requests
+    if (now() >= awakeUntil) bySession.clear(); // requests are missing after these
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
-    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, MOST_REQUESTS);
+    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, MAX_REQUESTS);
   };
 
   return { onEvent, onTrip, middleware, currentRequest, recall };
@@ -91,10 +91,7 @@ export function createRecorder({ always = true, now = performance.now.bind(perfo
 export type Recorder = ReturnType<typeof createRecorder>;
 type Step = { what: string; [detail: string]: unknown };
 
-/**
- * An event as a page or a program may see it: of records the difference, of errors nothing. Made at
- * once, for a session holds on to its request.
- */
+/** An event without what a page must not show: it has the changed fields of a record, and no error. */
 function describe({ type: what, ...details }: SessionEvent): Step {
   if ('error' in details) return { what };
   if (!('to' in details)) return { what, ...details };

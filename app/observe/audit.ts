@@ -5,7 +5,7 @@ import { isStored } from '../session/index.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The audit log has a line about this request. */
+    /** Whether a security event of this request was logged. */
     audited?: boolean;
   }
 }
@@ -21,7 +21,7 @@ type SecurityEvent =
   | 'limited';
 export type Audit = (req: Request, event: SecurityEvent, details?: object) => void;
 
-/** Logs each security event in a line of its own. The request id ties it to the request's line. */
+/** Logs a line for each security event. It has the request id, as the request's own line has. */
 export const createAudit =
   (log: Logger, secret: string): Audit =>
   (req, event, details) => {
@@ -32,11 +32,11 @@ export const createAudit =
   };
 
 /**
- * The name of a session in the log: the same in every line and process. It is neither the id nor the
- * store's key, and without the secret it cannot be computed from them.
+ * The name of a session in the log, the same in every line and process. Without the secret, nobody can
+ * compute it from the session's id or from its key in the store.
  */
 export function sessionInLog(req: Request, secret: string): string | undefined {
-  // After a log-out there is no session, but the id is still that of the session that ended.
+  // After a log-out there is no session, but still the id of the one that ended.
   if (!req.sessionID || (req.session && !isStored(req.session))) return undefined;
   return hash('sha256', `${secret} log:${req.sessionID}`, 'base64url').slice(0, 16);
 }

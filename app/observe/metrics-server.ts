@@ -4,8 +4,8 @@ import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
 /**
- * Answers Prometheus on a port of its own that only this machine reaches. In the primary it asks all
- * workers and adds up; in a worker it only lets the primary ask.
+ * Answers Prometheus on its own port, on 127.0.0.1 only. In the primary it adds up the metrics of all
+ * workers; in a worker it only lets the primary ask.
  */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
@@ -16,11 +16,11 @@ export function serveMetrics(port: number, log: Logger, supervised: boolean): vo
       const text = await (workers ? workers.clusterMetrics() : register.metrics());
       res.type(register.contentType).send(text);
     } catch (err) {
-      log.error({ err }, 'No metrics: a worker does not answer');
+      log.error({ err }, 'No metrics: a worker did not answer');
       res.sendStatus(503);
     }
   });
-  const told = (err?: Error) =>
+  const onListen = (err?: Error) =>
     err && log.error({ err }, `No metrics: cannot listen on port ${port}`);
-  app.listen(port, '127.0.0.1', told).unref();
+  app.listen(port, '127.0.0.1', onListen).unref();
 }

@@ -7,19 +7,19 @@ declare module 'express-serve-static-core' {
   }
 }
 
-/** Decides once, for all who answer the request, between JSON and a page. */
+/** Decides between JSON and a page, once for each request. */
 export const decideFormat: RequestHandler = (req, _res, next) => {
   req.wantsJson = prefersJson(req);
   next();
 };
 
 /**
- * Clients that ask for JSON get it, and so do clients that send JSON without asking for a page. A
- * browser and a bare `curl` get the page.
+ * A client that asks for JSON gets it, and so does a client that sends JSON without asking for a page.
+ * A browser and a bare `curl` get the page.
  */
 function prefersJson(req: Request): boolean {
   const accept = req.headers.accept ?? '';
-  // A browser names pages first, so the costly weighing of all that it accepts is not needed.
+  // This is how a browser asks. Express takes longer to find out.
   if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;
   return (
     req.accepts(['html', 'json']) === 'json' ||
