@@ -29,21 +29,21 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 
 /** The sitemap. */
 export function sitemap(handlers: Handlers, limits: Limits): Route[] {
-  const { shop, logIn, account, cart, orders, xray, guide, lab } = handlers;
+  const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
 
   const openToTemporaryPasswords: Route[] = [
-    ['get', '/login', logIn.logInForm.show],
-    ['post', '/login', limits.logIn, logIn.logIn],
-    ['get', '/logout', logIn.logOutForm.show],
-    ['post', '/logout', logIn.logOut],
+    ['get', '/login', auth.logInForm.show],
+    ['post', '/login', limits.logIn, auth.logIn],
+    ['get', '/logout', auth.logOutForm.show],
+    ['post', '/logout', auth.logOut],
     ['get', '/account/password', requireUser, account.passwordForm.show],
     ['post', '/account/password', requireUser, limits.password, account.changePassword],
   ];
 
   const others: Route[] = [
     ['get', '/', limits.newVisitors, shop.show],
-    ['get', '/register', logIn.registerForm.show],
-    ['post', '/register', limits.register, logIn.register],
+    ['get', '/register', auth.registerForm.show],
+    ['post', '/register', limits.register, auth.register],
 
     ['get', '/account', requireUser, account.show],
     ['post', '/account/confirm', requireUser, limits.password, account.confirm],
@@ -108,7 +108,7 @@ export type Handlers = ReturnType<typeof createHandlers>;
 
 export const createHandlers = (parts: Parts) => ({
   shop: shopHandlers(parts),
-  logIn: logInHandlers(parts),
+  auth: logInHandlers(parts),
   account: accountPageHandlers(parts),
   cart: cartHandlers(parts),
   orders: orderHandlers(parts),

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { invalidField } from '../http/refusal.ts';
-import type { SessionUser } from '../session/index.ts';
+import type { SessionRecord } from '../session/index.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
 const logInShape = z.object({ at: z.number(), device: z.string(), address: z.string() });
@@ -75,6 +75,8 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
 
   return { find, byKey, create, change };
 }
+
+type SessionUser = NonNullable<SessionRecord['user']>;
 
 /** What a session and a page may know of an account: built by name, so nothing slips in. */
 export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({

@@ -60,7 +60,7 @@ export class ExpressSessionStore extends Store {
     Object.freeze(this.createSession(req, this.#withCookie(record, maxAge)));
   }
 
-  /** In milliseconds; null when the cookie ends with the browser. */
+  /** @returns milliseconds; null when the cookie ends with the browser */
   maxAgeOf(record: SessionRecord): number | null {
     const { now, endsAt } = this.lifecycle;
     return record.persistent ? endsAt(record) - now() : null;

@@ -13,7 +13,7 @@ export { newSession } from './fields.ts';
 export type { SessionEvent } from './lifecycle.ts';
 // For an app: the middleware, and the three ways to change a session.
 export { type SessionOptions, sessionMiddleware } from './middleware.ts';
-export type { SessionDraft, SessionRecord, SessionUser } from './record.ts';
+export type { SessionDraft, SessionRecord } from './record.ts';
 export { draftOf, FIELD_NAMES, isNew, isStored, recordOf } from './record.ts';
 // Questions about a request's session.
 export {

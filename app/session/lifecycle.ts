@@ -20,9 +20,7 @@ export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
   | { type: 'loaded'; found: 'session' | 'moved' | 'nothing'; version?: number }
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
-  /** to: what the session starts with under its new id. */
   | { type: 'renewed'; to: SessionRecord }
-  /** touch-failed: the idle clock was not restarted. The answer was complete by then. */
   | { type: 'store-down' | 'touch-failed'; error: unknown };
 
 export type LifecycleOptions = {
@@ -33,11 +31,11 @@ export type LifecycleOptions = {
   absoluteMs: number;
   /** Added to a new session when the browser sent a cookie whose session no longer exists. */
   whenLost?: Partial<SessionDraft>;
-  /** The clock, in milliseconds since 1970. Tests bring their own. Default: Date.now */
+  /** The clock, in milliseconds since 1970. Default: Date.now */
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
   answerWithinMs?: number;
-  /** Called for everything that happens to sessions and to the store: for logs, metrics and pages. */
+  /** Called for everything that happens to sessions and to the store. */
   onEvent?: (event: SessionEvent) => void;
 };
 
@@ -72,28 +70,21 @@ export function createLifecycle(options: LifecycleOptions) {
     destroy: (key: string) => ask(options.backend.destroy(key)),
   };
 
-  /** @returns when the session expires unless it is used again, in milliseconds since 1970 */
+  // Times in milliseconds since 1970: when the session expires unless it is used, and however it is used.
   const expiresAt = ({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>) =>
     Math.min(lastSeenAt + idleMs, createdAt + absoluteMs);
-  /** @returns when the session expires however busy it is, in milliseconds since 1970 */
   const endsAt = ({ createdAt }: SessionRecord) => createdAt + absoluteMs;
   const msLeft = (record: SessionRecord) => expiresAt(record) - now();
   const commit = compareAndSetLoop(store, msLeft);
 
-  /**
-   * The session of a visitor who has none. The first change stores it.
-   * @param lost whether the browser sent a cookie whose session no longer exists
-   */
+  /** @param lost whether the browser sent a cookie whose session no longer exists */
   function fresh({ lost = false } = {}): SessionRecord {
     const time = now();
     const draft = lost ? { ...newSession(), ...whenLost } : newSession();
     return recordOf(draft, { version: NOT_STORED, createdAt: time, lastSeenAt: time });
   }
 
-  /**
-   * @returns undefined when there is no such session or it has expired; an empty session for which
-   *   `hasMoved` holds when it got a new id a moment ago
-   */
+  /** @returns undefined for a missing or expired session; an empty one, which `hasMoved`, after a renewal */
   async function load(id: string): Promise<SessionRecord | undefined> {
     const record = await find(id);
     if (!record) emit({ type: 'loaded', found: 'nothing' });
@@ -115,9 +106,9 @@ export function createLifecycle(options: LifecycleOptions) {
   }
 
   /**
-   * Restarts the idle clock after a request that only read, unless another request stored something
-   * meanwhile. The version stays the same, so a change under way elsewhere need not retry. A touch that
-   * loses is dropped: the winner restarted the clock, or the session has ended. Nobody waits for it.
+   * Restarts the idle clock after a request that only read. The version stays the same, so a change under
+   * way elsewhere need not retry. A touch that loses is dropped: the winner restarted the clock, or the
+   * session has ended. Nobody waits for it.
    */
   function touch(id: string, seen: SessionRecord): void {
     if (!isStored(seen)) return;
@@ -130,13 +121,7 @@ export function createLifecycle(options: LifecycleOptions) {
       .catch((error: unknown) => emit({ type: 'touch-failed', error }));
   }
 
-  /**
-   * Applies `change` to the session and stores the result.
-   * @param seen the session as the caller knows it, however stale
-   * @returns the session as stored
-   * @throws SessionGone, TooManyConflicts, StoreUnavailable, and whatever `change` throws; then nothing
-   *   is stored
-   */
+  /** See `updateSession`. @param seen the session as the caller knows it, however stale */
   async function update(
     id: string,
     seen: SessionRecord,
@@ -163,10 +148,7 @@ export function createLifecycle(options: LifecycleOptions) {
   }
 
   /**
-   * Moves a session to a new id, so that an id planted before log-in is useless after it (session
-   * fixation). A change that another request makes to the old session meanwhile is carried over.
-   * @param carry makes the start of the new session from the old one, or from undefined when the old one
-   *   has ended meanwhile
+   * See `renewSession`. A change that another request makes to the old session meanwhile is carried over.
    * @returns the new id and the session stored under it; `failure` when the store failed after that, so
    *   that the old session may still exist
    * @throws StoreUnavailable, TooManyConflicts, and whatever `carry` throws; then there is no new session
@@ -204,11 +186,7 @@ export function createLifecycle(options: LifecycleOptions) {
     }
   }
 
-  /**
-   * Destroys the session, if it exists.
-   * @param seen the session as the caller knows it, however stale
-   * @throws StoreUnavailable; SessionGone when it got a new id meanwhile and lives on under that
-   */
+  /** See `endSession`. @param seen the session as the caller knows it, however stale */
   async function end(id: string, seen?: SessionRecord): Promise<void> {
     const key = sessionHandle(id);
     let current = seen;
@@ -228,7 +206,6 @@ export function createLifecycle(options: LifecycleOptions) {
     emit({ type: 'ended' });
   }
 
-  /** When each session with one of these handles was last used. Expired sessions are left out. */
   async function lastSeen(handles: string[]): Promise<Map<string, number>> {
     const seen = handles.map(async (handle): Promise<[string, number][]> => {
       const record = await store.get(handle);

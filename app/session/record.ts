@@ -13,20 +13,17 @@ const sessionStamp = z.object({
   persistent: z.boolean().optional(),
 });
 
-// Loose: fields that only a newer version of the app knows are kept, because the two versions run
-// side by side while workers are replaced.
+// Loose: keeps the fields of a newer version of the app, which may run beside this one.
 const anyDraft = sessionFields.loose();
 const anyRecord = anyDraft.extend(sessionStamp.shape);
 
-/** The names of the fields that a change may touch. */
 export const FIELD_NAMES = sessionFields.keyof().options;
 
-/** The fields that a change may touch: see `updateSession`. */
+/** The fields, which `updateSession` may change. */
 export type SessionDraft = z.infer<typeof sessionFields>;
 export type SessionStamp = z.infer<typeof sessionStamp>;
 /** A session as the store keeps it and as `req.session` shows it. */
 export type SessionRecord = Readonly<SessionDraft & SessionStamp>;
-export type SessionUser = NonNullable<SessionRecord['user']>;
 
 declare module 'express-session' {
   // Readonly: `req.session.views = 1` does not compile. Change a session through updateSession.
@@ -38,9 +35,9 @@ declare module 'express-session' {
 export const NOT_STORED = 0;
 
 /**
- * The version of a session that got a new id a moment ago. Requests that the browser sent before it
- * received the new cookie still arrive under the old id. They see an empty session and cannot change
- * it: as new visitors they would get a cookie, which would overwrite the one from the log-in.
+ * The version of a session that got a new id a moment ago. Late requests still arrive under the old id.
+ * They see an empty session that they cannot change: as new visitors they would get a cookie, which
+ * would overwrite the one from the log-in.
  */
 export const MOVED = -1;
 
@@ -53,23 +50,18 @@ export const isStored = ({ version }: Pick<SessionRecord, 'version'>) => version
 /** Whether this session lives on under a new id, which this request does not know. */
 export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version === MOVED;
 
-/** A copy of the fields that a change may touch. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
   const { version, createdAt, lastSeenAt, persistent, cookie, ...draft } = session;
   return anyDraft.parse(draft);
 }
 
-/**
- * A record made of a draft and a stamp, both checked.
- * @throws ZodError when the draft holds something that `fields.ts` does not allow: a programming error
- */
+/** @throws ZodError when the draft holds something that `fields.ts` does not allow: a programming error */
 export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecord => ({
   ...anyDraft.parse(draft),
   ...sessionStamp.parse(stamp),
 });
 
 /**
- * Reads the text of a session.
  * @returns undefined for text that is not a session (truncated, or written by an incompatible version
  *   of the app), so that its visitor starts afresh instead of meeting an error on every page
  */

@@ -32,8 +32,8 @@ export async function updateSession<T>(
 }
 
 /**
- * Gives the session a new id and a new start, at log-in and whenever its rights change. The old id
- * stops working.
+ * Gives the session a new id, at log-in and whenever its rights change. The old id stops working, so an
+ * id that was planted before log-in is useless after it (session fixation).
  * @param carry makes the new session from the old one, or from undefined when that has ended meanwhile:
  *   what it returns is what survives. It may run again, as a change does.
  * @throws StoreUnavailable, TooManyConflicts, CookieUndeliverable, or whatever `carry` throws
@@ -64,10 +64,7 @@ export async function endSession(req: Request, res: Response): Promise<void> {
   res.clearCookie(store.cookie.name, store.cookie.attributes);
 }
 
-/**
- * The handle of this request's session: see `sessionHandle`. After `endSession`, the handle of the
- * session that ended.
- */
+/** The handle of this request's session. After `endSession`, of the session that ended. */
 export const currentHandle = (req: Request) => sessionHandle(req.sessionID);
 
 /** What a page may show of a session. The id itself never leaves the cookie. */
@@ -83,10 +80,7 @@ export function describeSession(req: Request) {
   };
 }
 
-/**
- * When the sessions with these handles were last used, in milliseconds since 1970. Expired sessions
- * are left out.
- */
+/** When these sessions were last used, in milliseconds since 1970, by handle, without expired ones. */
 export const lastSeen = async (req: Request, handles: string[]) =>
   storeOf(req).lifecycle.lastSeen(handles);
 
@@ -98,10 +92,7 @@ export const cookieReachesBrowser = (req: Request) =>
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session);
 
-/**
- * Without its cookie, nothing stored now could be found again.
- * @throws CookieUndeliverable when the browser would not get the cookie
- */
+/** @throws CookieUndeliverable when the browser would not get the cookie: it could not come back */
 export function requireDeliverableCookie(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
   if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();

@@ -36,7 +36,7 @@ const idIn = (client: HttpClient) =>
 onEachStore(
   'a backend',
   (store) => {
-    it('creates, reads, updates and destroys', async () => {
+    it('creates, reads, updates and destroys a record', async () => {
       const key = newSessionId();
       assert.equal(await store.read(key), undefined);
       assert.equal(await store.backend.compareAndSet(key, 0, record(1, 1), MINUTE), true);
@@ -47,7 +47,7 @@ onEachStore(
       assert.equal(await store.read(key), undefined);
     });
 
-    it('refuses to create what exists, and to update or delete what is newer or gone', async () => {
+    it('refuses to create an existing record, and to update or delete a newer or missing one', async () => {
       const key = newSessionId();
       await store.backend.compareAndSet(key, 0, record(1, 1), MINUTE);
       assert.equal(await store.backend.compareAndSet(key, 0, record(1, 9), MINUTE), false);
@@ -60,7 +60,7 @@ onEachStore(
       assert.equal(await store.read(key), undefined);
     });
 
-    it('lets one of many writers win', async () => {
+    it('lets exactly one of many writers win', async () => {
       const key = newSessionId();
       await store.backend.compareAndSet(key, 0, record(1), MINUTE);
       const attempts = Array.from({ length: 50 }, (_, n) =>
@@ -69,7 +69,7 @@ onEachStore(
       assert.equal((await Promise.all(attempts)).filter(Boolean).length, 1);
     });
 
-    it('forgets a session by itself when its time is over', async () => {
+    it('deletes a record by itself when its time is up', async () => {
       const [made, changed] = [newSessionId(), newSessionId()];
       await store.backend.compareAndSet(made, 0, record(1), 60);
       await store.backend.compareAndSet(changed, 0, record(1), MINUTE);
@@ -78,10 +78,10 @@ onEachStore(
       for (const key of [made, changed]) assert.equal(await store.read(key), undefined);
     });
 
-    it('keeps a session for as long as it was last told, be it beyond what timers take', async () => {
+    it('keeps a record for the time that was set last, even beyond the longest timer', async () => {
       for (const ttlMs of [MINUTE, MINUTE + 0.5, 2 ** 31]) {
         const key = newSessionId();
-        // At once, one after the other: the first must not end before the second comes.
+        // Both at once, because the first record lives for 60 ms only.
         await Promise.all([
           store.backend.compareAndSet(key, 0, record(1), 60),
           store.backend.compareAndSet(key, 1, record(2), ttlMs),
@@ -213,13 +213,13 @@ onEachStore(
     const views = async () => (await client.get('/')).json.views;
     const stored = (cookieHolder = client) => store.read(sessionHandle(idIn(cookieHolder)));
 
-    it('is not stored, and sets no cookie, while it is only looked at', async () => {
+    it('is not stored and sets no cookie until something changes it', async () => {
       const answer = await client.get('/');
       assert.equal(answer.json.views, 0);
       assert.equal(answer.headers.get('set-cookie'), null);
     });
 
-    it('is kept under the hash of its id, without its cookie', async () => {
+    it('is stored under the hash of its id, without its cookie', async () => {
       await client.post('/count');
       assert.equal(await store.read(idIn(client)), undefined);
       assert.deepEqual(Object.keys((await stored()) ?? {}).toSorted(), [
@@ -231,16 +231,16 @@ onEachStore(
       ]);
     });
 
-    it('keeps every one of 200 changes made at once', async () => {
+    it('keeps all of 200 simultaneous changes', async () => {
       await client.post('/count');
       const answers = await Promise.all(Array.from({ length: 200 }, () => client.post('/count')));
       assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
-      // Each saw a number of its own: none was counted twice, none lost.
+      // Each answer has a number of its own, so no change was lost or counted twice.
       assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
       assert.equal(await views(), 201);
     });
 
-    it('keeps a change that was overtaken by another process', async () => {
+    it('keeps a change when another process changes the session first', async () => {
       await client.post('/count');
       const other = await listen(sessionApp());
       const answer = client.post('/slow-count');
@@ -252,7 +252,7 @@ onEachStore(
       await other.close();
     });
 
-    it('keeps a change though others overtake each attempt for a fifth of a second', async (t) => {
+    it('keeps a change although every attempt conflicts for 200 ms', async (t) => {
       await client.post('/count');
       const giveIn = performance.now() + 200;
       const backend: Backend = {
@@ -266,7 +266,7 @@ onEachStore(
       assert.equal((await visitor.post('/count')).json.views, 2);
     });
 
-    it('never comes back when a slow write ends after the log-out', async () => {
+    it('never comes back when a slow write ends after log-out', async () => {
       for (let attempt = 0; attempt < 100; attempt++) {
         slow = { arrived: Promise.withResolvers(), goOn: Promise.withResolvers() };
         await client.post('/count');
@@ -283,7 +283,7 @@ onEachStore(
       }
     });
 
-    it('ends by a log-out though others change it without a pause', async (t) => {
+    it('ends at log-out although other requests keep changing it', async (t) => {
       await client.post('/count');
       const overtaken: Backend = {
         ...store.backend,
@@ -299,7 +299,7 @@ onEachStore(
       assert.equal(await stored(), undefined);
     });
 
-    it('never comes back when a slow page ends after the log-out', async () => {
+    it('never comes back when a slow page ends after log-out', async () => {
       await client.post('/log-in');
       const old = httpClient(site.origin, client.cookie);
       const page = old.get('/slow-look');
@@ -310,14 +310,14 @@ onEachStore(
       assert.equal(await stored(old), undefined);
     });
 
-    it('takes its cookie back at log-out', async () => {
+    it('clears its cookie at log-out', async () => {
       await client.post('/log-in');
       const answer = await client.post('/log-out');
       assert.match(answer.headers.get('set-cookie') ?? '', /^sid=; Path=\/; Expires=Thu, 01 Jan/);
       assert.equal(answer.headers.getSetCookie().length, 1);
     });
 
-    it('gets a new id at log-in, and the old one is worth nothing', async () => {
+    it('gets a new id at log-in, and the old id stops working', async () => {
       await client.post('/count');
       const old = httpClient(site.origin, client.cookie);
       await client.post('/log-in');
@@ -343,14 +343,14 @@ onEachStore(
       assert.equal((await client.get('/')).json.user.name, 'Ada');
     });
 
-    it('carries over what another request stores during the log-in', async (t) => {
+    it('keeps a change that another request makes during log-in', async (t) => {
       await client.post('/count');
       const old = httpClient(site.origin, client.cookie);
       let interfering = true;
       const backend: Backend = {
         ...store.backend,
         compareAndSet: async (key, version, next, ttlMs) => {
-          // Just before the old session is deleted, somebody else stores.
+          // Another request stores a change just before the old session is deleted.
           if (next === null && interfering) {
             interfering = false;
             assert.equal((await old.post('/count')).json.views, 2);
@@ -366,7 +366,7 @@ onEachStore(
       assert.equal(await stored(old), undefined);
     });
 
-    it('is not revived by a renewal that ends after the log-out, which leaves nothing', async (t) => {
+    it('is not revived by a renewal that ends after log-out, and nothing is left in the store', async (t) => {
       const left = new Set<string>();
       const backend: Backend = {
         ...store.backend,
@@ -390,7 +390,7 @@ onEachStore(
       for (const key of left) assert.equal(await store.read(key), undefined);
     });
 
-    it('tells when it was last used, by its handle, until it is over', async () => {
+    it('says when it was last used, by its handle, until it expires', async () => {
       await client.post('/count');
       const handle = sessionHandle(idIn(client));
       const other = httpClient(site.origin);
@@ -404,7 +404,7 @@ onEachStore(
       assert.deepEqual(await look(), {});
     });
 
-    it('is not lost at log-in when the answer of the store is: the new cookie comes with the 503', async (t) => {
+    it('is not lost when the store fails in the middle of log-in: the new cookie comes with the 503', async (t) => {
       await client.post('/count');
       const backend: Backend = {
         ...store.backend,
@@ -431,7 +431,7 @@ onEachStore(
       assert.equal(await stored(old), undefined);
     });
 
-    it('costs about one write for each of 100 changes made at once in one process', async (t) => {
+    it('needs about one write for each of 100 simultaneous changes in one process', async (t) => {
       await client.post('/count');
       let writes = 0;
       const backend: Backend = {
@@ -448,7 +448,7 @@ onEachStore(
       assert.ok(writes <= 110, `${writes} writes`);
     });
 
-    it('is shown although the store refuses to restart its clock', async (t) => {
+    it('is shown although the store refuses to restart its idle clock', async (t) => {
       await client.post('/count');
       const backend: Backend = {
         ...store.backend,
@@ -458,7 +458,7 @@ onEachStore(
       t.after(other.close);
       const visitor = httpClient(other.origin, client.cookie);
       assert.equal((await visitor.get('/')).json.views, 1);
-      // Nor is the connection cut: the next request on it is answered, too.
+      // The connection stays open: it answers the next request, too.
       const socket = connect(other.port, '127.0.0.1');
       const request = `GET / HTTP/1.1\r\nHost: a.test\r\nCookie: ${client.cookie}\r\n`;
       socket.write(`${request}\r\n`);
@@ -467,7 +467,7 @@ onEachStore(
       assert.match(await readAll(socket), /^HTTP\/1\.1 200 /);
     });
 
-    it('does not make a whole line wait in turn for a silent store', async (t) => {
+    it('does not make queued changes wait for a silent store one after the other', async (t) => {
       await client.post('/count');
       let asked = 0;
       const backend: Backend = {
@@ -482,11 +482,11 @@ onEachStore(
       const visitor = httpClient(other.origin, client.cookie);
       const answers = await Promise.all(Array.from({ length: 30 }, () => visitor.post('/count')));
       assert.ok(answers.every(({ json }) => /StoreUnavailable/.test(json.error)));
-      // Each question costs its asker the wait. Who comes after the first wait is over asks once more.
+      // The changes that queued up fail with the first one. Only later changes ask again.
       assert.ok(asked < 15, `${asked} of 30 asked for themselves`);
     });
 
-    it('takes no change that comes after its 12 hours', async () => {
+    it('takes no change after 12 hours', async () => {
       await client.post('/count');
       const write = client.post('/slow-count');
       await slow.arrived.promise;
@@ -495,7 +495,7 @@ onEachStore(
       assert.equal((await write).status, 409);
     });
 
-    it('takes no id from outside', async () => {
+    it('accepts no id from outside', async () => {
       const planted = httpClient(site.origin, 'sid=s%3Aplanted.c2lnbmF0dXJl');
       await planted.post('/count');
       assert.notEqual(idIn(planted), 'planted');
@@ -504,7 +504,7 @@ onEachStore(
       assert.equal((await forged.get('/')).json.views, 0);
     });
 
-    it('outlives the rotation of the secret: its cookie is signed anew at the next request', async (t) => {
+    it('survives the rotation of the secret: the next request signs its cookie again', async (t) => {
       await client.post('/count');
       const rotating = await listen(sessionApp({ secrets: ['new secret', 'a secret'] }));
       t.after(rotating.close);
@@ -520,7 +520,7 @@ onEachStore(
       assert.equal(visitor.cookie, undefined);
     });
 
-    it('is over after 30 idle minutes, and a look restarts the clock', async () => {
+    it('ends after 30 idle minutes, and each request restarts the clock', async () => {
       await client.post('/count');
       now += 30 * MINUTE - 1000;
       assert.equal(await views(), 1);
@@ -531,7 +531,7 @@ onEachStore(
       assert.equal(await stored(), undefined);
     });
 
-    it('is over after 12 hours, however busy', async () => {
+    it('ends after 12 hours, even in use', async () => {
       await client.post('/count');
       for (let minutes = 0; minutes + 20 < 12 * 60; minutes += 20) {
         now += 20 * MINUTE;
@@ -541,7 +541,7 @@ onEachStore(
       assert.equal(await views(), 0);
     });
 
-    it('is kept by the store no longer than its clocks run, whether changed, renewed or looked at', async (t) => {
+    it('expires in the store when its clocks run out, whether it was changed, renewed or read', async (t) => {
       const minutes: number[] = [];
       const backend: Backend = {
         ...store.backend,
@@ -565,7 +565,7 @@ onEachStore(
       assert.deepEqual(minutes.slice(-2), [24, 24], 'what is left of 12 hours');
     });
 
-    it('starts afresh where the store holds no readable session', async () => {
+    it('starts afresh when the stored text is unreadable', async () => {
       for (const text of UNREADABLE) {
         await client.post('/count');
         await store.plant(sessionHandle(idIn(client)), text);
@@ -574,7 +574,7 @@ onEachStore(
       }
     });
 
-    it('keeps what only a newer version of the app knows, when it is looked at and changed', async () => {
+    it('keeps the fields of a newer version of the app when it is read and changed', async () => {
       await client.post('/count');
       const handle = sessionHandle(idIn(client));
       const newer = { ...(await stored()), theme: { colour: 'red' } };

@@ -2,10 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailable, TooManyConflicts } from '../errors.ts';
 import type { Versioned } from './backend.ts';
 
-/** A change gives up after this many conflicts: see `TooManyConflicts`. */
 export const MAX_ATTEMPTS = 100;
 
-/** A backend whose records have been parsed. */
 type Records<R extends Versioned> = {
   get(key: string): Promise<R | undefined>;
   compareAndSet(key: string, version: number, next: R, ttlMs?: number): Promise<boolean>;
@@ -26,10 +24,7 @@ export function compareAndSetLoop<R extends Versioned>(
 ) {
   const lastInLine = new Map<string, Promise<R>>();
 
-  /**
-   * Within this process, changes of one record queue up. Compare-and-set is correct without the queue;
-   * the queue saves the store most of the conflicts.
-   */
+  /** Within this process, changes of one record queue up, which saves the store most conflicts. */
   function commit(key: string, seen: R | undefined, edit: Edit<R>): Promise<R> {
     const turn = newest(lastInLine.get(key), seen).then((current) => attempt(key, current, edit));
     lastInLine.set(key, turn);
@@ -50,8 +45,8 @@ export function compareAndSetLoop<R extends Versioned>(
   }
 
   /**
-   * Stores the result of `edit`. On a conflict, reads the stored record and edits that instead. It never
-   * merges two records: connect-redis tried (#333) and had to take it back (#347).
+   * On a conflict, edits the record that is stored now. It never merges two records: connect-redis tried
+   * (#333) and had to take it back (#347).
    */
   async function attempt(key: string, seen: R | undefined, edit: Edit<R>): Promise<R> {
     let current = seen;

@@ -5,7 +5,7 @@ import { startRedis } from '../../../test-support/redis.ts';
 import { until } from '../../../test-support/until.ts';
 import { answersWithin } from './deadline.ts';
 
-it('an answer is in time that arrived while this process stood still, and was read late', async (t) => {
+it('an answer that arrived while this process was stalled is in time', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
   const redis = connectTo(server.url);
