@@ -475,9 +475,9 @@ describe('when the store fails', () => {
     const { status, json, headers } = await visitor.post('/logout');
     assert.deepEqual([status, json], [500, { errorMessage: 'Could not log out.' }]);
     assert.equal(headers.get('set-cookie'), null);
-    const toldWhy = async () =>
+    const isLogged = async () =>
       shop.log.some((line) => /unavailable: down.*request failed/.test(line));
-    await until(toldWhy, 'the operator is told why');
+    await until(isLogged, 'the reason is logged');
   });
 });
 

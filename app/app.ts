@@ -39,22 +39,20 @@ export type AppOptions = {
   trustProxy: number | string[] | false;
   log: Logger;
   session: SessionOptions;
-  /** The store's name on the X-ray. */
   storeName?: string;
-  /** Rejects while the store does not answer. */
   checkStore: () => Promise<unknown>;
-  /** Makes the store of a rate limit that holds over all processes. Default: each process counts alone. */
+  /** Stores a limit that holds over all processes. Default: each process counts alone. */
   rateLimitStore?: ((name: string) => RateLimitStore) | undefined;
   floodLimits?: FloodLimits;
   /** Stores accounts, carts and orders. */
   documents: DocumentBackend;
   demoAccounts: readonly (DemoAccount & { password: string })[];
-  /** The cost of bcrypt. Default: 12 */
+  /** Default: 12 */
   hashCost?: number;
   products: readonly Product[];
   /** Shows at the foot of each page what the request did to the session. */
   toolbar?: boolean;
-  /** Opens the race lab. Visitors can take the store down for this long, for their own session; 0: never. */
+  /** 0: no visitor can take the store down. */
   lab?: { outageSeconds: number } | undefined;
 };
 
@@ -84,7 +82,6 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-/** The stores of the shop, and everything else that its handlers and middleware share. */
 function createParts(options: AppOptions) {
   const { production, log, lab, rateLimitStore, floodLimits } = options;
   const [secret = ''] = options.session.secrets;

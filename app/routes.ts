@@ -27,7 +27,6 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
   ['get', '/readyz', health.readyz],
 ];
 
-/** The sitemap. */
 export function sitemap(handlers: Handlers, limits: Limits): Route[] {
   const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
 
@@ -78,10 +77,7 @@ const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Limits): Route[] =
 const behind = (guard: RequestHandler, routes: Route[]) =>
   routes.map(([verb, path, ...handlers]): Route => [verb, path, guard, ...handlers]);
 
-/**
- * The second link of an error page. It depends on the path, not on the route: the session's store or the
- * check for other sites can refuse a request before it reaches a route.
- */
+/** The second link of an error page. By path, because a request can fail before it reaches its route. */
 export function wayBack(path: string) {
   if (/^\/(cart|checkout)/.test(path)) return { href: '/cart', label: 'Back to the cart' };
   if (path.startsWith('/account')) return { href: '/account', label: 'Back to your account' };

@@ -195,8 +195,8 @@ it('opens without metrics when their port is taken, and says so', async (t) => {
   t.after(first.stop);
   const server = await startServer({ METRICS_PORT: String(first.port) });
   t.after(server.stop);
-  const told = async () => server.output().includes('No metrics: cannot listen on port');
-  await until(told, 'says so');
+  const isLogged = async () => server.output().includes('No metrics: cannot listen on port');
+  await until(isLogged, 'says so');
   assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });
 

@@ -7,16 +7,11 @@ import { parseTrustProxy } from './trust-proxy.ts';
 
 export type Config = ReturnType<typeof readConfig>;
 
-/** The environment is wrong: `message` names every wrong variable, each on its own line. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
 
-/**
- * Adds the variables of `.env` in the working directory that the environment does not set. (Node's own
- * `loadEnvFile` would take a byte order mark as part of the first name.)
- * @throws ConfigError when the file cannot be read or is not UTF-8
- */
+/** Unlike Node's `loadEnvFile`, it does not take a byte order mark as part of the first name. */
 export function loadEnvFile(): void {
   if (!existsSync('.env')) return;
   try {
@@ -27,10 +22,7 @@ export function loadEnvFile(): void {
   }
 }
 
-/**
- * Reads the whole environment, once.
- * @throws ConfigError naming every wrong variable
- */
+/** @throws ConfigError naming every wrong variable */
 export function readConfig(env: Record<string, string | undefined>) {
   // An empty variable counts as absent: compose files and .env files leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
@@ -101,7 +93,6 @@ export function readConfig(env: Record<string, string | undefined>) {
   const isExposed = data.SESSION_STORE === 'redis' && !tls && !nodes.every(isLoopback);
   return {
     production,
-    /** For the log: allowed but unwise. */
     warnings: isExposed
       ? [
           'REDIS_URL names another host without TLS, so anyone on the network path can read every session. Use rediss://',
@@ -122,15 +113,13 @@ export function readConfig(env: Record<string, string | undefined>) {
     lab: data.LAB,
     logLevel: data.LOG_LEVEL,
     cookie: {
-      // __Host-: browsers accept it over HTTPS only and for this host only, so a neighbouring subdomain
-      // cannot set it.
+      // __Host-: no other subdomain can set it.
       name: production ? '__Host-sid' : 'sid',
       attributes: { path: '/', httpOnly: true, secure: production, sameSite: 'lax' },
     },
   } as const;
 }
 
-/** Secrets from tutorials and from .env.example. */
 const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
 
 const required = (reason: string) => z.string(`is required in production: ${reason}`);
@@ -156,7 +145,7 @@ const oneOf = <const T extends readonly string[]>(...words: T) =>
 
 const onOrOff = () => oneOf('on', 'off').transform((value) => value === 'on');
 
-/** A transform by `parse`, which returns undefined for a bad value. */
+/** @param parse returns undefined for a bad value */
 const parsedBy =
   <T>(parse: (value: string) => T | undefined, message: string) =>
   (value: string, context: z.RefinementCtx<string>): T => {

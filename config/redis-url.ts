@@ -1,4 +1,3 @@
-/** Where Redis is, and what kind it is. */
 export type RedisTarget = {
   kind: 'server' | 'cluster' | 'sentinel';
   tls: boolean;
@@ -15,12 +14,7 @@ const KINDS = {
   'redis+sentinel': 'sentinel',
 } as const;
 
-/**
- * Reads `redis://`, `rediss://`, `redis+cluster://host:port,…` or
- * `redis+sentinel://host:port,…/master-name`, each optionally with `user:password@` before the hosts.
- * The URL class reads only one host, so this function splits the list.
- * @returns undefined for anything else
- */
+/** Reads a list of hosts, too, which the URL class does not. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme = '', login = '', hosts = '', path = ''] =
     /^([a-z+]+):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/([\w.-]*))?$/.exec(url) ?? [];

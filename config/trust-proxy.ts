@@ -1,9 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/**
- * Reads TRUST_PROXY: a number of proxies, their addresses, or none.
- * @returns a value for Express's `trust proxy`, or undefined when the text is not acceptable
- */
+/** @returns a value for Express's `trust proxy`, or undefined when the text is not acceptable */
 export function parseTrustProxy(value: string): number | string[] | false | undefined {
   if (value === 'none') return false;
   if (/^\d$/.test(value)) return Number(value);

@@ -7,7 +7,7 @@ const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
   lines: cartShape,
-  /** The id of the next order. It is fixed before checkout, so sending the form twice orders once. */
+  /** The id of the next order. Sending the form twice orders once, because both have this id. */
   orderId: z.string(),
   /** What the last log-ins added: handle of the guest's session -> lines. */
   merged: z.record(z.string(), cartShape),
@@ -20,7 +20,6 @@ const MAX_MERGES = 10;
 
 export type Carts = ReturnType<typeof createCarts>;
 
-/** The carts of accounts, one document each. A guest's cart is in the session. */
 export function createCarts(documents: Documents) {
   const stored = documents('cart', shape);
   return {
@@ -31,16 +30,12 @@ export function createCarts(documents: Documents) {
         merged: {},
         version: NOT_STORED,
       },
-    /** As `change` of `Documents`. */
     change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
       stored.change(accountId, seen, (current = seen) => edit(current)),
   };
 }
 
-/**
- * Adds a guest's lines, as far as they fit. A second call for the same session adds nothing.
- * @param handle of the guest's session
- */
+/** Adds the lines of the guest's session with this `handle`, as far as they fit, and only once. */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
   const lines = plus(cart.lines, guest);
@@ -57,7 +52,6 @@ export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
   merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
 });
 
-/** Removes what this guest's session added. */
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
   edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 

@@ -49,7 +49,6 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     answer(req, res);
   };
 
-  /** Undoes what log-in added to the account's cart. */
   const undoMerge: RequestHandler = async (req, res) => {
     const { guest = '' } = req.session;
     const nothing = 'There is nothing to undo: your cart has changed since you logged in.';

@@ -11,17 +11,14 @@ export function addLine(cart: Cart, sku: string, quantity: number): Cart | undef
   return total > MAX_QUANTITY ? undefined : setLine(cart, sku, total);
 }
 
-/** @param quantity 0 removes the line */
 export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   const { [sku]: _, ...others } = cart;
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** Adds these lines, as far as they fit. */
 export const plus = (cart: Cart, lines: Cart): Cart =>
   combine(cart, lines, (now, more) => Math.max(now, Math.min(now + more, MAX_QUANTITY)));
 
-/** Removes these lines, as far as the cart holds them. */
 export const minus = (cart: Cart, lines: Cart): Cart =>
   combine(cart, lines, (now, less) => Math.max(0, now - less));
 

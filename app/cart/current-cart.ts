@@ -17,17 +17,13 @@ export const currentCart = (req: Request): Cart => req.accountCart?.cart.lines ?
 
 export const itemCount = (req: Request): number => countItems(currentCart(req));
 
-/** The account's cart. Use it only behind `requireUser`. */
+/** Only behind `requireUser`. */
 export const accountCartOf = (req: Request) => req.accountCart as OwnedCart;
 
-/** How many items this session added to the account's cart at log-in. The visitor can undo that. */
 export const addedAtLogIn = (req: Request): number =>
   countItems(req.accountCart?.cart.merged[req.session.guest ?? ''] ?? {});
 
-/**
- * Changes the visitor's cart, and leaves `sentence` as a flash. It returns once the change is stored.
- * @throws what `updateSession` and `edit` throw; then nothing is changed
- */
+/** Changes the visitor's cart, and leaves `sentence` as a flash. When it throws, nothing is changed. */
 export async function changeCart(
   req: Request,
   carts: Carts,
@@ -46,7 +42,7 @@ export async function changeCart(
   await leaveFlash(req, sentence);
 }
 
-/** Changes the account's cart. Use it only behind `requireUser`. */
+/** Only behind `requireUser`. */
 export async function changeAccountCart(
   req: Request,
   carts: Carts,

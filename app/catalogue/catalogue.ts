@@ -5,10 +5,8 @@ export type Product = {
   readonly priceCents: number;
 };
 
-/** The products by sku, in the order in which the shop shows them. */
 export type Catalogue = ReadonlyMap<string, Product>;
 
-/** The currency of every price (ISO 4217). */
 export const CURRENCY = 'EUR';
 
 export const createCatalogue = (products: readonly Product[]): Catalogue =>

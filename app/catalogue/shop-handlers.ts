@@ -7,7 +7,6 @@ import { type Catalogue, CURRENCY } from './catalogue.ts';
 type Options = {
   catalogue: Catalogue;
   pages: Pages;
-  /** How many items the visitor's cart holds. */
   itemCount: (req: Request) => number;
 };
 
@@ -29,9 +28,8 @@ export function shopHandlers({ catalogue, pages, itemCount }: Options) {
   return { show };
 }
 
-/** Counts the view and takes the flash for this page, in one write. */
+/** One write, not two. */
 async function countView(req: Request): Promise<string | undefined> {
-  // A HEAD request is not a view. Without a deliverable cookie there is no session, and the page says why.
   if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {
     draft.views += 1;

@@ -4,7 +4,6 @@ import type { Pages } from '../http/pages.ts';
 import { Refusal } from '../http/refusal.ts';
 import { excerpt } from './excerpt.ts';
 
-/** The guide: a chapter for each mistake. It reads its code samples from the source, at the start. */
 export function guideHandlers({ pages }: { pages: Pages }) {
   const chapters = chaptersWithoutCode.map(({ code, ...chapter }) => ({
     ...chapter,

@@ -6,13 +6,11 @@ import express, { type RequestHandler } from 'express';
 const MAX_AGE_SECONDS = 3600;
 // Quality 11 would delay each start by half a second, for files that are hardly smaller.
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
-// A request with one of these headers asks for more than the whole file.
-const UNUSUAL = ['range', 'if-match', 'if-unmodified-since'];
+const RANGE_OR_PRECONDITION = ['range', 'if-match', 'if-unmodified-since'];
 
 /**
- * Serves the files of `folder` from memory, as they were at the start, compressed where that makes them
- * smaller. Unusual requests go to express.static. Pages are not compressed: from the length of a page
- * that repeats what a visitor typed, an attacker could guess a secret on it (the BREACH attack).
+ * Serves the files of `folder` from memory, compressed where that makes them smaller. Pages are not
+ * compressed: their length could reveal a secret on them (the BREACH attack).
  */
 export function assetsInMemory(folder: string): RequestHandler[] {
   const files = new Map<string, { body: Buffer; brotli?: Buffer; headers: Map<string, string> }>();
@@ -33,7 +31,8 @@ export function assetsInMemory(folder: string): RequestHandler[] {
   const wholeFile: RequestHandler = (req, res, next) => {
     const file = files.get(req.path);
     const isRead = req.method === 'GET' || req.method === 'HEAD';
-    if (!file || !isRead || UNUSUAL.some((name) => name in req.headers)) return next();
+    if (!file || !isRead || RANGE_OR_PRECONDITION.some((name) => name in req.headers))
+      return next();
     res.setHeaders(file.headers).type(extname(req.path));
     if (req.fresh) return res.status(304).end();
     const brotli = req.acceptsEncodings('br', 'identity') === 'br' ? file.brotli : undefined;
@@ -44,6 +43,5 @@ export function assetsInMemory(folder: string): RequestHandler[] {
   return [wholeFile, assetsOnDisk(folder, MAX_AGE_SECONDS)];
 }
 
-/** Serves the files of `folder` as they are now, for a developer who edits them. */
 export const assetsOnDisk = (folder: string, maxAgeSeconds = 0): RequestHandler =>
   express.static(folder, { index: false, redirect: false, maxAge: maxAgeSeconds * 1000 });

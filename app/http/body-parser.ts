@@ -9,7 +9,6 @@ const parsers = {
   json: express.json({ limit }),
 };
 
-/** Parses JSON and forms without nested fields. Refuses a body of any other type. */
 export const bodyParser: RequestHandler = (req, res, next) => {
   const type = req.is(Object.keys(parsers)) as keyof typeof parsers | false | null;
   if (type) return parsers[type](req, res, next);

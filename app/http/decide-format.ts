@@ -2,12 +2,10 @@ import type { Request, RequestHandler } from 'express';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** Whether the answer is JSON. Otherwise it is a page. */
     wantsJson: boolean;
   }
 }
 
-/** Decides between JSON and a page, once for each request. */
 export const decideFormat: RequestHandler = (req, _res, next) => {
   req.wantsJson = prefersJson(req);
   next();
@@ -19,7 +17,7 @@ export const decideFormat: RequestHandler = (req, _res, next) => {
  */
 function prefersJson(req: Request): boolean {
   const accept = req.headers.accept ?? '';
-  // This is how a browser asks. Express takes longer to find out.
+  // The fast way for browsers.
   if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;
   return (
     req.accepts(['html', 'json']) === 'json' ||

@@ -21,7 +21,6 @@ export const notFound: RequestHandler = () => {
 type Options = {
   audit: Audit;
   pages: Pages;
-  /** The link that the error page at this path offers beside the shop. */
   wayBack: (path: string) => { href: string; label: string } | undefined;
 };
 
@@ -31,8 +30,7 @@ export const errorHandler =
   (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
     if (status >= 500) req.fault = error;
-    // A browser in normal use does not cause these: they look like guessing or flooding. If a handler
-    // knew more, it has logged the request already.
+    // These look like guessing or flooding.
     if (status === 429) audit(req, 'limited', { message });
     else if ([400, 403, 413, 415, 422].includes(status) && !req.audited) {
       // Only the name of a bad field: the rest may quote its value.
@@ -64,7 +62,7 @@ function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof SessionError)
     return new Refusal(error.status, SESSION_MESSAGES[error.name] ?? '', error.headers);
-  // Errors of Express and its body parsers have a status. Any other error is a fault.
+  // Express and its body parsers set a status.
   const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
   const message = MESSAGES[status];
   return message

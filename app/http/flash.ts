@@ -8,13 +8,9 @@ import {
   updateSession,
 } from '../session/index.ts';
 
-// A flash is a sentence that a form leaves for the page it redirects to. Programs neither leave nor
-// take one: they read the outcome in the answer.
+// A flash is a sentence that a form leaves for the page it redirects to. Programs do not use it.
 
-/**
- * Leaves a flash, in a write of its own. Use it after a change to a document: that change holds even if
- * the session has ended or is too busy.
- */
+/** For use after a change to a document, which holds even if the session has ended or is too busy. */
 export async function leaveFlash(req: Request, sentence: string): Promise<void> {
   if (req.wantsJson) return;
   try {
@@ -24,21 +20,18 @@ export async function leaveFlash(req: Request, sentence: string): Promise<void> 
   }
 }
 
-/** Leaves a flash as part of a change to the session. */
 export function leaveFlashInDraft(req: Request, draft: SessionDraft, sentence: string): void {
   if (req.wantsJson) return;
-  // A new session may start with a flash that nobody has read yet: the last session has ended.
+  // A new session may start with a flash: the last session has ended.
   const unread = isNew(req.session) && draft.flash ? `${draft.flash} ` : '';
   draft.flash = unread + sentence;
 }
 
-/** Takes the flash, in a write of its own. Without a flash it does not write. */
 export async function takeFlash(req: Request): Promise<string | undefined> {
   if (!req.session?.flash || req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => takeFlashFromDraft(req, draft));
 }
 
-/** Takes the flash as part of a change to the session. */
 export function takeFlashFromDraft(req: Request, draft: SessionDraft): string | undefined {
   if (req.wantsJson) return undefined;
   const { flash } = draft;

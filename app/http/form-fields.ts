@@ -1,6 +1,6 @@
 import { invalidField } from './refusal.ts';
 
-/** The parsed body, if there was one. A field that a form sent twice is a list. */
+/** A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;
 
 /** @throws Refusal 422 naming the field unless it is a single text of at most 1,000 characters */
@@ -11,10 +11,7 @@ export function textField(body: Body, name: string): string {
   return value;
 }
 
-/**
- * A whole number, from JSON (3) or from a form ("3").
- * @throws Refusal 422 naming the field for anything else: "3.0", " 3", -0, 1e309, null, a list
- */
+/** @throws Refusal 422 naming the field unless it is 3 or "3": not for "3.0", " 3", -0, 1e309, null */
 export function wholeNumberField(
   body: Body,
   name: string,
@@ -29,7 +26,6 @@ export function wholeNumberField(
   return number;
 }
 
-/** A checkbox, from a form ("on", or nothing) or from JSON. */
 export function checkboxField(body: Body, name: string): boolean {
   const { [name]: value = false } = body ?? {};
   if (typeof value !== 'boolean' && value !== 'on')

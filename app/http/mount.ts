@@ -6,7 +6,7 @@ export type Route = [verb: 'get' | 'post', path: string, ...handlers: Handler[]]
 
 const list = new Intl.ListFormat('en-GB');
 
-/** Adds the routes to `router`, and a 405 for every other method of their paths. */
+/** Adds the routes, and a 405 for every other method of their paths. */
 export function mount(router: IRouter, routes: Route[]): void {
   for (const [path, same] of Map.groupBy(routes, (route) => route[1])) {
     const route = router.route(path);

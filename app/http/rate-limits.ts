@@ -14,26 +14,19 @@ const MINUTE = 60_000;
 
 export type FloodLimits = { newSessions: number; cartChanges: number };
 
-/**
- * Per minute, for one address or one session. They bound how much one client makes the store hold and
- * do. They are generous, so each process can count alone, which costs no round trip.
- */
+/** Per minute, for one address or one session. Each process counts alone, which costs no round trip. */
 const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
 
 type LimitOptions = {
-  /** Makes the store of a limit that holds over all processes. Default: each process counts alone. */
+  /** Stores a limit that holds over all processes. Default: each process counts alone. */
   rateLimitStore?: ((name: string) => Store) | undefined;
   floodLimits?: FloodLimits | undefined;
-  /** The email address of the account that is logged in. */
   userEmail: (req: Request) => string | undefined;
 };
 
 export type Limits = ReturnType<typeof rateLimits>;
 
-/**
- * Limits against guessing and flooding. Each answers 429 with Retry-After. The address is the one that
- * `trust proxy` yields; an IPv6 address counts with its /56.
- */
+/** Limits against guessing and flooding. An IPv6 address counts with its /56. */
 export function rateLimits({
   rateLimitStore = () => new MemoryStore(),
   floodLimits = FLOOD_LIMITS,
@@ -52,9 +45,8 @@ export function rateLimits({
   const newSession = limit({ windowMs: MINUTE, limit: floodLimits.newSessions });
 
   return {
-    /** At log-in: the form names the account. */
     logIn: [byAddress, byAccount((req) => req.body?.email)],
-    /** Where a user enters the password again: the session names the account, not the form. */
+    /** Where a user enters the password again. */
     password: [byAddress, byAccount(userEmail)],
     /** A registration costs a hash, and reveals whether an email address has an account. */
     register: [
@@ -76,16 +68,13 @@ export function rateLimits({
 
 const hasLostSession = (req: Request) => isNew(req.session) && req.session.flash !== undefined;
 
-/** The limiter's own `skip` would compute the address even for a request that it skips. */
+/** Unlike the limiter's own `skip`, it costs nothing when it skips. */
 const onlyWhen =
   (applies: (req: Request) => boolean, limiter: RequestHandler): RequestHandler =>
   (req, res, next) =>
     applies(req) ? limiter(req, res, next) : next();
 
-/**
- * Limits the answers that have this status. It counts a request before its handler runs, and takes it
- * back after another status: of 100 simultaneous log-ins, only ten reach bcrypt.
- */
+/** Counts a request before its handler runs, and takes it back unless the answer has this status. */
 const limitAnswers = (status: number, options: Partial<Options>) =>
   limit({
     windowMs: 3 * MINUTE,
@@ -112,7 +101,7 @@ const limit = (options: Partial<Options>) =>
 
 const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
-/** A hash, so that the store holds no email address. */
+// The store holds no email address.
 function emailHash(email: unknown): string {
   const normal = typeof email === 'string' ? email.trim().toLowerCase() : '';
   return createHash('sha256').update(normal).digest('base64url');

@@ -10,5 +10,4 @@ export class Refusal extends Error {
   }
 }
 
-/** A field of a form or of a JSON body breaks a rule. */
 export const invalidField = (name: string, rule: string) => new Refusal(422, `${name} ${rule}.`);

@@ -1,7 +1,6 @@
 import { type RequestHandler, Router } from 'express';
 import { Refusal } from './refusal.ts';
 
-/** Runs `handlers` for all requests but those that only read. */
 export function forChanges(...handlers: RequestHandler[]): RequestHandler {
   const router = Router().use(handlers);
   const readOnly = ['GET', 'HEAD', 'OPTIONS'];

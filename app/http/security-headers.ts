@@ -3,8 +3,7 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
- * Security headers for every answer. A page loads only the shop's own files, sends its forms only here,
- * and cannot be framed. Helmet runs once, because its headers are the same for every answer.
+ * Helmet runs once, because its headers are the same for every answer.
  * @param https adds HSTS. After that, browsers refuse to open a development server over plain HTTP.
  */
 export function securityHeaders({ https }: { https: boolean }): RequestHandler {
@@ -32,7 +31,7 @@ export function securityHeaders({ https }: { https: boolean }): RequestHandler {
     referrerPolicy: { policy: 'same-origin' },
     strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
     xFrameOptions: { action: 'deny' },
-    // Only Internet Explorer and Flash read these.
+    // Obsolete.
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,

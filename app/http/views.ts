@@ -2,28 +2,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ejs, { type TemplateFunction } from 'ejs';
 
-/** Makes the HTML of a view. The view sees `page` and nothing else. */
 export type Render = (view: string, page: object) => string;
 
-/**
- * The views of `folder`: compiled once in production, and at each use in development. `app.engine` and
- * `res.render` are not used, because Express and EJS would copy `page` three more times.
- */
+/** Replaces `app.engine` and `res.render`, where Express and EJS copy `page` three more times. */
 export function createViews(folder: string, production: boolean): Render {
   const fileOf = (view: string) => join(folder, `${view}.ejs`);
-  // Puts each included file in its place before EJS compiles: otherwise EJS looks for it at each use.
+  // EJS would look for an included file at each use.
   const withParts = (file: string): string =>
     readFileSync(file, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>
       withParts(fileOf(part)),
     );
   ejs.fileLoader = withParts;
-  // Without `with`: views read `page.title`, not `title`.
   const options = { cache: production, _with: false, localsName: 'page', root: folder };
   const compile = (view: string) =>
     ejs.compile(withParts(fileOf(view)), { ...options, filename: fileOf(view) });
   const compiled = new Map<string, TemplateFunction>();
 
-  /** For a part of a view that is the same for every visitor: production renders it once. */
+  // For a part of a view that is the same for every visitor.
   const rendered = new Map<string, string>();
   const once = (name: string, render: () => string) =>
     production ? rendered.getOrInsertComputed(name, render) : render();

@@ -3,9 +3,8 @@ import type { Logger } from 'pino';
 import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
- * A common mistake of deployment: the cookie is Secure, a proxy ends TLS, and the app sees plain HTTP. Then
- * express-session silently sends no cookie, and nobody can log in. This says why.
- * @returns undefined when the cookie arrives; otherwise the request as received, and what to change
+ * When the cookie is Secure, a proxy ends TLS and the app sees plain HTTP, express-session silently sends
+ * no cookie, and nobody can log in. This says why, and what to change.
  */
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;
@@ -50,13 +49,12 @@ function prescribe(peer: string, trusted: boolean, forwardedProto: string | unde
   };
 }
 
-/** The peer as TRUST_PROXY names it: IPv4 without the prefix of IPv6. */
 function trustable(peer: string): string {
   const address = peer.replace(/^::ffff:/, '');
   return address === '::1' || address.startsWith('127.') ? 'loopback' : address;
 }
 
-/** Each process logs one warning, not one for each request. The pages show it, too. */
+/** Logs one warning, not one for each request. */
 export function warnOfLostCookie(log: Logger): RequestHandler {
   let warned = false;
   return (req, _res, next) => {

@@ -26,11 +26,8 @@ const MAX_PATH = 80;
 const AWAKE_MS = 30 * 60_000;
 
 /**
- * Records what the last requests of each session did to it, in the memory of this process: each process
- * knows only its own requests. When there are too many sessions, it drops the one unused longest.
- * @param alwaysOn records from the start. Otherwise it records for half an hour after each use of an
- *   X-ray, because recording takes time.
- * @param now the clock, in milliseconds; tests bring their own
+ * Records what the last requests of each session did to it. Each process knows only its own requests.
+ * @param alwaysOn otherwise it records for half an hour after each X-ray, because recording takes time
  */
 export function createRecorder({ alwaysOn = true, now = performance.now.bind(performance) } = {}) {
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;
@@ -54,16 +51,13 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
     res.on('close', () => {
       recording.status = res.statusCode;
       recording.ms = performance.now() - started;
-      keep(req, recording);
+      addToSession(req, recording);
     });
     current.run(recording, next);
   };
 
-  /**
-   * Keeps a request under the id that its session has at the end. So a log-in starts a new list: the
-   * requests under the old id may be another person's.
-   */
-  function keep(req: Request, recording: Recording): void {
+  // A log-in starts a new list: the requests under the old id may be another person's.
+  function addToSession(req: Request, recording: Recording): void {
     if (!req.sessionID || (req.session && !isStored(req.session))) return;
     const handle = currentHandle(req);
     const before = bySession.get(handle) ?? [];
@@ -74,10 +68,9 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
     bySession.delete(oldest);
   }
 
-  /** What this request has done so far, or undefined while nothing is recorded. */
   const currentRequest = () => current.getStore();
 
-  /** The last requests of this session, newest first, starting with this one. It wakes the recorder. */
+  /** Wakes the recorder. The current request comes first. */
   const recall = (req: Request) => {
     if (now() >= awakeUntil) bySession.clear(); // requests are missing after these
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
@@ -91,7 +84,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 export type Recorder = ReturnType<typeof createRecorder>;
 type Step = { what: string; [detail: string]: unknown };
 
-/** An event without what a page must not show: it has the changed fields of a record, and no error. */
+/** Pages show which fields changed, and no errors. */
 function describe({ type: what, ...details }: SessionEvent): Step {
   if ('error' in details) return { what };
   if (!('to' in details)) return { what, ...details };

@@ -17,7 +17,6 @@ type Options = {
   pages: Pages;
 };
 
-/** The X-ray of the visitor's own session: what the browser holds, what the store holds, what happened. */
 export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = session;
 

@@ -17,7 +17,6 @@ type Options = {
   outages: PretendOutages | undefined;
 };
 
-/** The race lab: runs the tutorials' shop and this one side by side. */
 export function labHandlers({ pages, outages }: Options) {
   const oneAtATime = pLimit(1);
   const page = {

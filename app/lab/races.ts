@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type RequestListener, request } fro
 import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
-/** Makes a small shop that waits for `pause` in a slow request. */
+/** The shop waits for `pause` in a slow request. */
 type CreateShop = (pause: () => Promise<void>) => RequestListener;
 type Visit = (method: 'GET' | 'POST', path: string) => Promise<{ status: number; body: string }>;
 type Shown = { user: string | null; cart: Record<string, number> };
 type Race = {
-  /** @returns the statuses of the answers, in the order of the requests */
+  /** @returns the statuses of the answers */
   run: (visit: Visit, meanwhile: (path: string) => Promise<number[]>) => Promise<number[]>;
   /** How many of `total` outcomes are right in what the shop shows afterwards. */
   countRight: (shown: Shown) => number;
@@ -16,7 +16,6 @@ type Race = {
 };
 
 export const races = new Map<string, Race>()
-  /** One visitor sends twenty adds at once. */
   .set('adds', {
     run: (visit) =>
       Promise.all(Array.from({ length: 20 }, async () => (await visit('POST', '/add/hat')).status)),
@@ -36,7 +35,6 @@ export const races = new Map<string, Race>()
     total: 2,
   });
 
-/** Runs a race with a new visitor, who logs in before it and logs out after it. */
 export async function runRace({ run, countRight, total }: Race, createShop: CreateShop) {
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
   const { promise: released, resolve: goOn } = Promise.withResolvers<void>();
@@ -63,7 +61,7 @@ export async function runRace({ run, countRight, total }: Race, createShop: Crea
   return { right: countRight(JSON.parse(body) as Shown), total, answers, ms };
 }
 
-/** A visitor with a cookie jar. Its HTTP runs through memory and opens no port. */
+/** HTTP through memory, with a cookie jar. */
 function visitorOf(app: RequestListener): Visit {
   const server = createServer(app);
   let cookie = '';

@@ -1,10 +1,7 @@
 import express, { type Request } from 'express';
 import session, { MemoryStore } from 'express-session';
 
-/**
- * A small shop as tutorials write it, with their mistakes. Do not copy it. The race lab runs it in
- * memory, with a new store for each race, so it never sees a visitor's cookie or session.
- */
+/** A small shop as tutorials write it, with their mistakes. Do not copy it. No visitor uses it. */
 export function tutorialShop(pause: () => Promise<void>) {
   const app = express();
   app.use(

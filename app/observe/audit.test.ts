@@ -54,8 +54,8 @@ it('logs once that the store went down and once that it is back', async (t) => {
   await visitor.get('/');
   for (down of [true, false]) for (let n = 0; n < 3; n++) await visitor.get('/');
   await sleep(1600); // past the deadline of every answer
-  const told = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
-  assert.deepEqual(told, ['store-down', 'store-up']);
+  const storeEvents = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+  assert.deepEqual(storeEvents, ['store-down', 'store-up']);
 });
 
 it('logs that the store is back after an answer in time, not after a late one', async (t) => {
@@ -70,15 +70,18 @@ it('logs that the store is back after an answer in time, not after a late one', 
   t.after(shop.close);
   const visitor = shop.visitor();
   await visitor.get('/');
-  const told = () => shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+  const storeEvents = () => shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
 
   waiting = [];
   const tooLate = await Promise.all([visitor.get('/'), visitor.get('/')]);
-  assert.deepEqual([tooLate.map(({ status }) => status), told()], [[503, 503], ['store-down']]);
+  assert.deepEqual(
+    [tooLate.map(({ status }) => status), storeEvents()],
+    [[503, 503], ['store-down']],
+  );
   const [late, broken] = waiting;
   late?.resolve();
   await sleep(20);
-  assert.deepEqual(told(), ['store-down']);
+  assert.deepEqual(storeEvents(), ['store-down']);
 
   // After its late answer, the next one may take the full time.
   const slow = visitor.get('/');
@@ -88,7 +91,7 @@ it('logs that the store is back after an answer in time, not after a late one', 
   assert.equal((await slow).status, 200);
   broken?.reject(new Error('gone'));
   await sleep(20);
-  assert.deepEqual(told(), ['store-down', 'store-up']);
+  assert.deepEqual(storeEvents(), ['store-down', 'store-up']);
 });
 
 it('logs and counts 499 for a client that left before its answer, and 200 for one that stayed', async (t) => {
@@ -114,9 +117,9 @@ it('logs and counts 499 for a client that left before its answer, and 200 for on
   goOn.resolve();
   await visitor.get('/cart');
   await until(async () => lines().filter(({ path }) => path === '/cart').length > 1, 'both');
-  const told = lines().filter(({ path }) => path === '/cart');
+  const answers = lines().filter(({ path }) => path === '/cart');
   assert.deepEqual(
-    told.map(({ status, aborted }) => [status, aborted]),
+    answers.map(({ status, aborted }) => [status, aborted]),
     [
       [499, true],
       [200, undefined],

@@ -5,7 +5,6 @@ import { isStored } from '../session/index.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** Whether a security event of this request was logged. */
     audited?: boolean;
   }
 }
@@ -21,7 +20,6 @@ type SecurityEvent =
   | 'limited';
 export type Audit = (req: Request, event: SecurityEvent, details?: object) => void;
 
-/** Logs a line for each security event. It has the request id, as the request's own line has. */
 export const createAudit =
   (log: Logger, secret: string): Audit =>
   (req, event, details) => {
@@ -31,10 +29,7 @@ export const createAudit =
     log.info({ event, requestId, session, address, ...details }, event);
   };
 
-/**
- * The name of a session in the log, the same in every line and process. Without the secret, nobody can
- * compute it from the session's id or from its key in the store.
- */
+/** The session's name in the log. Nobody can compute it from the id or the handle without the secret. */
 export function sessionInLog(req: Request, secret: string): string | undefined {
   // After a log-out there is no session, but still the id of the one that ended.
   if (!req.sessionID || (req.session && !isStored(req.session))) return undefined;

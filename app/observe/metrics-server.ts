@@ -3,10 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
-/**
- * Answers Prometheus on its own port, on 127.0.0.1 only. In the primary it adds up the metrics of all
- * workers; in a worker it only lets the primary ask.
- */
+/** In the primary, it answers with the metrics of all workers. In a worker, it lets the primary ask. */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
   if (cluster.isWorker) return;

@@ -5,7 +5,7 @@ import type { RoundTrip } from '../storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Metrics of this process for Prometheus. Labels have fixed values, never a visitor's text. */
+/** Labels have fixed values, never a visitor's text. */
 export function createMetrics() {
   register.clear();
   collectDefaultMetrics();

@@ -8,17 +8,14 @@ declare module 'express-serve-static-core' {
   interface Request {
     /** In every log line about this request, in its X-Request-Id header, and on its error page. */
     requestId: string;
-    /** The unexpected error that ended this request, for its log line. */
+    /** The unexpected error that ended this request. */
     fault?: unknown;
   }
 }
 
 type Options = { log: Logger; metrics: Metrics; secret: string };
 
-/**
- * Logs a line when a request is over. It lists each field by name: headers, bodies and queries may hold
- * cookies, passwords and other secrets.
- */
+/** Lists each field by name: headers, bodies and queries may hold cookies, passwords and other secrets. */
 export function requestLog({ log, metrics, secret }: Options): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();
@@ -38,7 +35,6 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
         path: req.originalUrl.split('?', 1)[0]?.replace(/[\w-]{43}/, '…'),
         status,
         ms: Math.round(ms),
-        // The client left before the answer was complete.
         aborted: res.writableFinished ? undefined : true,
       };
       if (req.fault === undefined) log[isAsset(req) ? 'debug' : 'info'](line, 'request');

@@ -12,7 +12,7 @@ import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue; pages: Pages };
 
-/** For users only: see `requireUser`. */
+/** Only behind `requireUser`. */
 export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   /**
    * The order gets the id that the cart holds ready, so sending the form twice orders once. Then the

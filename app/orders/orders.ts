@@ -4,9 +4,7 @@ import type { Documents } from '../storage/documents.ts';
 const shape = {
   id: z.string(),
   accountId: z.string(),
-  /** The version of the ordered cart. */
   cartVersion: z.int().optional(),
-  /** In milliseconds since 1970. */
   placedAt: z.number(),
   /** Prices at the time of the order, in cents. */
   lines: z.array(
@@ -22,7 +20,6 @@ const shape = {
 export type Order = z.infer<z.ZodObject<typeof shape>>;
 export type Orders = ReturnType<typeof createOrders>;
 
-/** Orders, one document each, and a list of them for each account. */
 export function createOrders(documents: Documents) {
   const stored = documents('order', shape);
   const lists = documents('orders', { ids: z.array(z.string()) });
@@ -37,7 +34,6 @@ export function createOrders(documents: Documents) {
     return stored.change(id, undefined, (existing) => existing ?? order);
   }
 
-  /** @returns the account's last 100 orders, newest first */
   async function ofAccount(accountId: string): Promise<Order[]> {
     const ids = (await lists.read(accountId))?.ids ?? [];
     const orders = await Promise.all(ids.slice(-100).toReversed().map(stored.read));

@@ -11,11 +11,7 @@ type Saved = {
 
 const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.json');
 
-/**
- * Memory for sessions and documents, for development: production refuses to keep sessions in memory.
- * @param survivesRestart whether the process that replaces this one, when a source file is saved, gets
- *   the memory and the secrets. So the developer stays logged in until `npm run dev` ends.
- */
+/** @param survivesRestart hands the memory over, so that a developer who saves a file stays logged in */
 export function devMemory(secrets: readonly string[], survivesRestart: boolean) {
   const saved = survivesRestart ? takeOver() : undefined;
   const memory = {

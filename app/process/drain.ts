@@ -5,15 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 
 /**
- * Prepares the end of `server`.
- * @returns a function that stops taking connections, finishes the requests under way, and returns when
- *   the last connection is closed. For `lingerMs` it closes no idle connection, because a proxy may be
- *   sending a POST on it, which would get no answer and which the proxy may not send again. Meanwhile
- *   each answer says `Connection: close`. A proxy that drops idle connections sooner loses no request.
+ * @returns a function that stops taking connections, and waits until the last one is closed. For
+ *   `lingerMs` it closes no idle connection, because a proxy may be sending a POST on it, which the proxy
+ *   may not send again. Meanwhile each answer says `Connection: close`.
  */
 export function prepareDrain(server: Server, app: Express): (lingerMs: number) => Promise<void> {
   let draining = false;
-  // The headers of every answer go through here. To keep a list of the answers under way would be slower.
+  // Faster than a list of the answers under way.
   app.response.writeHead = function (this: ServerResponse, ...args: never[]) {
     if (draining) this.setHeader('Connection', 'close');
     return ServerResponse.prototype.writeHead.apply(this, args as never) as never;

@@ -2,7 +2,6 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
 
 type SupervisorOptions = {
-  /** How many workers serve. */
   count: number;
   /** Set in each worker, beside this process's own environment. */
   env: Record<string, string>;
@@ -18,13 +17,9 @@ const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
 /**
- * Makes this process the primary. It owns the listening socket, gives each connection to one of `count`
- * workers, which run the same program, and serves no request itself.
- *
- * It replaces a worker that dies. SIGHUP replaces all workers, one at a time, with workers that run the
- * code now on disk: each old one drains once its successor listens, and stays if that does not start.
- * SIGTERM and SIGINT drain all workers and exit with 0 within 10 s. If the primary dies, node:cluster ends
- * the workers.
+ * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP replaces all,
+ * one at a time, with workers that run the code now on disk: each old one drains once its successor
+ * listens, and stays if that does not start. SIGTERM and SIGINT drain all and exit with 0 within 10 s.
  */
 export function supervise({ count, env, log }: SupervisorOptions): void {
   // Oldest first. Not in it: workers that drain, and successors that do not listen yet.
@@ -51,7 +46,6 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     const replace = (code: unknown, signal: unknown) => {
       clearTimeout(tooLong);
       if (stopping || !serving.delete(worker)) return;
-      // No worker can start, for example because the port is taken.
       if (!everListened) {
         log.fatal({ worker: worker.process.pid, code, signal }, 'A worker could not start');
         return void stop(1);
@@ -112,7 +106,6 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   }
 }
 
-/** Whether `worker` starts to listen, rather than to die. */
 const listens = (worker: Worker) =>
   new Promise<boolean>((resolve) => {
     worker.once('listening', () => resolve(true));

@@ -13,7 +13,6 @@ import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 import { devMemory } from './dev-memory.ts';
 import { prepareDrain } from './drain.ts';
 
-/** Serves the app until a signal ends this process, which is alone or one of several workers. */
 export async function serve(
   config: Config,
   log: Logger,
@@ -66,7 +65,6 @@ export async function serve(
   });
 }
 
-/** Ends the process with 0 at SIGTERM and SIGINT, and with 1 after an unexpected error. */
 function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: () => void): void {
   const drain = prepareDrain(server, app);
   let closing = false;
@@ -81,7 +79,7 @@ function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: ()
     // A proxy has a reason to wait only where other workers take over.
     await drain(cluster.isWorker && code === 0 ? 1000 : 0);
     closeStore();
-    // This gives connections that the primary handed over at the last moment back to it.
+    // Connections that the primary handed over at the last moment go back to it.
     if (cluster.worker) await once(cluster.worker.disconnect(), 'disconnect');
     process.exit(code);
   };

@@ -20,8 +20,7 @@ export function createDocuments(backend: DocumentBackend) {
 
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
-    // Loose: a field that only a newer version of the app knows is kept, because the two versions may
-    // run side by side.
+    // Loose: it keeps the fields of a newer version of the app that runs beside this one.
     const data = z.object(shape).loose();
     const stored = data.extend({ version: z.int().positive() });
 

@@ -89,7 +89,7 @@ it('fails at once while Redis is down, and holds no command back', async (t) => 
   t.after(redis.close);
   await redis.connected;
   await server.kill();
-  await until(async () => errors.length > 0, 'told');
+  await until(async () => errors.length > 0, 'the error is reported');
   const answer = redis.get('x').then(String, () => 'failed');
   assert.equal(await Promise.race([answer, sleep(250, 'waits', { ref: false })]), 'failed');
 });
@@ -165,7 +165,7 @@ for (const [name, start] of Object.entries(stores))
     await until(() => redis.check().then(() => true), 'connected');
     errors.length = 0;
     await victim?.kill();
-    await until(async () => errors.length > 0, 'told');
+    await until(async () => errors.length > 0, 'the error is reported');
   });
 
 onEachStore(

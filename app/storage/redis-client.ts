@@ -5,22 +5,17 @@ import type { RedisTarget } from '../../config/redis-url.ts';
 import type { RedisCommands } from '../session/index.ts';
 import { type Connection, endSilentConnections } from './silent-connections.ts';
 
-/** What the app uses of Redis: the same for a single server, a cluster and a sentinel. */
 export type RedisClient = RedisCommands & {
-  /** Fulfilled once it has connected for the first time, or was closed before that. */
+  /** Settles when it has connected for the first time, or was closed before that. */
   connected: Promise<void>;
-  /** All keys with this prefix, on all masters: for the operator's commands, never for a request. */
+  /** For the operator's commands only: it reads all keys. */
   keys(prefix: string): Promise<string[]>;
   /** Rejects while Redis, or a master of the cluster, does not answer. */
   check(): Promise<unknown>;
   close(): void;
 };
 
-/**
- * Connects in the background and never gives up: an app that starts before its Redis is unavailable
- * until then, not dead. Without a connection, each command fails at once.
- * @param onError called for each failure to connect and each lost connection
- */
+/** Connects in the background and never gives up. Without a connection, each command fails at once. */
 export function connectRedis(target: RedisTarget, onError: (error: unknown) => void): RedisClient {
   let connected = false;
   let closed = false;
@@ -76,10 +71,8 @@ type Client = {
     on(event: string, listener: (error: unknown) => void): unknown;
     destroy(): unknown;
   };
-  /** Tries to connect to all masters, and rejects if it cannot. */
   connectOnce: () => Promise<unknown>;
   masters: () => Promise<Master[]>;
-  /** The connections that may go silent. */
   connections: () => (Connection | undefined)[];
 };
 type Master = {
@@ -87,15 +80,13 @@ type Master = {
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
 };
 
-/** @param reconnectStrategy the wait in ms, or an error to give up, which node-redis would do by itself */
 function clientOf(
   { kind, tls, nodes, credentials, path }: RedisTarget,
   reconnectStrategy: (retries: number) => number | Error,
 ): Client {
-  // The timeout ends a handshake without an answer. Later, the pings of `endSilentConnections` keep an
-  // idle connection from reaching it.
+  // The pings of `endSilentConnections` keep an idle connection from reaching this socketTimeout.
   const socket = { connectTimeout: 1000, socketTimeout: 3000, reconnectStrategy };
-  // The default sets a timer for each command that waits to be sent. None waits for long here.
+  // The default sets a timer for each command.
   const commandOptions = { timeout: 0 };
   // The default holds commands back, and so requests, until an outage ends.
   const options = { ...credentials, disableOfflineQueue: true, commandOptions };
@@ -154,6 +145,5 @@ function clientOf(
   };
 }
 
-/** Waits until Redis has answered for the first time, but at most `limitMs`. */
 export const whenConnected = ({ connected }: RedisClient, limitMs: number) =>
   Promise.race([connected, once(AbortSignal.timeout(limitMs), 'abort')]);

@@ -2,7 +2,6 @@ import type { Store } from 'express-rate-limit';
 import { answersWithin } from '../session/index.ts';
 import type { RedisClient } from './redis-client.ts';
 
-// Neither script leaves a key that never expires.
 const INCREMENT = `
   local hits = redis.call('INCR', KEYS[1])
   if hits == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -11,9 +10,8 @@ const DECREMENT = `
   if redis.call('GET', KEYS[1]) then redis.call('DECR', KEYS[1]) end`;
 
 /**
- * A store for express-rate-limit that all processes share, with keys under `limit:`. Its own Redis store
- * loads its scripts once at start, so an app that starts before Redis never recovers, and it can leave
- * keys that never expire.
+ * A store for express-rate-limit, whose own Redis store loads its scripts once at start, so an app that
+ * starts before Redis never recovers, and can leave keys that never expire.
  */
 export function redisRateLimitStore(redis: RedisClient, name: string): Store {
   const ask = answersWithin(1500);

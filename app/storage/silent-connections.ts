@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The part of a node-redis connection that is used here. */
 export type Connection = {
   isReady: boolean;
   ping(): Promise<unknown>;

@@ -7,7 +7,6 @@ export type RoundTrip = {
   ms: number;
 };
 
-/** The same backend, which calls `onTrip` when an operation has ended. */
 export const timed = <B extends Record<string, Operation>>(
   backend: B,
   onTrip: (trip: RoundTrip) => void,
