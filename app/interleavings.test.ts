@@ -1,6 +1,6 @@
-// Two requests of one account, by two processes: whatever the moment at which the second comes, the
-// outcome is that of the one before the other, or of the other before the one, or one of them is
-// refused and has changed nothing.
+// Two requests of one account, in two processes. The second runs while the first is paused, at every
+// possible moment. The result must be the same as one after the other, or one of the two is refused
+// and changes nothing.
 
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -21,12 +21,12 @@ import { createDocuments } from './storage/documents.ts';
 const OLD = 'a coat, a hat, an umbrella';
 const NEW = ['an umbrella, a hat, a coat', 'a hat, a coat, an umbrella'];
 
-// A call that waits at the gate is no silent store, however long the other takes for all of its work.
+// A call that waits at the gate must not count as a silent store.
 const { setTimeout: inTime } = globalThis;
 const patiently = (run: () => void, ms: number) => inTime(run, ms === 1500 ? 50_000 : ms);
 mock.method(globalThis, 'setTimeout', patiently as typeof setTimeout);
 
-/** Someone whose calls to the store are counted, and who waits before one of them. */
+/** A client whose calls to the store are counted. It waits before one of them. */
 type Actor = { calls: number; waitsBefore: number; arrived: () => void; goOn: Promise<void> };
 const actor = new AsyncLocalStorage<Actor>();
 
@@ -62,20 +62,20 @@ type World = {
 };
 type Operation = (world: World, side: number) => Promise<{ status: number }>;
 
-onEachStore('of two at a time', (store) => {
+onEachStore('two operations at once', (store) => {
   let processes: Listening[];
   before(async () => {
     processes = await Promise.all([0, 1].map(() => listen(oneProcess())));
   });
   after(() => Promise.all(processes.map(({ close }) => close())));
 
-  /** The shop, its calls to the store gated for whoever is named in the request. */
+  /** The shop. Its calls to the store pass the gate of the actor that the request names. */
   function oneProcess() {
     const options = { documents: gated(store.documents), hashCost: QUICK_PASSWORDS.hashCost };
     const { app } = createShop(gated(store.backend), options, { TRUST_PROXY: 'loopback' });
     const outer = express();
     outer.use((req, _res, next) => {
-      // Each from an address of its own: no limit is meant here.
+      // Each request has its own address, so that no rate limit applies.
       req.headers['x-forwarded-for'] = [10, 0, 0, 0].map((n) => n || randomInt(256)).join('.');
       const who = actors.get(req.get('X-Actor') ?? '');
       if (who) actor.run(who, next);
@@ -148,7 +148,7 @@ onEachStore('of two at a time', (store) => {
     return { id, email, ada: ada ?? [], guests: guests ?? [], order };
   }
 
-  /** All that can be told from outside when both are over. */
+  /** Everything that is visible from outside when both have finished. */
   async function outcome(world: World, old: HttpClient[], answers: { status: number }[]) {
     const { id, email, ada, guests } = world;
     const isIn = async (client: HttpClient) => (await on(client, 0).get('/account')).status === 200;
@@ -182,7 +182,7 @@ onEachStore('of two at a time', (store) => {
     return { who, arrived: arrival.promise, goOn: gate.resolve };
   };
 
-  /** One after the other, in the order of `sides`; who is not among them is refused. */
+  /** One after the other, in the order of `sides`. A side that is missing counts as refused. */
   async function serial(one: Operation, two: Operation, sides: number[]) {
     const world = await newWorld();
     const old = world.ada.map((client) => on(client, 0));
@@ -194,7 +194,7 @@ onEachStore('of two at a time', (store) => {
     return outcome(world, old, answers);
   }
 
-  /** The first stops before its n-th call to the store, the second does all of its work there. */
+  /** The first stops before its n-th call to the store, and the whole second runs there. */
   async function interleaved(one: Operation, two: Operation, n: number) {
     const world = await newWorld();
     const old = world.ada.map((client) => on(client, 0));
@@ -211,7 +211,7 @@ onEachStore('of two at a time', (store) => {
 
   for (const [oneName, one] of Object.entries(operations))
     for (const [twoName, two] of Object.entries(operations))
-      it(`“${oneName}”, interrupted anywhere by “${twoName}”`, async () => {
+      it(`gives “${oneName}” a valid result when “${twoName}” runs in the middle`, async () => {
         const expected: string[] = [];
         for (const sides of [[0, 1], [1, 0], [0], [1]])
           expected.push(await serial(one, two, sides));

@@ -1,17 +1,18 @@
 // npm run dev, as package.json has it, in a copy of the project whose files may be saved.
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { type Child, startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import { httpClient } from '../test-support/http-client.ts';
+import { refuses } from '../test-support/refuses.ts';
 import { ADA } from '../test-support/start-shop.ts';
 import { until } from '../test-support/until.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-it('npm run dev survives its own restarts: logged in, the cart full; and starts anew when stopped', async (t) => {
+it('npm run dev keeps logins and carts over its restarts, and forgets them when a signal ends it', async (t) => {
   const folder = mkdtempSync(join(root, 'e2e', 'dev-'));
   const children: Child[] = [];
   t.after(async () => {
@@ -20,12 +21,12 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
   });
   for (const name of ['app', 'config', 'views', 'public', 'package.json'])
     cpSync(join(root, name), join(folder, name), { recursive: true });
-  const { dev } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).scripts;
   const port = await freePort();
   const start = async () => {
-    const args = dev.replace('exec node ', '').split(' ');
+    // (Without predev, which would install.)
+    const args = ['run', 'dev', '--ignore-scripts'];
     const env = { NODE_ENV: 'development', PORT: String(port) };
-    const child = await startChild(process.execPath, args, { cwd: folder, env, ready: /is open/ });
+    const child = await startChild('npm', args, { cwd: folder, env, ready: /is open/ });
     children.push(child);
     return child;
   };
@@ -54,9 +55,12 @@ it('npm run dev survives its own restarts: logged in, the cart full; and starts 
     assert.equal((await guest.get('/cart')).json.count, 1);
   }
 
-  await first.stop();
+  assert.equal(await first.stop('SIGTERM'), 0);
+  assert.ok(await refuses(port));
   const kept = join(folder, 'node_modules/.cache/cloakroom-dev.json');
   assert.equal(statSync(kept).mode & 0o077, 0);
-  await start();
+  const second = await start();
   assert.equal((await ada.get('/')).json.user, null);
+  assert.equal(await second.stop('SIGINT'), 0);
+  assert.ok(await refuses(port));
 });

@@ -47,9 +47,9 @@ describe('with the users of deploy/redis/users.acl', () => {
     const cli = new URL('../app/accounts/accounts-cli.ts', import.meta.url).pathname;
     const accounts = (...args: string[]) =>
       spawnSync(process.execPath, [cli, ...args], { env, encoding: 'utf8' }).stdout;
-    assert.match(accounts('add', 'eve@example.test', 'Eve'), /is added/);
+    assert.match(accounts('add', 'eve@example.test', 'Eve'), /was added/);
     assert.match(accounts('disable', 'eve@example.test'), /nobody can log in/);
-    assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\tat most 0 logged in$/m);
+    assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\tat most 0 sessions$/m);
     const operator = createClient({ url: redis.operatorUrl });
     await operator.connect();
     try {

@@ -55,7 +55,11 @@ export async function startChild(
     child.once('exit', () => {
       forget();
       // 'close' brings the last output, but a grandchild that holds the pipes can withhold it.
-      setTimeout(end, 1_000).unref();
+      const letGo = () => {
+        for (const stream of [child.stdout, child.stderr]) stream.destroy();
+        end();
+      };
+      setTimeout(letGo, 1_000).unref();
     });
   });
   const { pid } = child;

@@ -10,6 +10,7 @@ export type Answer = {
 };
 
 export type HttpClient = {
+  readonly origin: string;
   /** The session cookie as the browser holds it, `name=value`, or none. */
   cookie: string | undefined;
   get(path: string, options?: Options): Promise<Answer>;
@@ -23,6 +24,7 @@ export type HttpClient = {
  */
 export function httpClient(origin: string, cookie?: string): HttpClient {
   const client: HttpClient = {
+    origin,
     cookie,
     get: (path, options) => client.request('GET', path, options),
     post: (path, options) => client.request('POST', path, options),

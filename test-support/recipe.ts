@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
  * exactly once.
  */
 export async function recipe(file: string, changes: Record<string, string>): Promise<string> {
-  let text = await readFile(new URL(`../../deploy/${file}`, import.meta.url), 'utf8');
+  let text = await readFile(new URL(`../deploy/${file}`, import.meta.url), 'utf8');
   for (const [from, to] of Object.entries(changes)) {
     const [before = '', after, ...more] = text.split(from);
     if (after === undefined || more.length > 0)

@@ -22,7 +22,7 @@ onEachStore(
     after(() => shop.close());
 
     let people = 0;
-    /** Somebody new, and a way to log in as them from one more browser. */
+    /** A new account, and a way to log in to it from another browser. */
     async function somebody() {
       const email = `person-${++people}@example.test`;
       const json = { email, name: 'Person', password: PASSWORD };
@@ -40,7 +40,7 @@ onEachStore(
     const isIn = async (visitor: HttpClient) => (await visitor.get('/account')).status === 200;
     const devices = async (visitor: HttpClient) => (await visitor.get('/account')).json.sessions;
 
-    it('is made by registering, and logged in at once', async () => {
+    it('is created by registering, and logged in at once', async () => {
       const visitor = shop.visitor();
       const form = { email: 'New@Example.test', name: 'New', password: PASSWORD, next: '/cart' };
       const { status, headers } = await visitor.post('/register', { ...PAGE, form });
@@ -51,7 +51,7 @@ onEachStore(
       assert.equal((await shop.visitor().post('/login', { json: form })).status, 200);
     });
 
-    it('carries the cart and the views of the guest who registers along, under a new id', async () => {
+    it('keeps the cart and the views of a guest who registers, under a new id', async () => {
       const visitor = shop.visitor();
       await visitor.get('/');
       await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
@@ -63,7 +63,7 @@ onEachStore(
       assert.deepEqual([views, cart.count], [2, 2]);
     });
 
-    it('is not made twice, and the refusal does not say who has it', async () => {
+    it('is not created twice, and the refusal does not say whether the address is taken', async () => {
       const { email } = await somebody();
       for (const taken of [email, email.toUpperCase(), ADA.email]) {
         const json = { email: taken, name: 'Other', password: PASSWORD };
@@ -73,7 +73,7 @@ onEachStore(
       }
     });
 
-    it('is not made from bad fields: 422 names the field, and the form keeps the others', async () => {
+    it('is not created from bad fields: 422 names the field, and the form keeps the others', async () => {
       const good = { email: 'bad@example.test', name: 'Bad <b>', password: PASSWORD };
       for (const [field, value] of [
         ['email', 'bad'],
@@ -93,7 +93,7 @@ onEachStore(
       assert.doesNotMatch(text, /too short/);
     });
 
-    it('asks guests to log in: 401, or the log-in page and back to where they were', async () => {
+    it('asks guests to log in: 401 as JSON, or the log-in page and then back', async () => {
       for (const path of ['/account', '/account/password', '/orders', '/orders/1']) {
         assert.equal((await shop.visitor().get(path)).status, 401);
         const page = await shop.visitor().get(path, PAGE);
@@ -104,11 +104,11 @@ onEachStore(
         assert.equal((await shop.visitor().post(`/account/${path}`)).status, 401);
     });
 
-    it('shows its sessions: the device in words, since when, last seen, and which one this is', async () => {
+    it('lists its sessions: device, log-in, last use, and which one this is', async () => {
       const { one, logIn } = await somebody();
       const userAgent =
         'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';
-      await sleep(2); // log-ins are told apart by their millisecond
+      await sleep(2); // log-ins differ by their millisecond
       await logIn(PASSWORD, { 'user-agent': userAgent });
       const { user, sessions } = (await one.get('/account')).json;
       assert.deepEqual(Object.keys(user), ['id', 'email', 'name']);
@@ -122,11 +122,11 @@ onEachStore(
       for (const { since, lastSeen } of sessions)
         assert.ok(Date.parse(lastSeen) >= Date.parse(since));
       const page = (await one.get('/account', PAGE)).text;
-      assert.match(page, /Firefox on Windows.*this one|this one.*Firefox on Windows/s);
+      assert.match(page, /this browser.*Firefox on Windows/s);
       assert.match(page, /Last log-in<\/dt>\s*<dd><time.*Firefox on Windows, 127\.0\.0\.1/s);
     });
 
-    it('ends one session: that browser is logged out at its next request, and is told so', async () => {
+    it('ends one session: that browser is logged out at its next request, and the page says so', async () => {
       const { one, logIn } = await somebody();
       const { visitor: two } = await logIn();
       const { visitor: three } = await logIn();
@@ -142,14 +142,14 @@ onEachStore(
       assert.equal((await devices(one)).length, 2);
     });
 
-    it('ends all other sessions, and keeps this one', async () => {
+    it('ends all other sessions, but not this one', async () => {
       const { one, logIn } = await somebody();
       const others = [await logIn(), await logIn()].map(({ visitor }) => visitor);
       assert.equal((await one.post('/account/sessions/end-others')).status, 200);
       assert.deepEqual(await Promise.all([one, ...others].map(isIn)), [true, false, false]);
     });
 
-    it("takes another account's handle for none: 404, and nothing is ended", async () => {
+    it("answers 404 to the handle of another account's session, and does not end it", async () => {
       const { one } = await somebody();
       const { one: other } = await somebody();
       const [{ handle }] = await devices(other);
@@ -158,14 +158,14 @@ onEachStore(
       assert.equal(await isIn(other), true);
     });
 
-    it('forgets a session that logs out', async () => {
+    it('drops a session that logs out', async () => {
       const { email, one, logIn } = await somebody();
       await logIn();
       await one.post('/logout');
       assert.equal(Object.keys((await stored(email)).sessions).length, 1);
     });
 
-    it('wants the password before it ends sessions, 10 minutes after it was given', async (t) => {
+    it('asks for the password before it ends sessions, 10 minutes after it was entered', async (t) => {
       const { one, logIn } = await somebody();
       const { visitor: two } = await logIn();
       t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 10 * 60_000 + 1 });
@@ -181,11 +181,11 @@ onEachStore(
         (await one.post('/account/confirm', { json: { password: PASSWORD } })).status,
         200,
       );
-      assert.equal((await end()).status, 200, 'and for 10 minutes more without');
+      assert.equal((await end()).status, 200, 'without the password for 10 more minutes');
       assert.equal(await isIn(two), false);
     });
 
-    it('lets ten guesses of its password fail in three minutes, whatever else is sent', async () => {
+    it('allows ten wrong passwords in three minutes, whatever email the request names', async () => {
       const { one } = await somebody();
       const guess = async (n: number) => {
         const json = { password: 'wrong', email: `other-${n}@example.test` };
@@ -196,7 +196,7 @@ onEachStore(
       assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 403), 429, 429]);
     });
 
-    it('greets on whatever page comes after the log-in', async () => {
+    it('greets the user once, on any page after log-in', async () => {
       const { email } = await somebody();
       const visitor = shop.visitor();
       await visitor.post('/login', {
@@ -207,7 +207,7 @@ onEachStore(
       assert.doesNotMatch((await visitor.get('/orders', PAGE)).text, /Welcome, Person\./);
     });
 
-    it('changes its password: all other sessions end, this one gets a new id', async () => {
+    it('changes its password: all other sessions end, and this one gets a new id', async () => {
       const { one, logIn } = await somebody();
       const { visitor: two } = await logIn();
       const { cookie } = one;
@@ -222,8 +222,8 @@ onEachStore(
       assert.equal(await isIn(old), false);
     });
 
-    it('tells who clicked twice no untruth: the first click made the account, or changed the password', async (t) => {
-      // At this cost of a hash, the second click arrives while the first is under way.
+    it('gives a double click a truthful answer when it registers or changes the password', async (t) => {
+      // At this cost, the second click arrives during the first.
       const slow = { documents: store.documents, ...QUICK_PASSWORDS, hashCost: 10 };
       const busy = await startShop(store.backend, slow);
       t.after(busy.close);
@@ -242,7 +242,7 @@ onEachStore(
       };
       const email = `twice-${++people}@example.test`;
       const made = await twice('/register', { email, name: 'Person', password: PASSWORD });
-      assert.match(made, /^No new account was made\..* pressed the button twice/);
+      assert.match(made, /^We couldn't create that account\. Already registered\? Log in\./);
       const changed = await twice('/account/password', {
         currentPassword: PASSWORD,
         newPassword: NEXT,
@@ -251,7 +251,7 @@ onEachStore(
       assert.equal(await bcrypt.compare(NEXT, (await stored(email)).passwordHash), true);
     });
 
-    it('keeps its password when the current one is wrong, or the new one no good', async () => {
+    it('does not change its password when the current one is wrong or the new one is bad', async () => {
       const { one, logIn } = await somebody();
       const change = (currentPassword: string, newPassword: string) =>
         one.post('/account/password', { json: { currentPassword, newPassword } });
@@ -265,11 +265,11 @@ onEachStore(
         form: { currentPassword: 'wrong', newPassword: NEXT },
       });
       assert.equal(page.status, 403);
-      assert.match(page.text, /That is not your password.*name="currentPassword"/s);
+      assert.match(page.text, /Wrong password\..*name="currentPassword"/s);
       assert.equal((await logIn(PASSWORD)).status, 200);
     });
 
-    it('has ten sessions at most: the eleventh log-in ends the one idle longest, and says so', async () => {
+    it('has at most ten sessions: the eleventh log-in ends the one idle longest, and says so', async () => {
       const { one, logIn } = await somebody();
       const more = [];
       for (let n = 0; n < 9; n++) more.push((await logIn()).visitor);
@@ -284,7 +284,7 @@ onEachStore(
       assert.deepEqual(still, [true, false, ...still.slice(2).map(() => true)]);
     });
 
-    it('is not pushed out by the same browser logging in again and again', async () => {
+    it('counts a browser that logs in again and again as one session', async () => {
       const { email, one, logIn } = await somebody();
       const { visitor } = await logIn();
       for (let n = 0; n < 11; n++)
@@ -293,7 +293,7 @@ onEachStore(
       assert.equal((await devices(one)).length, 2);
     });
 
-    it('keeps its visitor signed in until the absolute limit only if asked to', async () => {
+    it('stays logged in after the browser closes only if asked to', async () => {
       const { email } = await somebody();
       const cookieOf = async (keep: object) => {
         const json = { email, password: PASSWORD, ...keep };
@@ -318,7 +318,7 @@ onEachStore(
       }
     });
 
-    it('sends the cookie that outlives the browser once: a late answer cannot bring back the old id', async () => {
+    it('sends a persistent cookie once, so that a late answer cannot bring back the old id', async () => {
       const { email, one } = await somebody();
       const json = { email, password: PASSWORD, keep: true };
       assert.match(
@@ -335,11 +335,11 @@ onEachStore(
       const { headers } = await one.post('/account/password', change);
       const [, expires = ''] = /Expires=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
       assert.ok(Date.parse(expires) - Date.now() > 11.9 * 3_600_000, 'as long as before');
-      // Each of these may reach the browser after that one.
+      // Each of these may reach the browser later.
       for (const answer of earlier) assert.equal(answer.headers.get('set-cookie'), null);
     });
 
-    it('stays signed in for as long when the secret is rotated', async (t) => {
+    it('stays logged in as long as before when the secret is rotated', async (t) => {
       const { email } = await somebody();
       const visitor = shop.visitor();
       const json = { email, password: PASSWORD, keep: true };
@@ -355,7 +355,7 @@ onEachStore(
       assert.ok(Date.parse(expires) - Date.now() > 11.9 * 3_600_000, expires);
     });
 
-    it('makes its hash anew, at log-in, when hashing costs more than before', async () => {
+    it('hashes its password again at log-in when the cost has risen', async () => {
       const { email, logIn } = await somebody();
       const { documents } = store;
       const dearer = await startShop(store.backend, { documents, hashCost: 5 });
@@ -366,7 +366,7 @@ onEachStore(
       assert.equal((await logIn()).status, 200);
     });
 
-    it('never shows a hash, and logs no handle', async () => {
+    it('never shows a hash, and never logs a handle', async () => {
       const { one } = await somebody();
       for (const path of ['/account', '/account/password', '/'])
         for (const options of [{}, PAGE])

@@ -8,153 +8,124 @@ import {
   currentHandle,
   draftOf,
   lastSeen,
-  newSessionId,
-  renewSession,
   SessionGone,
   type SessionRecord,
-  sessionHandle,
   updateSession,
 } from '../session/index.ts';
-import {
-  type Account,
-  type Accounts,
-  ending,
-  isLoggedIn,
-  isShut,
-  sanitizedUser,
-  withoutSessions,
-} from './accounts.ts';
-import { form } from './form-page.ts';
+import { type Account, type Accounts, canLogIn, type Edit, sanitizedUser } from './accounts.ts';
+import { formPage } from './form-page.ts';
 import { accountOf } from './identify.ts';
+import {
+  isLoggedIn,
+  renewLoggedIn,
+  withOneSession,
+  withoutSessions,
+} from './logged-in-sessions.ts';
 import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
-/** For so long after the password was typed, other sessions may be ended without it. */
+/** For this long after the password was entered, a user can end other sessions without it. */
 const FRESH_MS = 10 * 60_000;
+const CHANGED_BEFORE = 'Your password was changed a moment ago. Log in with the new password.';
 
 type Options = { accounts: Accounts; hashCost: number; audit: Audit; pages: Pages };
 
-/** The account's own page: its devices and its password. For users only: see `requireUser`. */
+/** All routes are behind `requireUser`. */
 export function accountPageHandlers({ accounts, hashCost, audit, pages }: Options) {
+  const passwordForm = formPage(pages, 'password', 'Change password');
+
   const show: RequestHandler = async (req, res) => {
     const account = accountOf(req);
-    const own = currentHandle(req);
-    const seen = await lastSeen(req, Object.keys(account.sessions));
-    const sessions = Object.entries(account.sessions)
-      .filter(([handle]) => seen.has(handle))
-      .map(([handle, { at, device }]) => ({
-        handle,
-        device,
-        since: new Date(at).toISOString(),
-        lastSeen: new Date(seen.get(handle) ?? at).toISOString(),
-        current: handle === own,
-      }))
-      .toSorted(
-        (a, b) => Number(b.current) - Number(a.current) || (a.lastSeen < b.lastSeen ? 1 : -1),
-      );
-    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[own]?.at);
+    const handle = currentHandle(req);
+    const lastUsed = await lastSeen(req, Object.keys(account.sessions));
+    const sessions = listSessions(account, lastUsed, handle);
+    const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[handle]?.at);
     const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
     const json = { user: sanitizedUser(account), sessions };
     return pages.show(req, res, 'accounts/account', content, json);
   };
 
   const changePassword: RequestHandler = async (req, res) => {
-    const account = accountOf(req);
     const currentPassword = textField(req.body, 'currentPassword');
     const newPassword = textField(req.body, 'newPassword');
-    requireGoodPassword('newPassword', newPassword, account);
-    if (newPassword === currentPassword) throw invalidField('newPassword', 'must be another one');
-    await requirePassword(req, account, currentPassword);
+    requireGoodPassword('newPassword', newPassword, accountOf(req));
+    if (newPassword === currentPassword)
+      throw invalidField('newPassword', 'must differ from the current password');
+    await requirePassword(req, currentPassword);
 
     const passwordHash = await hashPassword(newPassword, hashCost);
-    const id = newSessionId();
-    const own = currentHandle(req);
-    await changeOwn(req, (current) => {
-      // By this session, for others were ended by it: the first of two clicks, whose answer the
-      // browser dropped.
-      if (current.passwordChanges !== account.passwordChanges)
-        throw new Refusal(409, 'Your password was changed a moment ago. Log in with the new one.');
-      const passwordChanges = current.passwordChanges + 1;
-      const session = current.sessions[own];
-      // All other sessions end here.
-      const sessions = {
-        ...(session && { [sessionHandle(id)]: session }),
-        ...ending(current, own),
-      };
-      return { ...current, passwordHash, passwordChanges, passwordExpiresAt: undefined, sessions };
+    const admit = (handle: string) => storePassword(req, passwordHash, handle);
+    await renewLoggedIn(req, admit, (old) => afterNewPassword(req, old));
+    backToAccount(req, res);
+  };
+
+  async function storePassword(req: Request, passwordHash: string, handle: string): Promise<void> {
+    const passwordChanges = accountOf(req).passwordChanges + 1;
+    await changeOwnAccount(req, 'password-changed', (current) => {
+      // This session is still logged in, so it made that change itself: a double click.
+      if (current.passwordChanges >= passwordChanges) throw new Refusal(409, CHANGED_BEFORE);
+      const account = withOneSession(current, currentHandle(req), handle);
+      return { ...account, passwordHash, passwordChanges, passwordExpiresAt: undefined };
     });
-    audit(req, 'password-changed', { account: account.id });
-    const carry = (old: SessionRecord | undefined) => {
-      if (!old) throw new SessionGone();
-      const draft = { ...draftOf(old), authenticatedAt: Date.now() };
-      leaveFlashInDraft(req, draft, 'Your password is changed, and all other sessions are ended.');
-      return draft;
-    };
-    await renewSession(req, carry, { id }).catch((error: unknown) => {
-      // Logged out meanwhile: the password is changed all the same.
-      if (!(error instanceof SessionGone)) throw error;
-    });
-    done(req, res);
-  };
-
-  /** The password once more, so that other sessions can be ended. */
-  const confirm: RequestHandler = async (req, res) => {
-    await requireFresh(req);
-    done(req, res);
-  };
-
-  const endOne: RequestHandler = async (req, res) => {
-    const handle = String(req.params.handle);
-    await requireFresh(req);
-    await changeOwn(req, (current) => {
-      // A session of somebody else is no session of this account, and not told from none.
-      if (!Object.hasOwn(current.sessions, handle))
-        throw new Refusal(404, 'There is no such session.');
-      return withoutSessions(current, (each) => each === handle);
-    });
-    await ended(req, res, 'That session is ended.');
-  };
-
-  const endOthers: RequestHandler = async (req, res) => {
-    await requireFresh(req);
-    const own = currentHandle(req);
-    await changeOwn(req, (current) => withoutSessions(current, (handle) => handle !== own));
-    await ended(req, res, 'All other sessions are ended.');
-  };
-
-  async function ended(req: Request, res: Response, sentence: string): Promise<void> {
-    audit(req, 'sessions-ended', { account: accountOf(req).id });
-    await leaveFlash(req, sentence);
-    done(req, res);
   }
 
-  /** Changes the account for a session that is still logged in when it does. */
-  const changeOwn = (req: Request, edit: (current: Account) => Account) =>
-    accounts.change(accountOf(req), (current) => {
+  /** Proves the password again, so that the user can end sessions. */
+  const confirm: RequestHandler = async (req, res) => {
+    await requireFreshPassword(req);
+    backToAccount(req, res);
+  };
+
+  const endOne: RequestHandler = (req, res) => {
+    const handle = String(req.params.handle);
+    return endSessions(req, res, 'Session ended.', (current) => {
+      // One answer, whether or not it is another account's session.
+      if (!Object.hasOwn(current.sessions, handle))
+        throw new Refusal(404, 'This session does not exist or has already ended.');
+      return withoutSessions(current, (each) => each === handle);
+    });
+  };
+
+  const endOthers: RequestHandler = (req, res) => {
+    const own = currentHandle(req);
+    return endSessions(req, res, 'All other sessions ended.', (current) =>
+      withoutSessions(current, (each) => each !== own),
+    );
+  };
+
+  async function endSessions(req: Request, res: Response, flash: string, edit: Edit) {
+    await requireFreshPassword(req);
+    await changeOwnAccount(req, 'sessions-ended', edit);
+    await leaveFlash(req, flash);
+    backToAccount(req, res);
+  }
+
+  async function changeOwnAccount(req: Request, event: Parameters<Audit>[1], edit: Edit) {
+    const { id } = await accounts.change(accountOf(req), (current) => {
       if (!isLoggedIn(current, currentHandle(req))) throw new SessionGone();
       return edit(current);
     });
-
-  async function requirePassword(req: Request, account: Account, password: string): Promise<void> {
-    const proved = await verifyPassword(password, account.passwordHash);
-    if (proved && !isShut(account)) return;
-    audit(req, 'log-in-failed', { account: account.id });
-    const why = proved ? 'This password is no longer valid.' : 'That is not your password.';
-    throw new Refusal(403, `Permission denied! ${why}`);
+    audit(req, event, { account: id });
   }
 
-  async function requireFresh(req: Request): Promise<void> {
+  async function requireFreshPassword(req: Request): Promise<void> {
     const password = textField(req.body, 'password');
     if (password === '') {
       if (isFresh(req)) return;
-      throw invalidField('password', 'is needed again: it was typed more than 10 minutes ago');
+      throw invalidField('password', 'is required: you last entered it more than 10 min ago');
     }
-    await requirePassword(req, accountOf(req), password);
+    await requirePassword(req, password);
     await updateSession(req, (draft) => {
       draft.authenticatedAt = Date.now();
     });
   }
 
-  const passwordForm = form(pages, 'password', 'Change the password');
+  async function requirePassword(req: Request, password: string): Promise<void> {
+    const account = accountOf(req);
+    const proved = await verifyPassword(password, account.passwordHash);
+    if (proved && canLogIn(account)) return;
+    audit(req, 'log-in-failed', { account: account.id });
+    throw new Refusal(403, proved ? 'This password no longer works.' : 'Wrong password.');
+  }
+
   return {
     show,
     passwordForm,
@@ -165,6 +136,30 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   };
 }
 
+/** This session first, then the others, the last used first. */
+function listSessions({ sessions }: Account, lastUsed: Map<string, number>, own: string) {
+  return Object.entries(sessions)
+    .filter(([handle]) => lastUsed.has(handle))
+    .map(([handle, { at, device }]) => ({
+      handle,
+      device,
+      since: new Date(at).toISOString(),
+      lastSeen: new Date(lastUsed.get(handle) ?? at).toISOString(),
+      current: handle === own,
+    }))
+    .toSorted(
+      (a, b) => Number(b.current) - Number(a.current) || b.lastSeen.localeCompare(a.lastSeen),
+    );
+}
+
+/** The whole session survives a new password. */
+function afterNewPassword(req: Request, old: SessionRecord | undefined) {
+  if (!old) throw new SessionGone();
+  const draft = { ...draftOf(old), authenticatedAt: Date.now() };
+  leaveFlashInDraft(req, draft, 'Password changed. All your other sessions have ended.');
+  return draft;
+}
+
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 
-const done = (req: Request, res: Response) => redirectOrJson(req, res, '/account', {});
+const backToAccount = (req: Request, res: Response) => redirectOrJson(req, res, '/account', {});

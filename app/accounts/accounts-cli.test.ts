@@ -10,7 +10,7 @@ import { createAccounts } from './accounts.ts';
 
 const NEXT = 'an umbrella, a hat, a coat';
 
-/** Not spawnSync: while this process stood still, its own connection would be taken for a dead one. */
+/** Not spawnSync: it would block this process, and its own connection would count as dead. */
 async function command(url: string | undefined, ...args: string[]) {
   const env = { ...process.env, SESSION_STORE: url ? 'redis' : 'memory', REDIS_URL: url };
   const file = new URL('accounts-cli.ts', import.meta.url).pathname;
@@ -36,11 +36,11 @@ onEachStore(
     const isIn = async (visitor: Awaited<ReturnType<typeof logIn>>['visitor']) =>
       (await visitor.get('/account')).status === 200;
 
-    it('adds an account with a random password, which must be changed at the first log-in', async () => {
+    it('adds an account with a temporary password, which must be changed at the first log-in', async () => {
       const { status, stdout } = await accounts('add', 'New@Example.test', 'New Person');
       assert.equal(status, 0);
       const [, password = ''] =
-        /^new@example\.test is added\. Password: (\S{20})$/m.exec(stdout) ?? [];
+        /^new@example\.test was added\. Password: (\S{20})$/m.exec(stdout) ?? [];
       const { visitor } = await logIn({ email: 'new@example.test', password });
       assert.equal((await visitor.get('/')).status, 403);
       const page = await visitor.get('/', PAGE);
@@ -52,7 +52,7 @@ onEachStore(
       assert.equal((await accounts('add', 'new@example.test', 'Other')).status, 1);
     });
 
-    it('makes a temporary password anew, as long as it was never changed', async () => {
+    it('replaces a temporary password that was never changed', async () => {
       const email = 'lost@example.test';
       const add = async () =>
         /Password: (\S+)$/m.exec((await accounts('add', email, 'Lost')).stdout)?.[1] ?? '';
@@ -61,7 +61,7 @@ onEachStore(
       assert.equal((await logIn({ email, password: second })).status, 200);
     });
 
-    it('disables and enables an account, and ends sessions, at the next request', async () => {
+    it('disables and enables an account and ends sessions, from the next request on', async () => {
       const [ada, other] = [
         await logIn(ADA),
         await logIn({ email: 'new@example.test', password: NEXT }),
@@ -71,7 +71,7 @@ onEachStore(
       assert.equal((await logIn(ADA)).status, 403);
       assert.match(
         (await accounts('list')).stdout,
-        /^ada@cloakroom\.test\tAda\tdisabled\tat most 0 logged in$/m,
+        /^ada@cloakroom\.test\tAda\tdisabled\tat most 0 sessions$/m,
       );
       assert.equal((await accounts('enable', ADA.email)).status, 0);
       const again = await logIn(ADA);
@@ -80,14 +80,14 @@ onEachStore(
       assert.deepEqual([await isIn(again.visitor), await isIn(other.visitor)], [false, true]);
       assert.match(
         (await accounts('list')).stdout,
-        /^new@example\.test\tNew Person\tenabled\tat most 2 logged in$/m,
+        /^new@example\.test\tNew Person\tenabled\tat most 2 sessions$/m,
       );
       const both = await logIn(ADA);
       assert.equal((await accounts('end-sessions', '--all')).status, 0);
       assert.deepEqual([await isIn(both.visitor), await isIn(other.visitor)], [false, false]);
     });
 
-    it('takes its random password for a week', async () => {
+    it('accepts a temporary password for a week', async () => {
       const email = 'late@example.test';
       const [, password = ''] =
         /Password: (\S+)$/m.exec((await accounts('add', email, 'Late')).stdout) ?? [];
@@ -99,7 +99,7 @@ onEachStore(
       assert.equal((await logIn({ email, password })).status, 403);
     });
 
-    it('says what is wrong, and changes nothing', async () => {
+    it('names the mistake in a command, and changes nothing', async () => {
       for (const args of [[], ['drop'], ['add', 'x@x.test'], ['list', 'x'], ['disable']]) {
         const { status, stdout } = await accounts(...args);
         assert.deepEqual([status, stdout], [2, ''], args.join());
@@ -116,7 +116,7 @@ onEachStore(
   ['Redis', 'Redis Cluster', 'Redis Sentinel'],
 );
 
-it('has nothing to say of accounts in the memory of a server, or of a store that is away', async () => {
+it('explains that it cannot reach the memory of a server or a store that is down', async () => {
   assert.match((await command(undefined, 'list')).stderr, /in the memory of the server/);
   const away = await command('redis://127.0.0.1:1', 'list');
   assert.equal(away.status, 1);

@@ -1,100 +1,96 @@
-// npm run accounts: see USAGE. What it changes on the running store holds from the next request on.
+// npm run accounts: see USAGE.
 
 import { randomBytes } from 'node:crypto';
 import { demoAccounts } from '../../config/demo-data.ts';
 import { loadEnvFile, readConfig } from '../../config/environment.ts';
 import { redisBackend } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
-import { connectRedis, whenConnected } from '../storage/redis-client.ts';
-import { createAccounts, identityOf, newAccount } from './accounts.ts';
+import { connectRedis, type RedisClient, whenConnected } from '../storage/redis-client.ts';
+import { type Account, type Accounts, createAccounts, identityOf, newAccount } from './accounts.ts';
 import { hashPassword } from './passwords.ts';
 
 const USAGE = `npm run accounts -- list
-                    add EMAIL NAME       prints a password, to be changed within a week
-                    disable EMAIL        ends its sessions, and lets nobody log in
+                    add EMAIL NAME       prints a temporary password, valid for 7 days
+                    disable EMAIL        ends its sessions and blocks log-in
                     enable EMAIL
-                    end-sessions EMAIL   or --all
-`;
+                    end-sessions EMAIL   or --all`;
+const NO_REDIS =
+  'These accounts are in the memory of the server, where this command cannot reach them. Set SESSION_STORE=redis';
 const WEEK_MS = 7 * 24 * 3_600_000;
 const PREFIX = 'doc:account:';
 
-const say = (...columns: string[]) => process.stdout.write(`${columns.join('\t')}\n`);
-
-async function run([command = '', ...args]: string[]): Promise<void> {
-  const redis = connectRedis(config.redis, () => {});
-  try {
-    await whenConnected(redis, 3000);
-    await redis.check();
-    const documents = createDocuments(redisBackend(redis, 'doc:'));
-    const accounts = createAccounts(documents, config.demoAccounts ? demoAccounts : []);
-    const all = async () => {
-      const keys = await redis.keys(PREFIX);
-      const found = await Promise.all(keys.map((key) => accounts.byKey(key.slice(PREFIX.length))));
-      return found.filter((account) => account !== undefined);
-    };
-    const named = async (email = '') => {
-      const account = await accounts.find(email);
-      if (!account) throw new Error(`There is no account ${email}`);
-      return account;
-    };
-
-    if (command === 'list') {
-      for (const { email, name, disabled, sessions } of await all()) {
-        const count = Object.keys(sessions).length;
-        say(email, name, disabled ? 'disabled' : 'enabled', `at most ${count} logged in`);
-      }
-    } else if (command === 'add') {
-      const who = identityOf(args[0] ?? '', args[1] ?? '');
-      const password = randomBytes(15).toString('base64url');
-      const passwordHash = await hashPassword(password, 12);
-      const temporary = { passwordHash, passwordExpiresAt: Date.now() + WEEK_MS };
-      const made = await accounts.create({ ...newAccount({ ...who, passwordHash }), ...temporary });
-      const there = made ? undefined : await accounts.find(who.email);
-      // A password that was never changed may be lost, or too old: it is made anew.
-      if (!made && there?.passwordExpiresAt === undefined)
-        throw new Error(`${who.email} has an account already`);
-      if (there)
-        await accounts.change(there, (a) => {
-          const passwordChanges = a.passwordChanges + 1;
-          return { ...a, ...temporary, passwordChanges, sessions: {} };
-        });
-      const what = there ? 'has a new password; the one before is void' : 'is added';
-      say(`${who.email} ${what}. Password: ${password}`);
-    } else if (command === 'enable') {
-      const account = await named(args[0]);
-      await accounts.change(account, (now) => ({ ...now, disabled: false }));
-      say(`${account.email} is enabled`);
-    } else {
-      const shut = command === 'disable';
-      const effect = `all sessions are ended${shut ? ', and nobody can log in' : ''}`;
-      for (const account of !shut && args[0] === '--all' ? await all() : [await named(args[0])]) {
-        const change = { sessions: {}, ...(shut && { disabled: true }) };
-        await accounts.change(account, (now) => ({ ...now, ...change }));
-        say(`${account.email}: ${effect}`);
-      }
+async function run(redis: RedisClient, [command, email = '', name = '']: string[]): Promise<void> {
+  await whenConnected(redis, 3000);
+  await redis.check();
+  const documents = createDocuments(redisBackend(redis, 'doc:'));
+  const accounts = createAccounts(documents, config.demoAccounts ? demoAccounts : []);
+  const findAll = async () => {
+    const keys = await redis.keys(PREFIX);
+    const found = keys.map((key) => accounts.findByKey(key.slice(PREFIX.length)));
+    return (await Promise.all(found)).filter((account) => account !== undefined);
+  };
+  const change = async (outcome: string, edit: Partial<Account>) => {
+    const all = command === 'end-sessions' && email === '--all';
+    for (const account of all ? await findAll() : [await accounts.find(email)]) {
+      if (!account) throw new Error(`No account has the email address ${email}`);
+      await accounts.change(account, (current) => ({ ...current, ...edit }));
+      print(`${account.email}: ${outcome}`);
     }
-  } finally {
-    redis.close();
-  }
+  };
+
+  if (command === 'list') {
+    for (const account of await findAll()) {
+      const state = account.disabled ? 'disabled' : 'enabled';
+      const count = `at most ${Object.keys(account.sessions).length} sessions`;
+      print([account.email, account.name, state, count].join('\t'));
+    }
+  } else if (command === 'add') print(await add(accounts, email, name));
+  else if (command === 'enable') await change('enabled', { disabled: false });
+  else if (command === 'end-sessions') await change('all sessions ended', { sessions: {} });
+  else await change('all sessions ended, and nobody can log in', { sessions: {}, disabled: true });
 }
 
-loadEnvFile();
-const { env } = process;
-const usual = env.NODE_ENV === 'production' ? { SESSION_STORE: 'redis', DEMO_ACCOUNTS: 'off' } : {};
-const named = ['SESSION_STORE', 'REDIS_URL', 'DEMO_ACCOUNTS'].filter((name) => env[name]);
-const config = readConfig({ ...usual, ...Object.fromEntries(named.map((n) => [n, env[n]])) });
-const [, , command = '', ...rest] = process.argv;
-const wanted = { list: 0, add: 2, disable: 1, enable: 1, 'end-sessions': 1 }[command];
-
-if (wanted !== rest.length) {
-  process.stderr.write(USAGE);
-  process.exitCode = 2;
-} else if (config.store === 'memory') {
-  process.stderr.write('These accounts are in the memory of the server. Set SESSION_STORE=redis\n');
-  process.exitCode = 1;
-} else {
-  await run([command, ...rest]).catch((error: unknown) => {
-    process.stderr.write(`${String(error)}\n`);
-    process.exitCode = 1;
+async function add(accounts: Accounts, email: string, name: string): Promise<string> {
+  const password = randomBytes(15).toString('base64url');
+  const passwordHash = await hashPassword(password, 12);
+  const passwordExpiresAt = Date.now() + WEEK_MS;
+  const account = newAccount({ ...identityOf(email, name), passwordHash });
+  const added = await accounts.create({ ...account, passwordExpiresAt });
+  if (added) return `${added.email} was added. Password: ${password}`;
+  const existing = await accounts.find(email);
+  // A temporary password may be lost or expired, so another one replaces it.
+  if (existing?.passwordExpiresAt === undefined)
+    throw new Error(`${account.email} already has an account`);
+  await accounts.change(existing, (current) => {
+    const passwordChanges = current.passwordChanges + 1;
+    return { ...current, passwordHash, passwordExpiresAt, passwordChanges, sessions: {} };
   });
+  return `${account.email} has a new password; the old one no longer works. Password: ${password}`;
+}
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const fail = (exitCode: number, message: string) => {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = exitCode;
+};
+
+loadEnvFile();
+const { NODE_ENV, SESSION_STORE, REDIS_URL, DEMO_ACCOUNTS } = process.env;
+const production = NODE_ENV === 'production';
+// No other variables: the secrets of the shop may be missing where this command runs.
+const config = readConfig({
+  SESSION_STORE: SESSION_STORE || (production ? 'redis' : ''),
+  REDIS_URL,
+  DEMO_ACCOUNTS: DEMO_ACCOUNTS || (production ? 'off' : ''),
+});
+const args = process.argv.slice(2);
+const arity = { list: 1, add: 3, disable: 2, enable: 2, 'end-sessions': 2 }[args[0] ?? ''];
+
+if (args.length !== arity) fail(2, USAGE);
+else if (config.store === 'memory') fail(1, NO_REDIS);
+else {
+  const redis = connectRedis(config.redis, () => {});
+  await run(redis, args)
+    .catch((error: unknown) => fail(1, String(error)))
+    .finally(() => redis.close());
 }

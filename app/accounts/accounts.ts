@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { invalidField } from '../http/refusal.ts';
-import type { SessionRecord } from '../session/index.ts';
 import type { Document, Documents } from '../storage/documents.ts';
 
 const logInShape = z.object({ at: z.number(), device: z.string(), address: z.string() });
@@ -12,84 +11,60 @@ const shape = {
   email: z.string(),
   name: z.string(),
   passwordHash: z.string(),
-  /** Tells a changed password from one that was only hashed anew. */
+  /** Grows with each new password. A password that is only hashed again does not count. */
   passwordChanges: z.int(),
-  /** Set for a password that the operator made: it must be changed before, in ms since 1970. */
+  /** Set for a temporary password, in ms since 1970. */
   passwordExpiresAt: z.number().optional(),
-  /** The authority over who is logged in: handle of the session -> the log-in that began it. */
+  /** The authority over who is logged in: the handle of each session, and its log-in. */
   sessions: z.record(z.string(), logInShape),
-  /** The last two log-ins, so that a page can tell of the one that is not its own. */
+  /** The last two, so that a page can show the one before its own. */
   logIns: z.array(logInShape),
   disabled: z.boolean().optional(),
-  /** One of the demo's, whose password is public. */
   demo: z.boolean().optional(),
 };
 
 export type Account = Document<z.infer<z.ZodObject<typeof shape>>>;
+export type Edit = (current: Account) => Account;
 export type DemoAccount = Pick<Account, 'id' | 'email' | 'name' | 'passwordHash'>;
-
-/** At most so many sessions of one account at a time. */
-export const MOST_SESSIONS = 10;
-
-/** A log-in under way may not have stored its session yet: within this time it is not missed. */
-const SETTLING_MS = 60_000;
-
 export type Accounts = ReturnType<typeof createAccounts>;
 
 /**
- * Accounts, one document each, kept under the hash of the email address: so an address has one
- * account, and there is no index that could disagree.
- * @param demo accounts that are there without being stored, until they are first changed. Those of an
- *   earlier start are shut when this one has none: their passwords are public.
+ * One document for each account, under the hash of its email address: so an address has one account.
+ * @param demo accounts that exist before they are stored. Their passwords are public, so a stored demo
+ *   account is hidden when it is not in this list.
  */
 export function createAccounts(documents: Documents, demo: readonly DemoAccount[] = []) {
   const stored = documents('account', shape);
-  const demos = new Map(
-    demo.map((who): [string, Account] => [who.email, { ...newAccount(who), demo: true }]),
+  const demoByKey = new Map<string, Account>(
+    demo.map((account) => [keyOf(account.email), { ...newAccount(account), demo: true }]),
   );
 
-  async function find(email: string): Promise<Account | undefined> {
-    const normal = normalEmail(email);
-    return (await byKey(keyOf(normal))) ?? demos.get(normal);
+  const find = (email: string) => findByKey(keyOf(email));
+
+  async function findByKey(key: string): Promise<Account | undefined> {
+    const account = (await stored.read(key)) ?? demoByKey.get(key);
+    return account?.demo && !demoByKey.has(key) ? undefined : account;
   }
 
-  /** By the key of its document, as the operator's commands find it. */
-  async function byKey(key: string): Promise<Account | undefined> {
-    const account = await stored.read(key);
-    return account?.demo && !demos.has(account.email) ? undefined : account;
-  }
-
-  /** @returns undefined when the address has an account already */
+  /** @returns undefined when the address already has an account */
   async function create(account: Account): Promise<Account | undefined> {
-    if (demos.has(account.email)) return undefined;
-    const kept = await stored.change(keyOf(account.email), undefined, (there) => there ?? account);
-    return kept.id === account.id ? kept : undefined;
+    const key = keyOf(account.email);
+    if (demoByKey.has(key)) return undefined;
+    const inStore = await stored.change(key, undefined, (existing) => existing ?? account);
+    return inStore.id === account.id ? inStore : undefined;
   }
 
-  /**
-   * @param account as it was read, however stale
-   * @param edit as in `Documents`: its very argument back changes nothing
-   */
-  const change = (account: Account, edit: (current: Account) => Account): Promise<Account> =>
+  /** Changes an account, however stale `account` is. See `change` in `createDocuments`. */
+  const change = (account: Account, edit: Edit): Promise<Account> =>
     stored.change(keyOf(account.email), account, (current = account) => edit(current));
 
-  return { find, byKey, create, change };
+  return { find, findByKey, create, change };
 }
 
-type SessionUser = NonNullable<SessionRecord['user']>;
+/** All that a session and a page may know, field by field, so that nothing else gets in. */
+export const sanitizedUser = ({ id, email, name }: Account) => ({ id, email, name });
 
-/** What a session and a page may know of an account: built by name, so nothing slips in. */
-export const sanitizedUser = ({ id, email, name }: Account): SessionUser => ({
-  id,
-  email,
-  name,
-});
-
-const normalEmail = (email: string) => email.trim().toLowerCase();
-
-const keyOf = (email: string) => createHash('sha256').update(email).digest('base64url');
-
-/** Built by name, too: a demo's has its password beside the hash. */
+/** Field by field: the demo's accounts carry their passwords. */
 export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Account => ({
   id,
   email,
@@ -101,62 +76,20 @@ export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Acco
   version: 0,
 });
 
-/**
- * Who a new account is for.
- * @throws Refusal 422 when the email address is none (by the rule that browsers have), or the name
- *   is not 1 to 80 characters
- */
+/** @throws Refusal 422 unless a browser would accept the email, and the name has 1 to 80 characters */
 export function identityOf(email: string, name: string) {
   const identity = { id: `acct_${randomUUID()}`, email: normalEmail(email), name: name.trim() };
   if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
-    throw invalidField('email', 'must be an email address');
+    throw invalidField('email', 'must be a valid email address');
   if (!/^[^\p{C}]{1,80}$/u.test(identity.name))
     throw invalidField('name', 'must have 1 to 80 characters');
   return identity;
 }
 
-/** Whether nobody can log in, whatever the password. */
-export const isShut = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
-  disabled === true || passwordExpiresAt < Date.now();
+export const canLogIn = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
+  !disabled && passwordExpiresAt >= Date.now();
 
-/** Whether the session with this handle is logged in. */
-export const isLoggedIn = (account: Account, handle: string) =>
-  !account.disabled && Object.hasOwn(account.sessions, handle);
+const normalEmail = (email: string) => email.trim().toLowerCase();
 
-/**
- * The account with one more session. Where there are ten, the one idle longest makes room.
- * @param lastSeen when its sessions were last used; one that is missing is over
- * @param replaced the session that gets the new handle, if it was the account's already: see `ending`
- */
-export function withSession(
-  account: Account,
-  handle: string,
-  logIn: LogIn,
-  lastSeen: ReadonlyMap<string, number> = new Map(),
-  replaced = '',
-): Account {
-  const usedAt = ([name, { at }]: [string, LogIn]) =>
-    lastSeen.get(name) ?? (logIn.at - at < SETTLING_MS ? at : 0);
-  const others = Object.entries(account.sessions)
-    .filter((session) => session[0] !== replaced && usedAt(session) > 0)
-    .toSorted((a, b) => usedAt(b) - usedAt(a))
-    .slice(0, MOST_SESSIONS - 1);
-  const kept = { ...Object.fromEntries(others), ...ending(account, replaced) };
-  const sessions = { ...kept, [handle]: logIn };
-  return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
-}
-
-/**
- * A session that is about to get a new id, as its account keeps it for the requests that are still
- * under way under the old one: they are not to be taken for a guest's. The next log-in drops it.
- */
-export function ending({ sessions }: Account, handle: string) {
-  const session = sessions[handle];
-  return session && { [handle]: { ...session, at: 0 } };
-}
-
-/** @param ended tells by its handle whether a session ends */
-export function withoutSessions(account: Account, ended: (handle: string) => boolean) {
-  const left = Object.entries(account.sessions).filter(([handle]) => !ended(handle));
-  return { ...account, sessions: Object.fromEntries(left) };
-}
+const keyOf = (email: string) =>
+  createHash('sha256').update(normalEmail(email)).digest('base64url');

@@ -4,19 +4,19 @@ import { adoptGuestCart } from '../cart/current-cart.ts';
 import { Refusal } from '../http/refusal.ts';
 import { returnPath } from '../http/return-path.ts';
 import { currentHandle, newSession, renewSession } from '../session/index.ts';
-import { type Account, type Accounts, isLoggedIn } from './accounts.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { isLoggedIn } from './logged-in-sessions.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The account that is logged in, as this request knows it. */
+    /** The account that is logged in, as this request read it. */
     account?: Account;
   }
 }
 
 /**
- * Asks the account, at each request of a logged-in session, whether it is still logged in. Ending a
- * session, changing the password and disabling the account are each one write to the account, and take
- * effect at the next request. An empty session replaces one that is no longer logged in.
+ * Asks the account at each request whether the session is still logged in. So one write to the account
+ * ends a session, and takes effect at the next request. An empty session replaces the ended one.
  */
 export const identify =
   ({ accounts, carts }: { accounts: Accounts; carts: Carts }): RequestHandler =>
@@ -26,8 +26,8 @@ export const identify =
     const [account, cart] = await Promise.all([accounts.find(user.email), carts.read(user.id)]);
     if (account?.id !== user.id || !isLoggedIn(account, currentHandle(req))) {
       const flash =
-        'You were logged out here: this session was ended, or the password changed, somewhere else.';
-      // For programs, too: it may be the page's own script that asks, and then loads the page again.
+        'You were logged out here: your session was ended or your password was changed elsewhere.';
+      // Even if the answer is JSON: a script of an open page may be asking, and reloads the page.
       await renewSession(req, () => ({ ...newSession(), flash }), { persistent: false });
       return next();
     }
@@ -37,26 +37,23 @@ export const identify =
     next();
   };
 
-/** Lets users with a temporary password, which the operator made, do nothing before they change it. */
+/** Stops users with a temporary password until they change it. */
 export const requireOwnPassword: RequestHandler = (req, res, next) => {
   if (req.account?.passwordExpiresAt === undefined) return next();
   if (!req.wantsJson) return res.redirect(303, '/account/password');
-  throw new Refusal(403, 'Choose a password of your own first: POST /account/password.');
+  throw new Refusal(403, 'Your password is temporary. Change it first: POST /account/password.');
 };
 
-/** Lets only users through. A guest's browser is sent to log in, and comes back to where it was. */
+/** Sends guests to log in, and then back to the page they were on. */
 export const requireUser: RequestHandler = (req, res, next) => {
   if (req.account) return next();
   if (req.wantsJson) throw new Refusal(401, 'Please log in first.');
-  const from = req.method === 'GET' ? req.originalUrl : pageOf(req.get('Referer'));
+  // The page with the form. Browsers send its whole address to this origin only.
+  const referer = URL.parse(req.get('Referer') ?? '');
+  const from =
+    req.method === 'GET' ? req.originalUrl : referer && referer.pathname + referer.search;
   res.redirect(303, `/login?next=${encodeURIComponent(returnPath(from))}`);
 };
 
-/** Behind `requireUser` there is one. */
+/** For routes behind `requireUser`. */
 export const accountOf = (req: { account?: Account }) => req.account as Account;
-
-/** The page that a form was on. Browsers send its address to this origin only. */
-const pageOf = (referer = '') => {
-  const url = URL.parse(referer);
-  return url && url.pathname + url.search;
-};

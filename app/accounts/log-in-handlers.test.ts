@@ -32,14 +32,14 @@ onEachStore('logging in and out', (store) => {
     assert.deepEqual((await visitor.get('/')).json.user, USER);
   });
 
-  it('answers a form with 303 to the shop, or to where the visitor was', async () => {
+  it('redirects a form to the shop, or to the page that `next` names', async () => {
     const toShop = await visitor.post('/login', { ...PAGE, form: ADA });
     assert.deepEqual([toShop.status, toShop.headers.get('location')], [303, '/']);
     const back = await visitor.post('/login', { ...PAGE, form: { ...ADA, next: '/cart?a=1' } });
     assert.deepEqual([back.status, back.headers.get('location')], [303, '/cart?a=1']);
   });
 
-  it('is stored when the redirect arrives: the next page knows the user', async () => {
+  it('stores the session before it redirects, so the next page knows the user', async () => {
     await visitor.post('/login', { ...PAGE, form: ADA });
     const page = await visitor.get('/', PAGE);
     assert.match(page.text, /Log out<\/button>/);
@@ -47,14 +47,14 @@ onEachStore('logging in and out', (store) => {
     assert.doesNotMatch((await visitor.get('/', PAGE)).text, /Welcome, Ada\./);
   });
 
-  it('does not care for the case of the email address', async () => {
+  it('ignores case and spaces around the email address', async () => {
     const answer = await visitor.post('/login', {
       json: { ...ADA, email: ' ADA@Cloakroom.test ' },
     });
     assert.equal(answer.status, 200);
   });
 
-  it('gives one answer for a wrong password, an unknown account and nothing at all', async () => {
+  it('gives the same answer to a wrong password, an unknown account and an empty form', async () => {
     const wrong = [
       { email: ADA.email, password: GRACE.password },
       { email: ADA.email, password: `${ADA.password} ` },
@@ -81,7 +81,7 @@ onEachStore('logging in and out', (store) => {
     assert.doesNotMatch(text, /wrong-secret/);
   });
 
-  it('takes one text for each field: 422 names the other', async () => {
+  it('answers 422 naming the field, unless each field is one text', async () => {
     for (const name of ['email', 'password', 'next']) {
       for (const value of [['a', 'b'], { $ne: '' }, 7, true, 'x'.repeat(1001)]) {
         const answer = await visitor.post('/login', { json: { ...ADA, [name]: value } });
@@ -93,7 +93,7 @@ onEachStore('logging in and out', (store) => {
     assert.equal(twice.status, 422);
   });
 
-  it('carries the cart and the views along under a new id', async () => {
+  it('keeps the cart and the views, under a new id', async () => {
     await visitor.get('/');
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
     const guest = visitor.cookie;
@@ -103,7 +103,7 @@ onEachStore('logging in and out', (store) => {
     assert.deepEqual([json.views, json.cart.count], [2, 2]);
   });
 
-  it('carries nothing from one user to another', async () => {
+  it('keeps nothing of another user', async () => {
     await visitor.post('/login', { json: ADA });
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
     await visitor.post('/login', { json: GRACE });
@@ -111,7 +111,7 @@ onEachStore('logging in and out', (store) => {
     assert.deepEqual([json.user.name, json.views, json.cart.count], ['Grace', 1, 0]);
   });
 
-  it('logs out by POST: the session is gone from the store, and the cookie from the browser', async () => {
+  it('logs out by POST: deletes the session from the store and the cookie from the browser', async () => {
     await visitor.post('/login', { json: ADA });
     const old = visitor.cookie;
     const answer = await visitor.post('/logout');
@@ -122,13 +122,13 @@ onEachStore('logging in and out', (store) => {
     assert.equal((await visitor.get('/')).json.user, null);
   });
 
-  it('answers a log-out form with 303 to the shop', async () => {
+  it('redirects to the shop after a log-out form', async () => {
     const answer = await visitor.post('/logout', PAGE);
     assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/']);
     assert.equal(visitor.cookie, undefined);
   });
 
-  it('changes nothing by GET /logout', async () => {
+  it('changes nothing at GET /logout', async () => {
     await visitor.post('/login', { json: ADA });
     const page = await visitor.get('/logout', PAGE);
     assert.equal(page.status, 200);

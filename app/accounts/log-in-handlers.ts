@@ -13,41 +13,38 @@ import {
   endSession,
   lastSeen,
   newSession,
-  newSessionId,
-  renewSession,
   requireDeliverableCookie,
+  type SessionDraft,
   type SessionRecord,
-  sessionHandle,
 } from '../session/index.ts';
 import {
   type Account,
   type Accounts,
+  canLogIn,
   identityOf,
-  isLoggedIn,
-  isShut,
-  MOST_SESSIONS,
   newAccount,
   sanitizedUser,
+} from './accounts.ts';
+import { formPage } from './form-page.ts';
+import {
+  isLoggedIn,
+  MAX_SESSIONS,
+  renewLoggedIn,
   withoutSessions,
   withSession,
-} from './accounts.ts';
-import { form } from './form-page.ts';
-import { hashPassword, requireGoodPassword, upToDate, verifyPassword } from './passwords.ts';
-import { deviceOf } from './user-agent.ts';
+} from './logged-in-sessions.ts';
+import { hashPassword, requireGoodPassword, upToDateHash, verifyPassword } from './passwords.ts';
+import { deviceName } from './user-agent.ts';
 
-type Options = {
-  accounts: Accounts;
-  carts: Carts;
-  /** The cost of bcrypt: 12, except in tests. */
-  hashCost: number;
-  audit: Audit;
-  pages: Pages;
-};
+const LIMIT_NOTICE = ` An account has at most ${MAX_SESSIONS} sessions, so the session idle longest was ended.`;
+
+type Options = { accounts: Accounts; carts: Carts; hashCost: number; audit: Audit; pages: Pages };
+type Admission = { account: Account; greeting: string };
 
 export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Options) {
-  const logInForm = form(pages, 'log-in', 'Log in');
-  const registerForm = form(pages, 'register', 'Register');
-  const logOutForm = form(pages, 'log-out', 'Log out');
+  const logInForm = formPage(pages, 'log-in', 'Log in');
+  const registerForm = formPage(pages, 'register', 'Register');
+  const logOutForm = formPage(pages, 'log-out', 'Log out');
 
   const logIn: RequestHandler = async (req, res) => {
     requireDeliverableCookie(req);
@@ -56,54 +53,53 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const next = returnPath(textField(req.body, 'next'));
     const persistent = checkboxField(req.body, 'keep');
 
-    const found = await accounts.find(email);
-    // One answer for every cause: whether an account exists is nobody's business.
-    const deny = () => {
-      audit(req, 'log-in-failed', { account: found?.id });
-      return new Refusal(403, 'Permission denied!');
-    };
-    const proved = await verifyPassword(password, found?.passwordHash);
-    if (!found || !proved || isShut(found)) throw deny();
-
-    // The account is asked first and the session made then: so a log-in that is overtaken by a change
-    // of the password, or by the account's end, is refused before there is one.
-    const id = newSessionId();
-    const seen = await lastSeen(req, Object.keys(found.sessions));
-    const passwordHash = await upToDate(found.passwordHash, password, hashCost);
-    const own = currentHandle(req);
-    let full = false;
-    const account = await accounts.change(found, (current) => {
-      if (isShut(current) || current.passwordChanges !== found.passwordChanges) throw deny();
-      const admitted = withSession(current, sessionHandle(id), logInOf(req), seen, own);
-      full = Object.keys(current.sessions).some((h) => seen.has(h) && !isLoggedIn(admitted, h));
-      return { ...admitted, passwordHash };
-    });
-    const more = full ? ` Of ${MOST_SESSIONS} others, the session idle longest was ended.` : '';
-    const greeting = `Welcome, ${account.name}.${more}`;
-    await startUserSession(req, account, 'log-in', greeting, { id, persistent });
+    const known = await accounts.find(email);
+    const proved = await verifyPassword(password, known?.passwordHash);
+    if (!known || !proved || !canLogIn(known)) throw denied(req, known);
+    const passwordHash = await upToDateHash(known.passwordHash, password, hashCost);
+    const admit = (handle: string) => admitTo(known, req, handle, passwordHash);
+    const account = await startUserSession(req, 'log-in', admit, persistent);
     redirectOrJson(req, res, next, { user: sanitizedUser(account) });
   };
 
+  /** One answer for every cause, so that it does not tell whether the account exists. */
+  function denied(req: Request, known: Account | undefined): Refusal {
+    audit(req, 'log-in-failed', { account: known?.id });
+    return new Refusal(403, 'Permission denied!');
+  }
+
+  async function admitTo(known: Account, req: Request, handle: string, passwordHash: string) {
+    const lastUsed = await lastSeen(req, Object.keys(known.sessions));
+    let notice = '';
+    const account = await accounts.change(known, (current) => {
+      if (!canLogIn(current) || current.passwordChanges !== known.passwordChanges)
+        throw denied(req, known);
+      const admitted = withSession(current, handle, logInOf(req), lastUsed, currentHandle(req));
+      const ends = (each: string) => lastUsed.has(each) && !isLoggedIn(admitted, each);
+      notice = Object.keys(current.sessions).some(ends) ? LIMIT_NOTICE : '';
+      return { ...admitted, passwordHash };
+    });
+    return { account, greeting: `Welcome, ${account.name}.${notice}` };
+  }
+
   const register: RequestHandler = async (req, res) => {
     requireDeliverableCookie(req);
-    const who = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
+    const identity = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
     const next = returnPath(textField(req.body, 'next'));
-    requireGoodPassword('password', password, who);
+    requireGoodPassword('password', password, identity);
 
-    // Hashed whether or not the address is taken: the answer takes the same time.
+    // Hashed even when the address is taken, so that the answer takes the same time.
     const passwordHash = await hashPassword(password, hashCost);
-    const id = newSessionId();
-    const made = newAccount({ ...who, passwordHash });
-    const account = await accounts.create(withSession(made, sessionHandle(id), logInOf(req)));
-    // It may be there by the first of two clicks, whose answer a browser drops.
-    if (!account)
-      throw new Refusal(
-        409,
-        'No new account was made. If you have one already, or pressed the button twice, log in instead.',
-      );
-    const greeting = `Welcome, ${who.name}. Your account is made.`;
-    await startUserSession(req, account, 'registered', greeting, { id });
+    const admit = async (handle: string) => {
+      const added = withSession(newAccount({ ...identity, passwordHash }), handle, logInOf(req));
+      const account = await accounts.create(added);
+      // The first of two clicks may have created it: a browser shows the second answer.
+      if (!account)
+        throw new Refusal(409, "We couldn't create that account. Already registered? Log in.");
+      return { account, greeting: `Welcome, ${account.name}. Your account is ready.` };
+    };
+    const account = await startUserSession(req, 'registered', admit);
     redirectOrJson(req, res.status(201), next, { user: sanitizedUser(account) });
   };
 
@@ -113,46 +109,33 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
       await endSession(req, res);
       audit(req, 'log-out', { account: account?.id });
     } catch (cause) {
-      // Not the 503 of other routes: whoever reads only the status must not take it for a log-out.
+      // Not the 503 of other routes, which might look like a log-out that is only late.
       throw Object.assign(new Refusal(500, 'Could not log out.'), { cause });
     }
-    // There is no such session any more. If the account cannot forget it now, it does at a log-in.
+    // The session is gone. If the account cannot drop it now, the next log-in does.
     const own = currentHandle(req);
-    const forget = (current: Account) => withoutSessions(current, (handle) => handle === own);
-    if (account) await accounts.change(account, forget).catch(() => {});
+    const drop = (current: Account) => withoutSessions(current, (handle) => handle === own);
+    if (account) await accounts.change(account, drop).catch(() => {});
     redirectOrJson(req, res, '/', {});
   };
 
-  /**
-   * What survives log-in: the cart, which goes to the account, and the views, under a new id (session
-   * fixation). Nothing survives from another user's session.
-   */
   async function startUserSession(
     req: Request,
-    account: Account,
     event: 'log-in' | 'registered',
-    greeting: string,
-    { id, persistent = false }: { id: string; persistent?: boolean },
-  ): Promise<void> {
-    const user = sanitizedUser(account);
-    const guest = currentHandle(req);
-    const seen = req.session.user ? undefined : req.session;
-    const carry = (stored: SessionRecord | undefined) => {
-      // The second click on "Log in" finds the guest's session ended by the first. What it saw of it
-      // comes along all the same; what a user left who logged out meanwhile does not.
-      const old = stored ?? seen;
-      const theirs = old && (!old.user || old.user.id === user.id);
-      const { views, cart } = theirs ? old : newSession();
-      const carried = countItems(cart) > 0 && { guest };
-      const draft = { user, authenticatedAt: Date.now(), views, cart, ...carried };
+    admit: (handle: string) => Promise<Admission>,
+    persistent = false,
+  ): Promise<Account> {
+    const carry = (old: SessionRecord | undefined, { account, greeting }: Admission) => {
+      const draft = survivingLogIn(req, old, account);
       leaveFlashInDraft(req, draft, greeting);
       return draft;
     };
-    await renewSession(req, carry, { id, persistent });
+    const { account } = await renewLoggedIn(req, admit, carry, persistent);
     audit(req, event, { account: account.id });
     req.account = account;
     req.accountCart = { accountId: account.id, cart: await carts.read(account.id) };
     await adoptGuestCart(req, carts);
+    return account;
   }
 
   return {
@@ -165,8 +148,24 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
   };
 }
 
+/**
+ * What survives log-in: the views, and the guest's cart, which then moves to the account. The id does
+ * not: it may be one that an attacker planted (session fixation). Nothing survives from another user.
+ */
+function survivingLogIn(req: Request, old: SessionRecord | undefined, account: Account) {
+  // The first of two clicks may have ended the guest's session: then this request's copy of it counts.
+  // A user's session that was logged out meanwhile stays gone.
+  const before = old ?? (req.session.user ? undefined : req.session);
+  const isOwn = before && (!before.user || before.user.id === account.id);
+  const { views, cart } = isOwn ? before : newSession();
+  const user = sanitizedUser(account);
+  const draft: SessionDraft = { user, authenticatedAt: Date.now(), views, cart };
+  if (countItems(cart) > 0) draft.guest = currentHandle(req);
+  return draft;
+}
+
 const logInOf = (req: Request) => ({
   at: Date.now(),
-  device: deviceOf(req),
+  device: deviceName(req.get('User-Agent')),
   address: req.ip ?? 'unknown',
 });

@@ -8,16 +8,16 @@ import { requireGoodPassword, verifyPassword } from './passwords.ts';
 
 const NOBODY = { name: '', email: '' };
 
-it('keeps the demo passwords by bcrypt at cost 12', () => {
+it('stores the demo passwords as bcrypt hashes at cost 12', () => {
   for (const { passwordHash } of demoAccounts) assert.match(passwordHash, /^\$2b\$12\$/);
 });
 
-it('knows each demo account by the password that the log-in page shows', async () => {
+it('accepts the demo passwords that the log-in page shows', async () => {
   for (const { password, passwordHash } of demoAccounts)
     assert.equal(await verifyPassword(password, passwordHash), true);
 });
 
-it('refuses what bcrypt would cut: 72 bytes and any tail are not the same password', async () => {
+it('refuses passwords that bcrypt would cut: 72 bytes do not match a longer password', async () => {
   const longest = 'x'.repeat(72);
   const hash = await bcrypt.hash(longest, 12);
   assert.equal(await verifyPassword(longest, hash), true);
@@ -28,7 +28,7 @@ it('refuses what bcrypt would cut: 72 bytes and any tail are not the same passwo
 
 it('does the same work for an account that does not exist', async () => {
   const hash = await bcrypt.hash('a password', 12);
-  // Of the processor, on whatever thread: others who use it meanwhile do not count.
+  // CPU time of this process, on all threads: other processes do not count.
   const time = async (known: string | undefined) => {
     const started = process.cpuUsage();
     assert.equal(await verifyPassword('wrong', known), false);
@@ -40,7 +40,7 @@ it('does the same work for an account that does not exist', async () => {
   assert.ok(median > 0.7 && median < 1.4, `median of the ratios ${median.toFixed(2)}`);
 });
 
-it('takes any new password of 15 to 72 bytes, of whatever characters', () => {
+it('accepts any new password of 15 to 72 bytes, with any characters', () => {
   const anything = fc.string({ unit: 'binary' }).filter((text) => {
     const bytes = Buffer.byteLength(text);
     return bytes >= 15 && bytes <= 72 && !/\0|cloakroom/i.test(text);
@@ -55,29 +55,29 @@ it('takes any new password of 15 to 72 bytes, of whatever characters', () => {
     requireGoodPassword('password', good, { name: 'Ada', email: 'ada@gmail.com' });
 });
 
-it('refuses a new password that is too short, too long, common, or holds a name, and says why', () => {
+it('refuses a new password that is too short, too long, common or contains a name, and says why', () => {
   const names = { name: 'Ada Lovelace', email: 'first.lady@example.test' };
   for (const [password, why] of [
     ['', /at least 15/],
     ['fourteen chars', /at least 15/],
-    ['x'.repeat(73), /at most 72 bytes: this one has 73/],
+    ['x'.repeat(73), /too long: the limit is 72 bytes .* this one has 73/],
     ['ü'.repeat(37), /this one has 74/],
     ['sixteen charact\0', /NUL/],
     ['the-cloakroom-opens', /“cloakroom”/],
     ['my name is LOVELACE', /“lovelace”/],
     ['she was first here', /“first”/],
     ['ada-and-her-engine', /“ada”/],
-    ['passwordpassword', /most common/],
-    ['Qwerty123456789', /most common/],
+    ['passwordpassword', /too common/],
+    ['Qwerty123456789', /too common/],
   ] as const)
     assert.throws(() => requireGoodPassword('password', password, names), why, password);
 });
 
-it('knows 3,000 common passwords, each long enough to be tried', () => {
+it('refuses 3,000 common passwords that are long enough', () => {
   const file = new URL('./common-passwords.txt', import.meta.url);
   const [, list = ''] = readFileSync(file, 'utf8').split('\n');
   const common = list.split(' ');
   assert.equal(new Set(common).size, 3000);
   for (const password of common)
-    assert.throws(() => requireGoodPassword('password', password, NOBODY), /most common/, password);
+    assert.throws(() => requireGoodPassword('password', password, NOBODY), /too common/, password);
 });

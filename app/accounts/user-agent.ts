@@ -1,12 +1,9 @@
 import { parse } from 'bowser';
-import type { Request } from 'express';
 
-/** What a browser says of itself, in words: "Firefox on Windows". It may say anything. */
-export function deviceOf(req: Request): string {
-  const userAgent = req.get('User-Agent')?.slice(0, 500);
-  if (!userAgent) return 'An unknown device';
-  const { browser, os } = parse(userAgent);
-  const program =
-    browser.name || userAgent.split(/[/ ]/, 1)[0]?.slice(0, 30) || 'An unknown program';
+/** Such as "Firefox on Windows". A client can claim to be anything. */
+export function deviceName(userAgent = ''): string {
+  if (userAgent === '') return 'Unknown device';
+  const { browser, os } = parse(userAgent.slice(0, 500));
+  const program = browser.name || userAgent.split(/[/ ]/, 1)[0]?.slice(0, 30) || 'Unknown program';
   return os.name ? `${program} on ${os.name}` : program;
 }

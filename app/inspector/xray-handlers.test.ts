@@ -156,6 +156,20 @@ onEachStore('the X-ray', (store) => {
     assert.equal((await later.get('/session')).json.ticket.verifiedBy, 1);
   });
 
+  it('reads the cookie that identified the session, even in an unusual Cookie header', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const [name, value] = (visitor.cookie ?? '').split('=');
+    for (const cookie of [
+      `a=b;\t${name}=${value}; ${name}=%`,
+      `${name} =${value}; ${name}=%E0%A4%A`,
+      `${name}="${value}"`,
+    ]) {
+      const { status, json } = await shop.visitor().get('/session', { headers: { cookie } });
+      assert.deepEqual([status, json.ticket?.verifiedBy], [200, 1], cookie);
+    }
+  });
+
   it('records nothing in production until someone opens an X-ray', async (t) => {
     const production = { NODE_ENV: 'production', SESSION_STORE: 'redis', REDIS_URL: 'redis://r:1' };
     const https = { headers: { 'x-forwarded-proto': 'https' } };

@@ -1,10 +1,10 @@
-import { unsign } from 'cookie-signature';
 import type { Request, RequestHandler } from 'express';
 import type { Pages } from '../http/pages.ts';
 import {
   currentHandle,
   draftOf,
   isStored,
+  readCookie,
   recordOf,
   type SessionOptions,
 } from '../session/index.ts';
@@ -37,14 +37,12 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
 
   /** The cookie as it was sent, masked, so that onlookers cannot use it. */
   function ticketOf(req: Request) {
-    const start = `${cookie.name}=`;
-    const sent = req.headers.cookie?.split(/; */).find((pair) => pair.startsWith(start)) ?? '';
-    const signed = decodeURIComponent(sent.slice(start.length)).slice('s:'.length);
+    const sent = readCookie(req.headers.cookie, cookie.name, secrets);
     return {
       id: mask(req.sessionID),
-      signature: mask(signed.slice(signed.lastIndexOf('.') + 1)),
+      signature: mask(sent?.signature ?? ''),
       /** 1: the newest secret, which signs. 2 or more: an older one, which will be removed. */
-      verifiedBy: secrets.findIndex((secret) => unsign(signed, secret) !== false) + 1,
+      verifiedBy: (sent?.signedBy ?? -1) + 1,
       secrets: secrets.length,
     };
   }

@@ -1,5 +1,9 @@
 /** The face of this module: everything an app may use. Nothing outside imports another file. */
 
+// Questions about a request's session.
+export { readCookie } from './cookie.ts';
+// For an app that keeps express-session's own ways: `session({ store: dropInStore(backend) })`.
+export { type DropInEvent, type DropInOptions, dropInStore } from './drop-in-store.ts';
 // What goes wrong, and what happens.
 export {
   CookieUndeliverable,
@@ -15,7 +19,6 @@ export type { SessionEvent } from './lifecycle.ts';
 export { type SessionOptions, sessionMiddleware } from './middleware.ts';
 export type { SessionDraft, SessionRecord } from './record.ts';
 export { draftOf, FIELD_NAMES, isNew, isStored, recordOf } from './record.ts';
-// Questions about a request's session.
 export {
   canUpdateSession,
   cookieReachesBrowser,

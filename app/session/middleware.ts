@@ -1,6 +1,7 @@
 import { sign } from 'cookie-signature';
 import type { RequestHandler } from 'express';
 import expressSession from 'express-session';
+import { readCookie } from './cookie.ts';
 import { ExpressSessionStore, type SessionCookie } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { isStored } from './record.ts';
@@ -45,8 +46,7 @@ export function sessionMiddleware({
   const generate = store.generate;
   store.generate = (req) => {
     generate(req);
-    const cookies = req.headers.cookie?.split(/; */) ?? [];
-    const lost = cookies.some((pair) => pair.startsWith(`${cookie.name}=`));
+    const lost = readCookie(req.headers.cookie, cookie.name, secrets) !== undefined;
     Object.assign(req.session, lifecycle.fresh({ lost }));
   };
 
@@ -59,10 +59,10 @@ export function sessionMiddleware({
   // express-session would leave it alone, and the visitor would be logged out when the old secret goes.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
-    const value = `s:${sign(req.sessionID, newest)}`;
     const maxAge = store.maxAgeOf(req.session) ?? undefined;
-    if (isStored(req.session) && !req.headers.cookie?.includes(encodeURIComponent(value)))
-      res.cookie(cookie.name, value, { ...cookie.attributes, maxAge });
+    const sent = readCookie(req.headers.cookie, cookie.name, secrets);
+    if (isStored(req.session) && sent?.signedBy !== 0)
+      res.cookie(cookie.name, `s:${sign(req.sessionID, newest)}`, { ...cookie.attributes, maxAge });
     next();
   };
   return secrets.length > 1 ? [session, freeze, signAgain] : [session, freeze];

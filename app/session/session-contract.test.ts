@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterEach, beforeEach, it } from 'node:test';
+import { sign } from 'cookie-signature';
 import express from 'express';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
@@ -14,6 +15,7 @@ import {
   endSession,
   lastSeen,
   newSessionId,
+  readCookie,
   recordOf,
   renewSession,
   SessionGone,
@@ -601,3 +603,21 @@ onEachStore(
   },
   ALL_STORES,
 );
+
+it('reads the session cookie as express-session does, whatever else is in the header', () => {
+  const secrets = ['new', 'old'];
+  const good = `s:id.${sign('id', 'old').slice(3)}`;
+  const read = (header?: string) => readCookie(header, 'sid', secrets)?.signedBy;
+  for (const header of [undefined, '', 'sid=', 'foo=sid=1', 'xsid=s:id', 'sid'])
+    assert.equal(read(header), undefined, String(header));
+  for (const header of [
+    `sid=${good}`,
+    `foo=bar;\tsid=${good}; sid=%`,
+    `sid =${good}; sid=%E0%A4%A`,
+  ])
+    assert.equal(read(header), 1, header);
+  assert.equal(read(`sid="${good}"`), 1, 'quoted');
+  assert.equal(read(`sid=${encodeURIComponent(good)}`), 1, 'encoded');
+  for (const header of ['sid=%', 'sid=s:id.forged', 'sid=unsigned'])
+    assert.equal(read(header), -1, header);
+});

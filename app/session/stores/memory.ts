@@ -3,11 +3,11 @@ import type { Backend } from './backend.ts';
 /** Node fires a timer at once when it is set for longer: 24 days. Memory keeps nothing for longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/**
- * Keeps records in this process's memory: for development and tests, gone with the process.
- * @param texts the records by their keys
- */
-export function memoryBackend(texts = new Map<string, string>()): Backend {
+/** `texts` holds the records by their keys. */
+export type MemoryBackend = Backend & { readonly texts: ReadonlyMap<string, string> };
+
+/** Keeps records in this process's memory: for development and tests, gone with the process. */
+export function memoryBackend(texts = new Map<string, string>()): MemoryBackend {
   const timers = new Map<string, NodeJS.Timeout>();
   const remove = (key: string) => {
     clearTimeout(timers.get(key));
@@ -15,6 +15,7 @@ export function memoryBackend(texts = new Map<string, string>()): Backend {
     texts.delete(key);
   };
   return {
+    texts,
     get: async (key) => texts.get(key),
     // Atomic because nothing in it waits.
     compareAndSet: async (key, version, next, ttlMs) => {

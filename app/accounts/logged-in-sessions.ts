@@ -1,0 +1,82 @@
+import type { Request } from 'express';
+import {
+  newSessionId,
+  renewSession,
+  type SessionDraft,
+  SessionGone,
+  type SessionRecord,
+  sessionHandle,
+} from '../session/index.ts';
+import type { Account, LogIn } from './accounts.ts';
+
+export const MAX_SESSIONS = 10;
+
+/** The account lists a session before the store has it. For this long it counts as present. */
+const SETTLING_MS = 60_000;
+
+/** The `at` of a session that is about to get a new id: so old that the next log-in drops it. */
+const AT_RENEWAL = 0;
+
+export const isLoggedIn = (account: Account, handle: string) =>
+  !account.disabled && Object.hasOwn(account.sessions, handle);
+
+/**
+ * Adds a session. If the account is full, the session idle longest ends.
+ * @param lastSeen when each session was last used; sessions that are not in it have ended
+ * @param renewed the handle of the session that is about to get the new handle
+ */
+export function withSession(
+  account: Account,
+  handle: string,
+  logIn: LogIn,
+  lastSeen: ReadonlyMap<string, number> = new Map(),
+  renewed = '',
+): Account {
+  const usedAt = ([each, { at }]: [string, LogIn]) => lastSeen.get(each) ?? at;
+  const others = Object.entries(account.sessions)
+    .filter(([each, { at }]) => lastSeen.has(each) || logIn.at - at < SETTLING_MS)
+    .filter(([each]) => each !== renewed)
+    .toSorted((a, b) => usedAt(b) - usedAt(a))
+    .slice(0, MAX_SESSIONS - 1);
+  const kept = Object.fromEntries(others);
+  const sessions = { ...kept, ...aboutToRenew(account, renewed), [handle]: logIn };
+  return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
+}
+
+/** Ends all sessions except the one that is about to get the handle `next`. */
+export function withOneSession(account: Account, renewed: string, next: string): Account {
+  const { [renewed]: logIn } = account.sessions;
+  const sessions = { ...(logIn && { [next]: logIn }), ...aboutToRenew(account, renewed) };
+  return { ...account, sessions };
+}
+
+export function withoutSessions(account: Account, ends: (handle: string) => boolean): Account {
+  const left = Object.entries(account.sessions).filter(([handle]) => !ends(handle));
+  return { ...account, sessions: Object.fromEntries(left) };
+}
+
+/** The old handle stays listed, so that requests on their way are not taken for a guest's. */
+function aboutToRenew({ sessions }: Account, handle: string) {
+  const { [handle]: logIn } = sessions;
+  return logIn && { [handle]: { ...logIn, at: AT_RENEWAL } };
+}
+
+/**
+ * Gives the session a new id. First `admit` adds the new handle to the account: if it refuses, because
+ * the password was changed or the account disabled a moment ago, there is no new session.
+ */
+export async function renewLoggedIn<T>(
+  req: Request,
+  admit: (handle: string) => Promise<T>,
+  carry: (old: SessionRecord | undefined, admitted: T) => SessionDraft,
+  persistent?: boolean,
+): Promise<T> {
+  const id = newSessionId();
+  const admitted = await admit(sessionHandle(id));
+  const renewal = renewSession(req, (old) => carry(old, admitted), { id, persistent });
+  // `carry` throws SessionGone if the user has logged out. The change to the account stands.
+  await renewal.catch((error: unknown) => {
+    if (!(error instanceof SessionGone)) throw error;
+  });
+  return admitted;
+}
