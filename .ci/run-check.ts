@@ -12,19 +12,28 @@ export function print(text: string): void {
 }
 
 const stops = new Set<(signal: NodeJS.Signals) => void>();
-/** Ends all that runs. */
+/** Sends a signal to every check that runs, and SIGKILL 10 s later. */
 export function stopChecks(signal: NodeJS.Signals): void {
   for (const stop of stops) stop(signal);
 }
 
-/** Runs a check and says how it went. What it prints comes at once, or `together` when it is over. */
-export async function runCheck(name: string, check: Check, together: boolean): Promise<Totals> {
-  if (!together) print(`\n== ${name}`);
+type RunOptions = {
+  /** Others run at the same time, so its output is printed when it has ended. */
+  sideBySide: boolean;
+};
+
+/** Runs a check and prints how it went. */
+export async function runCheck(
+  name: string,
+  check: Check,
+  { sideBySide }: RunOptions,
+): Promise<Totals> {
+  if (!sideBySide) print(`\n== ${name}`);
   const start = performance.now();
-  const { ok, output } = await runCommand(check, together);
+  const { ok, output } = await runCommand(check, sideBySide);
   const found = readTotals(check, ok);
   const { passed, failed, notes, seconds = {} } = found;
-  if (together) print(`\n== ${name}${output && `\n${output.trimEnd()}`}`);
+  if (sideBySide) print(`\n== ${name}${output && `\n${output.trimEnd()}`}`);
   try {
     if (failed > 0 && check.details) {
       const report = readFileSync(check.details, 'utf8');
@@ -42,7 +51,7 @@ export async function runCheck(name: string, check: Check, together: boolean): P
   return found;
 }
 
-/** Whether the command ended well. It is stopped at the limit. */
+/** Runs a command, for as long as the limit allows. */
 async function runCommand({ command: [program = '', ...args], env }: Check, collect: boolean) {
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
   const child = spawn(program === 'node' ? process.execPath : program, args, {
@@ -50,7 +59,7 @@ async function runCommand({ command: [program = '', ...args], env }: Check, coll
     env: {
       ...process.env,
       PATH: path,
-      // Most of the time that the many processes of the tests take to start.
+      // The tests start many processes. With this each of them starts faster.
       NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compile'),
       ...env,
     },

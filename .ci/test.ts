@@ -18,12 +18,14 @@ setInterval(() => process.ppid !== parent && stop('SIGTERM'), 500).unref();
 
 const all: Totals[] = [];
 async function runSideBySide(checks: Record<string, Check>): Promise<void> {
-  const runs = Object.entries(checks).map(([name, check]) => runCheck(name, check, true));
+  const runs = Object.entries(checks).map(([name, check]) =>
+    runCheck(name, check, { sideBySide: true }),
+  );
   all.push(...(await Promise.all(runs)));
 }
 async function runInTurn(checks: Record<string, Check>): Promise<void> {
   for (const [name, check] of Object.entries(checks))
-    if (!interrupted) all.push(await runCheck(name, check, false));
+    if (!interrupted) all.push(await runCheck(name, check, { sideBySide: false }));
 }
 
 const args = process.argv.slice(2);
@@ -31,6 +33,7 @@ if (args.includes('--quick')) {
   await runSideBySide({ ...staticChecks, ...quickTests() });
 } else if (args.length > 0) {
   await runInTurn(testsOf(args));
+  if (all.length === 0) print(`No test file has a path that begins with ${args.join(' or ')}`);
 } else {
   await runSideBySide(staticChecks);
   await runInTurn(testsOf(['']));

@@ -153,7 +153,7 @@ onEachStore(
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('keeps all of 200 simultaneous changes that two processes make', async (_t) => {
+    it('keeps all of 200 simultaneous changes that two processes make', async () => {
       await client.post('/edit', { json: { cart: {} } });
       const other = await visitorOf();
       other.cookie = client.cookie;
@@ -197,7 +197,7 @@ onEachStore(
       assert.deepEqual(conflicts.toSorted(), ['sizes', 'user.name']);
     });
 
-    it('loses counts that are not named as counters, and adds up those that are', async (_t) => {
+    it('loses counts that are not named as counters, and adds up those that are', async () => {
       await client.post('/edit', { json: { views: 0 } });
       const ones = Array.from({ length: 50 }, () => ({ views: '+1' }));
       await editTogether(client, gate, ones);
@@ -215,7 +215,7 @@ onEachStore(
       assert.equal((await store.read(sessionHandle(id))).session.user, 'Ada');
     });
 
-    it('ends a session by its idle and its absolute clock', async (_t) => {
+    it('ends a session by its idle and its absolute clock', async () => {
       client = await visitorOf({ idleMs: 30 * MINUTE, absoluteMs: 60 * MINUTE });
       await client.post('/log-in');
       for (const minutes of [25, 25]) {
@@ -229,7 +229,7 @@ onEachStore(
       assert.equal((await stored()).user, undefined, 'after 31 idle min');
     });
 
-    it('gives an error with status 503 when the backend fails or is silent', async (_t) => {
+    it('gives an error with status 503 when the backend fails or is silent', async () => {
       await client.post('/log-in');
       for (const get of [
         () => Promise.reject(new Error('down')),
