@@ -47,7 +47,7 @@ export const quickTests = (): Record<string, Check> => ({
   quick: nodeTests(
     'quick',
     tests.filter((file) => !slow.includes(file) && !startsServers(file)),
-    { concurrency: 2, env: { TEST_WITHOUT_SERVERS: '1' } },
+    { concurrency: 3, env: { TEST_WITHOUT_SERVERS: '1' } },
   ),
 });
 

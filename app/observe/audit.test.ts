@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { register } from 'prom-client';
-import { ADA, startShop } from '../../test-support/start-shop.ts';
+import { ADA, GRACE, startShop } from '../../test-support/start-shop.ts';
 import { until } from '../../test-support/until.ts';
 import { memoryBackend, sessionHandle } from '../session/index.ts';
 
@@ -19,7 +19,7 @@ it('logs a JSON line with the request id for each log-in, failure, log-out, refu
   await visitor.get('/');
   await visitor.post('/logout');
   for (let n = 0; n < 11; n++)
-    await visitor.post('/login', { json: { email: 'x@x.test', password: 'a\r\n{"level":60}' } });
+    await visitor.post('/login', { json: { email: GRACE.email, password: 'a\r\n{"level":60}' } });
 
   const lines = shop.log.map((line) => JSON.parse(line));
   const events = lines.filter(({ event }) => event);
@@ -39,7 +39,7 @@ it('logs a JSON line with the request id for each log-in, failure, log-out, refu
   const ofSession = lines.filter(({ session }) => session);
   assert.equal(new Set(ofSession.map(({ session }) => session)).size, 1);
   const all = shop.log.join('\n');
-  for (const secret of [id, sessionHandle(id), ADA.password, 'x@x.test'])
+  for (const secret of [id, sessionHandle(id), ADA.password, GRACE.email])
     assert.ok(!all.includes(secret), secret);
 });
 
