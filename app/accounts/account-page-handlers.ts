@@ -23,13 +23,12 @@ import {
 } from './logged-in-sessions.ts';
 import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
-/** For this long after the password was entered, a user can end other sessions without it. */
+/** For this long after it was entered, ending sessions does not need the password. */
 const FRESH_MS = 10 * 60_000;
 const CHANGED_BEFORE = 'Your password was changed a moment ago. Log in with the new password.';
 
 type Options = { accounts: Accounts; hashCost: number; audit: Audit; pages: Pages };
 
-/** All routes are behind `requireUser`. */
 export function accountPageHandlers({ accounts, hashCost, audit, pages }: Options) {
   const passwordForm = formPage(pages, 'password', 'Change password');
 
@@ -68,7 +67,6 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
     });
   }
 
-  /** Proves the password again, so that the user can end sessions. */
   const confirm: RequestHandler = async (req, res) => {
     await requireFreshPassword(req);
     backToAccount(req, res);
@@ -136,7 +134,6 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   };
 }
 
-/** This session first, then the others, the last used first. */
 function listSessions({ sessions }: Account, lastUsed: Map<string, number>, own: string) {
   return Object.entries(sessions)
     .filter(([handle]) => lastUsed.has(handle))
@@ -152,7 +149,6 @@ function listSessions({ sessions }: Account, lastUsed: Map<string, number>, own:
     );
 }
 
-/** The whole session survives a new password. */
 function afterNewPassword(req: Request, old: SessionRecord | undefined) {
   if (!old) throw new SessionGone();
   const draft = { ...draftOf(old), authenticatedAt: Date.now() };

@@ -11,13 +11,12 @@ const shape = {
   email: z.string(),
   name: z.string(),
   passwordHash: z.string(),
-  /** Grows with each new password. A password that is only hashed again does not count. */
+  /** Not counting a password that is only hashed again. */
   passwordChanges: z.int(),
-  /** Set for a temporary password, in ms since 1970. */
+  /** Set for a temporary password only. */
   passwordExpiresAt: z.number().optional(),
-  /** The authority over who is logged in: the handle of each session, and its log-in. */
+  /** The authority over who is logged in: the handle of each session -> its log-in. */
   sessions: z.record(z.string(), logInShape),
-  /** The last two, so that a page can show the one before its own. */
   logIns: z.array(logInShape),
   disabled: z.boolean().optional(),
   demo: z.boolean().optional(),
@@ -46,7 +45,7 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
     return account?.demo && !demoByKey.has(key) ? undefined : account;
   }
 
-  /** @returns undefined when the address already has an account */
+  /** @returns undefined if the address already has an account */
   async function create(account: Account): Promise<Account | undefined> {
     const key = keyOf(account.email);
     if (demoByKey.has(key)) return undefined;
@@ -54,7 +53,6 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
     return inStore.id === account.id ? inStore : undefined;
   }
 
-  /** Changes an account, however stale `account` is. See `change` in `createDocuments`. */
   const change = (account: Account, edit: Edit): Promise<Account> =>
     stored.change(keyOf(account.email), account, (current = account) => edit(current));
 

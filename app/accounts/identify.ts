@@ -9,15 +9,11 @@ import { isLoggedIn } from './logged-in-sessions.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The account that is logged in, as this request read it. */
     account?: Account;
   }
 }
 
-/**
- * Asks the account at each request whether the session is still logged in. So one write to the account
- * ends a session, and takes effect at the next request. An empty session replaces the ended one.
- */
+/** Each request asks the account, so one write to the account ends a session at its next request. */
 export const identify =
   ({ accounts, carts }: { accounts: Accounts; carts: Carts }): RequestHandler =>
   async (req, _res, next) => {
@@ -37,14 +33,12 @@ export const identify =
     next();
   };
 
-/** Stops users with a temporary password until they change it. */
 export const requireOwnPassword: RequestHandler = (req, res, next) => {
   if (req.account?.passwordExpiresAt === undefined) return next();
   if (!req.wantsJson) return res.redirect(303, '/account/password');
   throw new Refusal(403, 'Your password is temporary. Change it first: POST /account/password.');
 };
 
-/** Sends guests to log in, and then back to the page they were on. */
 export const requireUser: RequestHandler = (req, res, next) => {
   if (req.account) return next();
   if (req.wantsJson) throw new Refusal(401, 'Please log in first.');

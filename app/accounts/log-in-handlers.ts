@@ -94,7 +94,6 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const admit = async (handle: string) => {
       const added = withSession(newAccount({ ...identity, passwordHash }), handle, logInOf(req));
       const account = await accounts.create(added);
-      // The first of two clicks may have created it: a browser shows the second answer.
       if (!account)
         throw new Refusal(409, "We couldn't create that account. Already registered? Log in.");
       return { account, greeting: `Welcome, ${account.name}. Your account is ready.` };
@@ -153,8 +152,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
  * not: it may be one that an attacker planted (session fixation). Nothing survives from another user.
  */
 function survivingLogIn(req: Request, old: SessionRecord | undefined, account: Account) {
-  // The first of two clicks may have ended the guest's session: then this request's copy of it counts.
-  // A user's session that was logged out meanwhile stays gone.
+  // A double click: the first request ended the guest's session, and this one still has a copy.
   const before = old ?? (req.session.user ? undefined : req.session);
   const isOwn = before && (!before.user || before.user.id === account.id);
   const { views, cart } = isOwn ? before : newSession();

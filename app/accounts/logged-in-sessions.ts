@@ -20,11 +20,7 @@ const AT_RENEWAL = 0;
 export const isLoggedIn = (account: Account, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
 
-/**
- * Adds a session. If the account is full, the session idle longest ends.
- * @param lastSeen when each session was last used; sessions that are not in it have ended
- * @param renewed the handle of the session that is about to get the new handle
- */
+/** Ends the session idle longest if the account is full. Sessions not in `lastSeen` have ended. */
 export function withSession(
   account: Account,
   handle: string,
@@ -43,10 +39,9 @@ export function withSession(
   return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
-/** Ends all sessions except the one that is about to get the handle `next`. */
-export function withOneSession(account: Account, renewed: string, next: string): Account {
+export function withOneSession(account: Account, renewed: string, handle: string): Account {
   const { [renewed]: logIn } = account.sessions;
-  const sessions = { ...(logIn && { [next]: logIn }), ...aboutToRenew(account, renewed) };
+  const sessions = { ...(logIn && { [handle]: logIn }), ...aboutToRenew(account, renewed) };
   return { ...account, sessions };
 }
 
@@ -61,10 +56,7 @@ function aboutToRenew({ sessions }: Account, handle: string) {
   return logIn && { [handle]: { ...logIn, at: AT_RENEWAL } };
 }
 
-/**
- * Gives the session a new id. First `admit` adds the new handle to the account: if it refuses, because
- * the password was changed or the account disabled a moment ago, there is no new session.
- */
+/** The account lists the new handle before the session exists. If `admit` refuses, it never does. */
 export async function renewLoggedIn<T>(
   req: Request,
   admit: (handle: string) => Promise<T>,

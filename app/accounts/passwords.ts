@@ -25,11 +25,7 @@ function enqueue<T>(job: () => Promise<T>): Promise<T> {
   return queue(job);
 }
 
-/**
- * Always compares, so that the time does not tell whether the account exists or the password is too long.
- * @param hash undefined if there is no such account
- * @throws Refusal 503 when too many others are waiting
- */
+/** Always compares, so that the time does not tell whether the account exists. */
 export async function verifyPassword(password: string, hash: string | undefined): Promise<boolean> {
   const equal = await enqueue(() => bcrypt.compare(password, hash ?? NO_ACCOUNT));
   // bcrypt repeats the password after a NUL, so "P" and "P\0P" match.
@@ -37,11 +33,9 @@ export async function verifyPassword(password: string, hash: string | undefined)
   return equal && hash !== undefined && whole;
 }
 
-/** @throws Refusal 503 as `verifyPassword` does */
 export const hashPassword = async (password: string, cost: number): Promise<string> =>
   enqueue(() => bcrypt.hash(password, cost));
 
-/** @returns the hash, or a new one if it was made at a lower cost */
 export const upToDateHash = async (
   hash: string,
   password: string,
