@@ -6,12 +6,10 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ejs from 'ejs';
-import { connectTo } from '../test-support/connect-to.ts';
-import { startRedis } from '../test-support/redis.ts';
 import { ADA, PAGE, type Shop, startShop } from '../test-support/start-shop.ts';
 import { onEachStore } from '../test-support/stores.ts';
 import { until } from '../test-support/until.ts';
-import { type Backend, memoryBackend, redisBackend } from './session/index.ts';
+import { type Backend, memoryBackend } from './session/index.ts';
 
 const PAGES = ['/', '/login', '/logout', '/cart', '/session', '/guide', '/guide/two-clocks'];
 const POSTS = ['/login', '/logout', '/cart/lines', '/cart/lines/bowler-hat', '/cart/clear'];
@@ -390,57 +388,6 @@ describe('when the store fails', () => {
     }
   });
 
-  it('answers 503 with Retry-After and never a success, while files and /livez still answer', async (t) => {
-    const server = await startRedis();
-    t.after(server.stop);
-    const redis = connectTo(server.url);
-    t.after(() => redis.close());
-    await until(() => redis.check().then(() => true), 'connected');
-    const shop = await startShop(redisBackend(redis));
-    t.after(shop.close);
-    const visitor = shop.visitor();
-    await visitor.get('/');
-    await server.kill();
-
-    const all = [
-      ...PAGES.map((path) => ['GET', path] as const),
-      ...POSTS.map((path) => ['POST', path] as const),
-    ];
-    for (const [method, path] of all) {
-      const json = await visitor.request(method, path);
-      assert.deepEqual([json.status, json.headers.get('retry-after')], [503, '2'], path);
-      assert.equal(json.headers.get('set-cookie'), null);
-      const page = await visitor.request(method, path, PAGE);
-      assert.equal(page.status, 503);
-      assert.match(page.text, /The shop is unavailable right now/);
-    }
-    assert.equal((await visitor.get('/readyz')).status, 503);
-    assert.equal((await visitor.get('/livez')).status, 200);
-    assert.equal((await visitor.get('/assets/cloakroom.css')).status, 200);
-
-    await server.restart();
-    await until(async () => (await visitor.get('/')).status === 200, 'back by itself');
-  });
-
-  it('gives 503 when the store refuses the write', async (t) => {
-    const server = await startRedis();
-    t.after(server.stop);
-    const redis = connectTo(server.url);
-    t.after(() => redis.close());
-    await until(() => redis.check().then(() => true), 'connected');
-    const shop = await startShop(redisBackend(redis));
-    t.after(shop.close);
-    const visitor = shop.visitor();
-    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
-    await server.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
-    assert.equal((await visitor.post('/cart/clear')).status, 503);
-    assert.equal(
-      (await visitor.get('/cart')).json.count,
-      1,
-      'a page that only reads still answers',
-    );
-  });
-
   it('gives up on a silent store, and does not make the next visitor wait', async (t) => {
     const memory = memoryBackend();
     let silent = false;
@@ -480,6 +427,58 @@ describe('when the store fails', () => {
     await until(isLogged, 'the reason is logged');
   });
 });
+
+onEachStore(
+  'a store that fails',
+  (store) => {
+    it('answers 503 with Retry-After and never a success, while files and /livez still answer', async (t) => {
+      const [server] = store.masters;
+      assert.ok(server);
+      const shop = await startShop(store.backend);
+      t.after(shop.close);
+      const visitor = shop.visitor();
+      await visitor.get('/');
+      await server.kill();
+
+      const all = [
+        ...PAGES.map((path) => ['GET', path] as const),
+        ...POSTS.map((path) => ['POST', path] as const),
+      ];
+      for (const [method, path] of all) {
+        const json = await visitor.request(method, path);
+        assert.deepEqual([json.status, json.headers.get('retry-after')], [503, '2'], path);
+        assert.equal(json.headers.get('set-cookie'), null);
+        const page = await visitor.request(method, path, PAGE);
+        assert.equal(page.status, 503);
+        assert.match(page.text, /The shop is unavailable right now/);
+      }
+      assert.equal((await visitor.get('/readyz')).status, 503);
+      assert.equal((await visitor.get('/livez')).status, 200);
+      assert.equal((await visitor.get('/assets/cloakroom.css')).status, 200);
+
+      await server.restart();
+      await until(async () => (await visitor.get('/')).status === 200, 'back by itself');
+    });
+
+    it('gives 503 when the store refuses the write', async (t) => {
+      const [server] = store.masters;
+      assert.ok(server);
+      const shop = await startShop(store.backend);
+      t.after(shop.close);
+      const visitor = shop.visitor();
+      await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+      await server.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
+      t.after(() => server.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'));
+      assert.equal((await visitor.post('/cart/clear')).status, 503);
+      assert.equal(
+        (await visitor.get('/cart')).json.count,
+        1,
+        'a page that only reads still answers',
+      );
+    });
+  },
+  ['Redis'],
+);
 
 it('compiles every view', () => {
   const views = join(import.meta.dirname, '../views');

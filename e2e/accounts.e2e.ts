@@ -1,5 +1,5 @@
 import { type Browser, expect, type Page } from 'playwright/test';
-import { checkPage, onEveryScreen } from '../test-support/screens.ts';
+import { checkPage } from '../test-support/screens.ts';
 import { logIn, test } from '../test-support/shop-fixture.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
@@ -195,32 +195,30 @@ test.describe('without JavaScript, by keyboard alone', () => {
   });
 });
 
-onEveryScreen(() => {
-  test('every page of an account is accessible and fits the width', async ({
-    page,
-    browser,
-    origin,
-  }) => {
-    await page.goto('/');
-    await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
-    await page.goto('/register');
+test('every page of an account is accessible and fits the screen', async ({
+  page,
+  browser,
+  origin,
+}) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await page.goto('/register');
+  await checkPage(page);
+  const email = await register(page);
+  const other = await secondBrowser(browser, origin, email);
+  for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
+    await page.goto(path);
     await checkPage(page);
-    const email = await register(page);
-    const other = await secondBrowser(browser, origin, email);
-    for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
-      await page.goto(path);
-      await checkPage(page);
-    }
-    await page.getByRole('button', { name: 'Place the order' }).click();
-    await checkPage(page);
-    await page.goto('/orders');
-    await checkPage(page);
-    await page.goto('/account/password');
-    await page.getByLabel('Current password').fill('wrong');
-    await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
-    await page.getByRole('button', { name: 'Change password' }).click();
-    await expect(page.getByRole('alert')).toContainText('Wrong password.');
-    await checkPage(page);
-    await other.context().close();
-  });
+  }
+  await page.getByRole('button', { name: 'Place the order' }).click();
+  await checkPage(page);
+  await page.goto('/orders');
+  await checkPage(page);
+  await page.goto('/account/password');
+  await page.getByLabel('Current password').fill('wrong');
+  await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await expect(page.getByRole('alert')).toContainText('Wrong password.');
+  await checkPage(page);
+  await other.context().close();
 });

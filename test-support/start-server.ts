@@ -13,12 +13,17 @@ export type AppServer = {
 
 const root = resolve(import.meta.dirname, '..');
 
+/** Set for a process of the app: its passwords cost next to nothing. */
+export const cheapPasswords = {
+  NODE_OPTIONS: `--import=${import.meta.resolve('./cheap-passwords.ts')}`,
+};
+
 /** `app/server.ts` as a process of its own, on a free port, with nothing but `env` set. */
 export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
   const port = await freePort();
   const child = await startChild(process.execPath, ['app/server.ts'], {
     cwd,
-    env: { NODE_ENV: 'development', PORT: String(port), ...env },
+    env: { NODE_ENV: 'development', PORT: String(port), ...cheapPasswords, ...env },
     ready: /Cloakroom is open/,
     name: 'app/server.ts',
   });

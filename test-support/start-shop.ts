@@ -11,14 +11,13 @@ import { listen } from './listen.ts';
 export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
 export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
 
-/** Passwords that cost next to nothing, for tests that log in often. */
-export const QUICK_PASSWORDS = {
-  hashCost: 4,
-  demoAccounts: demoAccounts.map((account) => ({
-    ...account,
-    passwordHash: bcrypt.hashSync(account.password, 4),
-  })),
-};
+// Passwords cost next to nothing, unless a test asks for those that users have.
+export const HASH_COST = 4;
+export const REAL_PASSWORDS = { hashCost: 12, demoAccounts };
+const cheapAccounts = demoAccounts.map((account) => ({
+  ...account,
+  passwordHash: bcrypt.hashSync(account.password, HASH_COST),
+}));
 
 export type Shop = {
   origin: string;
@@ -61,7 +60,8 @@ export function createShop(
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
     documents: memoryBackend(),
-    demoAccounts,
+    demoAccounts: cheapAccounts,
+    hashCost: HASH_COST,
     products: demoProducts,
     ...options,
   });

@@ -2,7 +2,7 @@ import { after, before, describe } from 'node:test';
 import { type Backend, memoryBackend, redisBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
 import { connectTo } from './connect-to.ts';
-import { startRedis, startRedisCluster, startRedisSentinel } from './redis.ts';
+import type { RedisServer } from './redis-server.ts';
 import { until } from './until.ts';
 
 export type TestStore = {
@@ -11,6 +11,8 @@ export type TestStore = {
   backend: Backend;
   documents: Backend;
   redis: RedisClient | undefined;
+  /** The one Redis, the masters of the cluster, or the one of the sentinels. */
+  masters: RedisServer[];
   /** The session stored under this key, parsed. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read whatever fields they stored.
   read(key: string): Promise<any>;
@@ -19,30 +21,61 @@ export type TestStore = {
   plantDocument(key: string, text: string): Promise<void>;
 };
 
-const servers = {
+type Servers = { url: string; masters: RedisServer[]; stop(): Promise<void> };
+const starts = {
   memory: undefined,
-  Redis: startRedis,
-  'Redis Cluster': startRedisCluster,
-  'Redis Sentinel': startRedisSentinel,
-};
+  Redis: async () => {
+    const { startRedis } = await import('./redis.ts');
+    const redis = await startRedis();
+    return { ...redis, masters: [redis] };
+  },
+  'Redis Cluster': async () => {
+    const { startRedisCluster } = await import('./redis.ts');
+    const cluster = await startRedisCluster();
+    return { ...cluster, masters: cluster.nodes };
+  },
+  'Redis Sentinel': async () => {
+    const { startRedisSentinel } = await import('./redis.ts');
+    const sentinel = await startRedisSentinel();
+    return { ...sentinel, masters: [sentinel.master] };
+  },
+} satisfies Record<string, (() => Promise<Servers>) | undefined>;
 
-export type StoreName = keyof typeof servers;
-export const ALL_STORES = Object.keys(servers) as StoreName[];
+export type StoreName = keyof typeof starts;
+export const ALL_STORES = Object.keys(starts) as StoreName[];
 
-/** Runs a suite once for each store; the Redis ones are real servers, started for it. */
+/** Where no server may be started, the suites run on memory alone. */
+const withoutServers = process.env.TEST_WITHOUT_SERVERS !== undefined;
+
+// Started once for all suites of a test file.
+const started = new Map<StoreName, Promise<Servers>>();
+after(async () => {
+  for (const servers of started.values()) await (await servers).stop();
+});
+
+async function emptyServers(name: StoreName): Promise<Servers | undefined> {
+  const servers = started.get(name) ?? starts[name]?.();
+  if (!servers) return undefined;
+  started.set(name, servers);
+  for (const master of (await servers).masters) await master.cli('FLUSHALL');
+  return servers;
+}
+
+/** Runs a suite once for each store, which is empty at its start. The Redis ones are real servers. */
 export function onEachStore(
   subject: string,
   suite: (store: TestStore) => void,
   names: readonly StoreName[] = ['memory', 'Redis'],
 ): void {
   for (const name of names) {
+    if (withoutServers && name !== 'memory') continue;
     describe(`${subject}, on ${name}`, () => {
       const store = { name } as TestStore;
-      let stop = async () => {};
       before(async () => {
-        const server = await servers[name]?.();
-        const redis = server && connectTo(server.url);
-        store.url = server?.url;
+        const servers = await emptyServers(name);
+        const redis = servers && connectTo(servers.url);
+        store.url = servers?.url;
+        store.masters = servers?.masters ?? [];
         store.redis = redis;
         const [sessions, documents] = [new Map<string, string>(), new Map<string, string>()];
         store.backend = redis ? redisBackend(redis) : memoryBackend(sessions);
@@ -58,12 +91,8 @@ export function onEachStore(
         store.plant = planting('sess:', sessions);
         store.plantDocument = planting('doc:', documents);
         if (redis) await until(() => redis.check().then(() => true), `connected to ${name}`);
-        stop = async () => {
-          redis?.close();
-          await server?.stop();
-        };
       });
-      after(() => stop());
+      after(() => store.redis?.close());
       suite(store);
     });
   }

@@ -3,7 +3,7 @@ import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import type { HttpClient } from '../../test-support/http-client.ts';
-import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts } from './accounts.ts';
@@ -17,7 +17,7 @@ onEachStore(
     let shop: Shop;
     before(async () => {
       const { documents } = store;
-      shop = await startShop(store.backend, { documents, ...QUICK_PASSWORDS });
+      shop = await startShop(store.backend, { documents });
     });
     after(() => shop.close());
 
@@ -224,7 +224,7 @@ onEachStore(
 
     it('gives a double click a truthful answer when it registers or changes the password', async (t) => {
       // At this cost, the second click arrives during the first.
-      const slow = { documents: store.documents, ...QUICK_PASSWORDS, hashCost: 10 };
+      const slow = { documents: store.documents, hashCost: 10 };
       const busy = await startShop(store.backend, slow);
       t.after(busy.close);
       const visitor = busy.visitor();
@@ -346,7 +346,7 @@ onEachStore(
       await visitor.post('/login', { json });
       const { documents } = store;
       const env = { SESSION_SECRET: `a new one,${'only-for-tests-'.repeat(4)}` };
-      const rotated = await startShop(store.backend, { documents, ...QUICK_PASSWORDS }, env);
+      const rotated = await startShop(store.backend, { documents }, env);
       t.after(rotated.close);
       const there = rotated.visitor();
       there.cookie = visitor.cookie;

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
-import { ADA, PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { cheapPasswords } from '../../test-support/start-server.ts';
+import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts } from './accounts.ts';
@@ -12,7 +13,8 @@ const NEXT = 'an umbrella, a hat, a coat';
 
 /** Not spawnSync: it would block this process, and its own connection would count as dead. */
 async function command(url: string | undefined, ...args: string[]) {
-  const env = { ...process.env, SESSION_STORE: url ? 'redis' : 'memory', REDIS_URL: url };
+  const store = { SESSION_STORE: url ? 'redis' : 'memory', REDIS_URL: url };
+  const env = { ...process.env, ...cheapPasswords, ...store };
   const file = new URL('accounts-cli.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [file, ...args], { env });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -24,7 +26,7 @@ onEachStore(
   (store) => {
     let shop: Shop;
     before(async () => {
-      shop = await startShop(store.backend, { documents: store.documents, ...QUICK_PASSWORDS });
+      shop = await startShop(store.backend, { documents: store.documents });
     });
     after(() => shop.close());
     const accounts = (...args: string[]) => command(store.url, ...args);
@@ -99,12 +101,7 @@ onEachStore(
       assert.equal((await logIn({ email, password })).status, 403);
     });
 
-    it('names the mistake in a command, and changes nothing', async () => {
-      for (const args of [[], ['drop'], ['add', 'x@x.test'], ['list', 'x'], ['disable']]) {
-        const { status, stdout } = await accounts(...args);
-        assert.deepEqual([status, stdout], [2, ''], args.join());
-      }
-      assert.match((await accounts('drop')).stderr, /npm run accounts -- list/);
+    it('names the mistake, and changes nothing', async () => {
       for (const args of [
         ['disable', 'nobody@x.test'],
         ['disable', '--all'],
@@ -115,6 +112,14 @@ onEachStore(
   },
   ['Redis', 'Redis Cluster', 'Redis Sentinel'],
 );
+
+it('prints its usage for a command that is incomplete or unknown', async () => {
+  for (const args of [[], ['drop'], ['add', 'x@x.test'], ['list', 'x'], ['disable']]) {
+    const { status, stdout, stderr } = await command(undefined, ...args);
+    assert.deepEqual([status, stdout], [2, ''], args.join());
+    assert.match(stderr, /npm run accounts -- list/);
+  }
+});
 
 it('explains that it cannot reach the memory of a server or a store that is down', async () => {
   assert.match((await command(undefined, 'list')).stderr, /in the memory of the server/);

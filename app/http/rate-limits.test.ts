@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { connectTo } from '../../test-support/connect-to.ts';
 import { startRedis } from '../../test-support/redis.ts';
-import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import {
+  ADA,
+  GRACE,
+  PAGE,
+  REAL_PASSWORDS,
+  type Shop,
+  startShop,
+} from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { memoryBackend, redisBackend } from '../session/index.ts';
@@ -84,7 +91,7 @@ it('an address that tries many accounts has a hundred tries', async (t) => {
 });
 
 it('500 simultaneous log-ins do not block the shop, and most get 503 with Retry-After', async (t) => {
-  const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: 'loopback' });
+  const shop = await startShop(memoryBackend(), REAL_PASSWORDS, { TRUST_PROXY: 'loopback' });
   t.after(shop.close);
   const time = async (request: Promise<{ status: number }>, status: number) => {
     const started = performance.now();

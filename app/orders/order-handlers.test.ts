@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it, type TestContext } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
-import { PAGE, QUICK_PASSWORDS, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
 import type { SessionRecord } from '../session/index.ts';
 
@@ -15,7 +15,7 @@ onEachStore(
     let email: string;
     let one: HttpClient;
     before(async () => {
-      const options = { documents: store.documents, ...QUICK_PASSWORDS };
+      const options = { documents: store.documents };
       shop = await startShop(store.backend, options);
       other = await startShop(store.backend, options);
     });
@@ -241,7 +241,7 @@ onEachStore(
         state.down && key.startsWith(`${kind}:`)
           ? Promise.reject(new Error('down'))
           : documents.compareAndSet(key, ...rest);
-      const options = { ...QUICK_PASSWORDS, documents: { ...documents, compareAndSet } };
+      const options = { documents: { ...documents, compareAndSet } };
       const { visitor, close } = await startShop(backend, options);
       t.after(close);
       return { visitor, state };
@@ -305,7 +305,7 @@ onEachStore(
           ? Promise.reject(new Error('down'))
           : backend.compareAndSet(key, version, next, ttlMs);
       };
-      const options = { ...QUICK_PASSWORDS, documents };
+      const options = { documents };
       const { visitor, close } = await startShop({ ...backend, compareAndSet }, options);
       t.after(close);
       const guest = visitor();

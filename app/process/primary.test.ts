@@ -19,7 +19,7 @@ import { ADA } from '../../test-support/start-shop.ts';
 import { tempDir } from '../../test-support/temp-dir.ts';
 import { until } from '../../test-support/until.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = new URL('../..', import.meta.url).pathname;
 const secure = { headers: { 'x-forwarded-proto': 'https' } };
 
 const log = (server: AppServer) =>
@@ -117,7 +117,7 @@ it('20 rolling restarts under load lose no request and no cart line', {
     const outcome = await request.then(({ status }) => status, String);
     answers[method] += 1;
     if (outcome !== 200) failures.push([method, outcome]);
-    await sleep(40);
+    await sleep(80);
     return outcome === 200;
   };
   const view = async () => {

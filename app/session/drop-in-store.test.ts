@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it } from 'node:test';
 import express, { type Request } from 'express';
 import expressSession, { MemoryStore, type Store } from 'express-session';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
-import { listen } from '../../test-support/listen.ts';
+import { type Listening, listen } from '../../test-support/listen.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import {
   type Backend,
@@ -122,23 +122,26 @@ onEachStore(
     let events: DropInEvent[];
     let gate: Gate;
     let client: HttpClient;
+    let sites: Listening[];
 
-    beforeEach(async (t) => {
+    beforeEach(async () => {
+      sites = [];
       now = Date.now();
       events = [];
       gate = new Gate();
-      client = await visitorOf(t as never);
+      client = await visitorOf();
     });
 
+    afterEach(() => Promise.all(sites.map(({ close }) => close())));
+
     async function visitorOf(
-      t: { after: (end: () => Promise<void>) => void },
       options: DropInOptions & { backend?: Backend } = {},
     ): Promise<HttpClient> {
       const { backend = store.backend, ...rest } = options;
       const onEvent = (event: DropInEvent) => events.push(event);
       const dropIn = dropInStore(backend, { now: () => now, onEvent, ...rest });
       const site = await listen(tutorialApp(dropIn, gate));
-      t.after(site.close);
+      sites.push(site);
       return httpClient(site.origin);
     }
     const stored = async () => (await client.get('/')).json;
@@ -150,9 +153,9 @@ onEachStore(
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('keeps all of 200 simultaneous changes that two processes make', async (t) => {
+    it('keeps all of 200 simultaneous changes that two processes make', async () => {
       await client.post('/edit', { json: { cart: {} } });
-      const other = await visitorOf(t as never);
+      const other = await visitorOf();
       other.cookie = client.cookie;
       const answers = Array.from({ length: 200 }, (_, n) =>
         httpClient((n % 2 ? client : other).origin, client.cookie).post('/edit', {
@@ -194,12 +197,12 @@ onEachStore(
       assert.deepEqual(conflicts.toSorted(), ['sizes', 'user.name']);
     });
 
-    it('loses counts that are not named as counters, and adds up those that are', async (t) => {
+    it('loses counts that are not named as counters, and adds up those that are', async () => {
       await client.post('/edit', { json: { views: 0 } });
       const ones = Array.from({ length: 50 }, () => ({ views: '+1' }));
       await editTogether(client, gate, ones);
       assert.equal((await stored()).views, 1);
-      client = await visitorOf(t as never, { counters: ['views'] });
+      client = await visitorOf({ counters: ['views'] });
       await client.post('/edit', { json: { views: 0 } });
       await editTogether(client, gate, ones);
       assert.equal((await stored()).views, 50);
@@ -212,8 +215,8 @@ onEachStore(
       assert.equal((await store.read(sessionHandle(id))).session.user, 'Ada');
     });
 
-    it('ends a session by its idle and its absolute clock', async (t) => {
-      client = await visitorOf(t as never, { idleMs: 30 * MINUTE, absoluteMs: 60 * MINUTE });
+    it('ends a session by its idle and its absolute clock', async () => {
+      client = await visitorOf({ idleMs: 30 * MINUTE, absoluteMs: 60 * MINUTE });
       await client.post('/log-in');
       for (const minutes of [25, 25]) {
         now += minutes * MINUTE;
@@ -226,14 +229,14 @@ onEachStore(
       assert.equal((await stored()).user, undefined, 'after 31 idle min');
     });
 
-    it('gives an error with status 503 when the backend fails or is silent', async (t) => {
+    it('gives an error with status 503 when the backend fails or is silent', async () => {
       await client.post('/log-in');
       for (const get of [
         () => Promise.reject(new Error('down')),
         () => new Promise<never>(() => {}),
       ]) {
         const backend = { ...store.backend, get };
-        const visitor = await visitorOf(t as never, { backend, answerWithinMs: 100 });
+        const visitor = await visitorOf({ backend, answerWithinMs: 100 });
         visitor.cookie = client.cookie;
         assert.equal((await visitor.get('/')).status, 503);
       }

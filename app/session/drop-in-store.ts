@@ -76,7 +76,8 @@ class DropInStore extends Store {
   }
 
   /** The optional methods of a store, which only memory can have: `all` gives sessions by their handles. */
-  #list({ texts, destroy }: MemoryBackend): void {
+  #list(backend: MemoryBackend): void {
+    const { texts } = backend;
     const sessions = () =>
       [...texts].flatMap(([key, text]) => {
         const record = this.#parse(text);
@@ -86,10 +87,7 @@ class DropInStore extends Store {
       all: (callback: Callback) => answer(Object.fromEntries(sessions()), callback),
       length: (callback: Callback) => answer(sessions().length, callback),
       clear: (callback: Callback = () => {}) =>
-        answer(
-          Promise.all([...texts.keys()].map(destroy)).then(() => {}),
-          callback,
-        ),
+        answer(Promise.all([...texts.keys()].map((key) => backend.destroy(key))), callback),
     });
   }
 

@@ -1,0 +1,111 @@
+// Every check that there is, and how to run it.
+import { globSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startsServers } from './starts-servers.ts';
+
+export type Totals = {
+  passed: number;
+  failed: number;
+  notes: string[];
+  /** How long each test file took, where the runner knows. */
+  seconds?: Record<string, number>;
+};
+export type Check = {
+  command: string[];
+  env?: NodeJS.ProcessEnv;
+  /** Reads what the runner has left; without it the check counts as one test. */
+  totals?: () => Totals;
+  /** What to show of a check that failed, beyond what it printed itself. */
+  details?: string;
+};
+
+/** Where the test runners leave their results. */
+export const results = mkdtempSync(join(tmpdir(), 'cloakroom-checks-'));
+
+const colors = process.stdout.isTTY ? 'force' : 'off';
+const folders = '{app,bench,config,drills,e2e,test-support}';
+const tests = globSync(`${folders}/**/*.test.ts`).sort();
+const browserTests = globSync('e2e/*.e2e.ts').sort();
+
+// These measure how long the app takes: no other test runs beside them.
+const timed = ['app/http/rate-limits.test.ts', 'e2e/outage.test.ts'];
+
+export const staticChecks: Record<string, Check> = {
+  // (Biome colours its output even where it goes into a file.)
+  format: { command: ['biome', 'ci', '--error-on-warnings', `--colors=${colors}`] },
+  lint: { command: ['oxlint', '--type-aware', '--deny-warnings'] },
+  types: { command: ['tsc'] },
+  'dead-code': { command: ['knip'] },
+};
+
+// They take as long as all other quick ones.
+const slow = ['e2e/interleavings.test.ts'];
+
+/** The tests that start no server, no proxy and no browser, in memory alone. */
+export const quickTests = (): Record<string, Check> => ({
+  quick: nodeTests(
+    'quick',
+    tests.filter((file) => !slow.includes(file) && !startsServers(file)),
+    { concurrency: 2, env: { TEST_WITHOUT_SERVERS: '1' } },
+  ),
+});
+
+/** The tests of the files whose paths begin with one of `paths`. */
+export function testsOf(paths: readonly string[]): Record<string, Check> {
+  const isWanted = (file: string) => paths.some((path) => file.startsWith(path));
+  const wanted = tests.filter(isWanted);
+  const inBrowser = browserTests.filter(isWanted);
+  const together = wanted.filter((file) => !timed.includes(file));
+  const alone = timed.filter((file) => wanted.includes(file));
+  return {
+    ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 3 }) }),
+    ...(alone.length > 0 && { timed: nodeTests('timed', alone, { concurrency: 1 }) }),
+    ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
+  };
+}
+
+type NodeTestOptions = { concurrency: number; env?: NodeJS.ProcessEnv };
+function nodeTests(
+  name: string,
+  files: string[],
+  { concurrency, env = {} }: NodeTestOptions,
+): Check {
+  const report = join(results, `${name}.txt`);
+  const totals = join(results, `${name}.json`);
+  return {
+    // A process for each file: --test-isolation=none passes a file that throws between its tests,
+    // shares the hooks of a file with all others, and obeys `only`.
+    // No --test-force-exit, which hides errors that come after the end of a test: a file that does
+    // not end is stopped at the limit, and has failed.
+    command: [
+      ...['node', '--test', `--test-concurrency=${concurrency}`, '--test-timeout=120000'],
+      ...['--test-reporter=spec', `--test-reporter-destination=${report}`],
+      ...['--test-reporter=./.ci/node-test-totals.ts', `--test-reporter-destination=${totals}`],
+      ...files,
+    ],
+    env,
+    totals: () => JSON.parse(readFileSync(totals, 'utf8')),
+    details: report,
+  };
+}
+
+function playwrightTests(files: string[]): Check {
+  const report = join(results, 'playwright.json');
+  return {
+    command: [
+      ...['playwright', 'test', '--config', 'e2e/playwright.config.ts'],
+      ...['--forbid-only', '--reporter=dot,json'],
+      ...files,
+    ],
+    env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report },
+    totals: () => {
+      const { stats, errors } = JSON.parse(readFileSync(report, 'utf8'));
+      const notes: string[] = [];
+      if (stats.skipped > 0) notes.push(`${stats.skipped} skipped or not run`);
+      if (stats.flaky > 0) notes.push(`${stats.flaky} flaky`);
+      const failed = stats.unexpected + stats.flaky + stats.skipped + errors.length;
+      return { passed: stats.expected, failed, notes };
+    },
+  };
+}
