@@ -17,7 +17,7 @@ type Options = {
   lab?: object | undefined;
 };
 
-/** What every page shows around its own content. A page without a session (the store is down) shows less. */
+/** What every page shows around its content. While the store is down, a page has no session. */
 export function pageFrame(options: Options, recorder: Recorder) {
   const { idleMs, absoluteMs } = options.session;
   const constants = {

@@ -77,7 +77,7 @@ const labRoutes = (lab: NonNullable<Handlers['lab']>, limits: Limits): Route[] =
 const behind = (guard: RequestHandler, routes: Route[]) =>
   routes.map(([verb, path, ...handlers]): Route => [verb, path, guard, ...handlers]);
 
-/** The second link of an error page. By path, because a request can fail before it reaches its route. */
+/** The second link of an error page. By path, because a request can fail before its route. */
 export function wayBack(path: string) {
   if (/^\/(cart|checkout)/.test(path)) return { href: '/cart', label: 'Back to the cart' };
   if (path.startsWith('/account')) return { href: '/account', label: 'Back to your account' };

@@ -23,7 +23,7 @@ export const accountCartOf = (req: Request) => req.accountCart as OwnedCart;
 export const addedAtLogIn = (req: Request): number =>
   countItems(req.accountCart?.cart.merged[req.session.guest ?? ''] ?? {});
 
-/** Changes the visitor's cart, and leaves `sentence` as a flash. When it throws, nothing is changed. */
+/** Changes the visitor's cart, and leaves `sentence` as a flash. If it throws, nothing changes. */
 export async function changeCart(
   req: Request,
   carts: Carts,
@@ -53,8 +53,8 @@ export async function changeAccountCart(
 }
 
 /**
- * Moves the guest's lines, which log-in left in the session, to the account's cart. If it fails halfway,
- * the next request of the session continues. Nothing is added twice.
+ * Moves the guest's lines, which log-in left in the session, to the account's cart. If it fails
+ * halfway, the next request of the session continues. Nothing is added twice.
  */
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
   const { guest = '', cart: lines } = req.session;

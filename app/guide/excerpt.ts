@@ -6,8 +6,8 @@ const DECLARES = '^( *)(?:(?:export|override|async|function|const|type) )+';
 const BODY = String.raw`.*(?:\n+\1[ })\]].*)*`;
 
 /**
- * The source of one function, constant or type in `file`, with the comment above it. It relies on the
- * formatter: the next line at the same depth that closes nothing is no longer part of it.
+ * The source of one function, constant or type in `file`, with the comment above it. It relies on
+ * the formatter: the next line at the same depth that closes nothing is no longer part of it.
  */
 export function excerpt(file: string, name: string): string {
   const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');

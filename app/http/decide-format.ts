@@ -11,10 +11,7 @@ export const decideFormat: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/**
- * A client that asks for JSON gets it, and so does a client that sends JSON without asking for a page.
- * A browser and a bare `curl` get the page.
- */
+/** A client that sends JSON gets JSON, too, unless it asks for a page. A bare `curl` gets the page. */
 function prefersJson(req: Request): boolean {
   const accept = req.headers.accept ?? '';
   // The fast way for browsers.

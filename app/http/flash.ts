@@ -10,7 +10,7 @@ import {
 
 // A flash is a sentence that a form leaves for the page it redirects to. Programs do not use it.
 
-/** For use after a change to a document, which holds even if the session has ended or is too busy. */
+/** For use after a change to a document, which holds even if the session has ended or is busy. */
 export async function leaveFlash(req: Request, sentence: string): Promise<void> {
   if (req.wantsJson) return;
   try {

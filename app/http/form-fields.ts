@@ -11,7 +11,7 @@ export function textField(body: Body, name: string): string {
   return value;
 }
 
-/** @throws Refusal 422 naming the field unless it is 3 or "3": not for "3.0", " 3", -0, 1e309, null */
+/** Takes 3 and "3". @throws Refusal 422 naming the field for "3.0", " 3", -0, 1e309, null, a list */
 export function wholeNumberField(
   body: Body,
   name: string,

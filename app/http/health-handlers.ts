@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { answersWithin } from '../session/index.ts';
 
-/** `livez`: this process serves requests, even if all else is down. `readyz`: its store answers, too. */
+/** `livez`: this process answers, even if all else is down. `readyz`: so does its store. */
 export function healthHandlers({ checkStore }: { checkStore: () => Promise<unknown> }) {
   const ask = answersWithin(800);
   const livez: RequestHandler = (_req, res) => {

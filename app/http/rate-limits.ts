@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 
 export type FloodLimits = { newSessions: number; cartChanges: number };
 
-/** Per minute, for one address or one session. Each process counts alone, which costs no round trip. */
+/** Per minute, for one address or session. Each process counts alone, which costs no round trip. */
 const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
 
 type LimitOptions = {
@@ -74,7 +74,7 @@ const onlyWhen =
   (req, res, next) =>
     applies(req) ? limiter(req, res, next) : next();
 
-/** Counts a request before its handler runs, and takes it back unless the answer has this status. */
+/** Counts each request before its handler runs, and takes back those with another status. */
 const limitAnswers = (status: number, options: Partial<Options>) =>
   limit({
     windowMs: 3 * MINUTE,

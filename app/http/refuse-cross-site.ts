@@ -8,11 +8,11 @@ export function forChanges(...handlers: RequestHandler[]): RequestHandler {
 }
 
 /**
- * Cross-site request forgery: another site's page makes the visitor's browser send a form here, and the
- * browser adds the cookie. Browsers say which site a request comes from, so no token is needed.
- * This is the rule of Go 1.25's http.CrossOriginProtection: Sec-Fetch-Site decides. Without it (an old
- * browser), Origin must name this host. A client that sends neither is not a browser, so it holds no
- * visitor's cookie.
+ * Cross-site request forgery: another site's page makes the visitor's browser send a form here, and
+ * the browser adds the cookie. Browsers say which site a request comes from, so no token is needed.
+ * This is the rule of Go 1.25's http.CrossOriginProtection: Sec-Fetch-Site decides. Without it (an
+ * old browser), Origin must name this host. A client that sends neither is not a browser, so it holds
+ * no visitor's cookie.
  */
 export const refuseCrossSite: RequestHandler = (req, _res, next) => {
   const site = req.get('Sec-Fetch-Site');

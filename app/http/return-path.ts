@@ -1,6 +1,6 @@
 /**
- * @returns `next` if it is a path of this shop, else `/`. A log-in link that ends on another site helps a
- *   phisher, and browsers read `//host`, `/\host` and a path with a tab as another host.
+ * @returns `next` if it is a path of this shop, else `/`. A log-in link that ends on another site
+ *   helps a phisher, and browsers read `//host`, `/\host` and a path with a tab as another host.
  */
 export function returnPath(next: unknown): string {
   const here = 'http://here.invalid';

@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
- * When the cookie is Secure, a proxy ends TLS and the app sees plain HTTP, express-session silently sends
- * no cookie, and nobody can log in. This says why, and what to change.
+ * When the cookie is Secure, a proxy ends TLS and the app sees plain HTTP, express-session silently
+ * sends no cookie, and nobody can log in. This says why, and what to change.
  */
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;

@@ -26,8 +26,8 @@ const MAX_PATH = 80;
 const AWAKE_MS = 30 * 60_000;
 
 /**
- * Records what the last requests of each session did to it. Each process knows only its own requests.
- * @param alwaysOn otherwise it records for half an hour after each X-ray, because recording takes time
+ * Records what the last requests of each session did to it. Each process knows only its own.
+ * @param alwaysOn otherwise it records for half an hour after each X-ray, because that takes time
  */
 export function createRecorder({ alwaysOn = true, now = performance.now.bind(performance) } = {}) {
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;

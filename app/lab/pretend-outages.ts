@@ -2,7 +2,7 @@ import type { Backend } from '../session/index.ts';
 
 export type PretendOutages = ReturnType<typeof pretendOutages>;
 
-/** A backend that fails for some seconds, but only for one session, to show its visitor an outage. */
+/** A backend that fails for some seconds for one session, to show its visitor an outage. */
 export function pretendOutages(backend: Backend, seconds: number) {
   const down = new Set<string>();
   const reach = async (key: string) => {

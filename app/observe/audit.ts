@@ -29,7 +29,7 @@ export const createAudit =
     log.info({ event, requestId, session, address, ...details }, event);
   };
 
-/** The session's name in the log. Nobody can compute it from the id or the handle without the secret. */
+/** The session's name in the log. Without the secret, nobody can compute it from id or handle. */
 export function sessionInLog(req: Request, secret: string): string | undefined {
   // After a log-out there is no session, but still the id of the one that ended.
   if (!req.sessionID || (req.session && !isStored(req.session))) return undefined;

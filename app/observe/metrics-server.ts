@@ -3,7 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
-/** In the primary, it answers with the metrics of all workers. In a worker, it lets the primary ask. */
+/** The primary answers with the metrics of all workers. A worker only lets the primary ask. */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
   if (cluster.isWorker) return;

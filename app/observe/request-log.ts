@@ -15,7 +15,7 @@ declare module 'express-serve-static-core' {
 
 type Options = { log: Logger; metrics: Metrics; secret: string };
 
-/** Lists each field by name: headers, bodies and queries may hold cookies, passwords and other secrets. */
+/** Names each field: headers, bodies and queries may hold cookies, passwords and other secrets. */
 export function requestLog({ log, metrics, secret }: Options): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();

@@ -15,9 +15,9 @@ type Options = { orders: Orders; carts: Carts; catalogue: Catalogue; pages: Page
 /** Only behind `requireUser`. */
 export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   /**
-   * The order gets the id that the cart holds ready, so sending the form twice orders once. Then the
-   * ordered items leave the cart, and the cart gets the id of the next order. If this stops halfway,
-   * sending the form again continues the same order.
+   * The order gets the id that the cart holds ready, so sending the form twice orders once. Then
+   * the ordered items leave the cart, and the cart gets the id of the next order. If this stops
+   * halfway, sending the form again continues the same order.
    */
   const checkOut: RequestHandler = async (req, res) => {
     const { accountId, cart } = accountCartOf(req);

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 type Saved = {
-  /** The id of the process that restarts this one. It keeps another shop from reading this memory. */
+  /** The process that restarts this one: another shop must not read this memory. */
   watcher: number;
   secrets: readonly string[];
   sessions: [key: string, text: string][];
@@ -11,7 +11,7 @@ type Saved = {
 
 const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.json');
 
-/** @param survivesRestart hands the memory over, so that a developer who saves a file stays logged in */
+/** @param survivesRestart so that a developer who saves a file stays logged in */
 export function devMemory(secrets: readonly string[], survivesRestart: boolean) {
   const saved = survivesRestart ? takeOver() : undefined;
   const memory = {

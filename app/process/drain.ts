@@ -6,8 +6,8 @@ import type { Express } from 'express';
 
 /**
  * @returns a function that stops taking connections, and waits until the last one is closed. For
- *   `lingerMs` it closes no idle connection, because a proxy may be sending a POST on it, which the proxy
- *   may not send again. Meanwhile each answer says `Connection: close`.
+ *   `lingerMs` it closes no idle connection, because a proxy may be sending a POST on it, and may not
+ *   send it again. Meanwhile each answer says `Connection: close`.
  */
 export function prepareDrain(server: Server, app: Express): (lingerMs: number) => Promise<void> {
   let draining = false;

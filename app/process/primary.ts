@@ -17,9 +17,10 @@ const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
 /**
- * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP replaces all,
- * one at a time, with workers that run the code now on disk: each old one drains once its successor
- * listens, and stays if that does not start. SIGTERM and SIGINT drain all and exit with 0 within 10 s.
+ * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP replaces
+ * all, one at a time, with workers that run the code now on disk: each old one drains once its
+ * successor listens, and stays if that does not start. SIGTERM and SIGINT drain all workers and exit
+ * with 0 within 10 s.
  */
 export function supervise({ count, env, log }: SupervisorOptions): void {
   // Oldest first. Not in it: workers that drain, and successors that do not listen yet.

@@ -15,7 +15,7 @@ export type RedisClient = RedisCommands & {
   close(): void;
 };
 
-/** Connects in the background and never gives up. Without a connection, each command fails at once. */
+/** Connects in the background and never gives up. Meanwhile, each command fails at once. */
 export function connectRedis(target: RedisTarget, onError: (error: unknown) => void): RedisClient {
   let connected = false;
   let closed = false;
@@ -103,7 +103,7 @@ function clientOf(
         await cluster.connect();
         await masters();
       } catch (error) {
-        // Otherwise it would keep trying a master that was dead at the start, and never ask for the new one.
+        // Otherwise it would keep trying a master that was dead at the start.
         cluster.destroy();
         throw error;
       }

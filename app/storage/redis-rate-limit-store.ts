@@ -10,8 +10,8 @@ const DECREMENT = `
   if redis.call('GET', KEYS[1]) then redis.call('DECR', KEYS[1]) end`;
 
 /**
- * A store for express-rate-limit, whose own Redis store loads its scripts once at start, so an app that
- * starts before Redis never recovers, and can leave keys that never expire.
+ * A store for express-rate-limit. Its own Redis store loads its scripts once at start, so an app that
+ * starts before Redis never recovers, and it can leave keys that never expire.
  */
 export function redisRateLimitStore(redis: RedisClient, name: string): Store {
   const ask = answersWithin(1500);
