@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Request } from 'express';
-import { type Session, type SessionData, Store } from 'express-session';
+import { Session, type SessionData, Store } from 'express-session';
 import { sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
@@ -31,7 +30,7 @@ export type DropInOptions = {
 
 type Data = { readonly [field: string]: unknown };
 type DropInRecord = Versioned & { createdAt: number; lastSeenAt: number; session: Data };
-/** What a request knows of its session: as stored when it loaded or saved it, and as it saw it. */
+/** What a request knows of its session: the record that it loaded or saved, and the data it held then. */
 type Seen = { record: DropInRecord; data: Data };
 type Callback = (error?: unknown, value?: unknown) => void;
 
@@ -43,149 +42,131 @@ const DAY_MS = 24 * 3_600_000;
  * compare-and-set. Two requests that change different fields both win, and a session that has ended
  * never comes back.
  */
-export const dropInStore = (backend: Backend, options: DropInOptions = {}): Store =>
-  new DropInStore(backend, options);
-
-class DropInStore extends Store {
-  readonly #options: DropInOptions;
-  readonly #now: () => number;
-  readonly #emit: (event: DropInEvent) => void;
-  readonly #records;
-  readonly #commit;
-  readonly #destroy: (key: string) => Promise<void>;
+export function dropInStore(backend: Backend, options: DropInOptions = {}): Store {
+  const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
+  const { now = Date.now, onEvent: emit = () => {} } = options;
+  const ask = answersWithin(answerWithinMs, (error) =>
+    emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+  );
+  const records = {
+    get: async (key: string) => parse(await ask(backend.get(key))),
+    compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
+      ask(backend.compareAndSet(key, version, next, ttlMs)),
+  };
+  const commit = compareAndSetLoop(records, msLeft);
   /** By session, and until express-session makes it a session, by its data. */
-  readonly #seen = new WeakMap<object, Seen>();
+  const seenBy = new WeakMap<object, Seen>();
 
-  constructor(backend: Backend, options: DropInOptions) {
-    super();
-    const { now = Date.now, onEvent: emit = () => {}, answerWithinMs = 1500 } = options;
-    const ask = answersWithin(answerWithinMs, (error) =>
-      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
-    );
-    this.#options = options;
-    this.#now = now;
-    this.#emit = emit;
-    this.#records = {
-      get: async (key: string) => this.#parse(await ask(backend.get(key))),
-      compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
-        ask(backend.compareAndSet(key, version, next, ttlMs)),
-    };
-    this.#commit = compareAndSetLoop(this.#records, (record: DropInRecord) => this.#msLeft(record));
-    this.#destroy = (key) => ask(backend.destroy(key));
-    if ('texts' in backend) this.#list(backend as MemoryBackend);
-  }
-
-  /** The optional methods of a store, which only memory can have: `all` gives sessions by their handles. */
-  #list(backend: MemoryBackend): void {
-    const { texts } = backend;
-    const sessions = () =>
-      [...texts].flatMap(([key, text]) => {
-        const record = this.#parse(text);
-        return record ? [[key, record.session] as const] : [];
-      });
-    Object.assign(this, {
-      all: (callback: Callback) => answer(Object.fromEntries(sessions()), callback),
-      length: (callback: Callback) => answer(sessions().length, callback),
-      clear: (callback: Callback = () => {}) =>
-        answer(Promise.all([...texts.keys()].map((key) => backend.destroy(key))), callback),
-    });
-  }
-
-  override get(id: string, callback: (error: unknown, session?: SessionData | null) => void): void {
-    const load = async () => {
-      const record = await this.#records.get(sessionHandle(id));
-      if (!record) return null;
-      const session = structuredClone(record.session) as unknown as SessionData;
-      this.#seen.set(session, { record, data: record.session });
-      return session;
-    };
-    answer(load(), callback);
-  }
-
-  override createSession(req: Request, data: SessionData): Session & SessionData {
-    const seen = this.#seen.get(data);
-    const session = super.createSession(req, data);
-    if (seen) this.#seen.set(session, seen);
-    return session;
-  }
-
-  override set(id: string, session: SessionData, callback: Callback = () => {}): void {
-    const data: Data = JSON.parse(JSON.stringify(session));
-    const seen = this.#seen.get(session);
-    const lastSeenAt = this.#now();
-    const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
-    const save = async () => {
-      const record = await this.#commit(sessionHandle(id), seen?.record, (current) => {
-        if (!current && seen) throw new SessionEnded();
-        if (!current) return first;
-        const merged = this.#merge(seen?.data ?? {}, data, current.session);
-        return { ...current, version: current.version + 1, lastSeenAt, session: merged };
-      });
-      this.#seen.set(session, { record, data });
-    };
-    const drop = (error: unknown) => {
-      if (!(error instanceof SessionEnded)) throw error;
-      this.#emit({ type: 'gone' });
-    };
-    answer(save().catch(drop), callback);
-  }
-
-  /** Restarts the idle clock, unless another request stored something meanwhile. */
-  override touch(id: string, session: SessionData, callback: Callback = () => {}): void {
-    const touch = async () => {
-      const seen = this.#seen.get(session);
-      if (!seen) return;
-      const { record } = seen;
-      const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
-      const next = { ...record, lastSeenAt: this.#now(), session: { ...record.session, cookie } };
-      const { version } = record;
-      await this.#records.compareAndSet(sessionHandle(id), version, next, this.#msLeft(next));
-    };
-    // express-session would cut off an answer that is complete.
-    const hide = (error: unknown) => this.#emit({ type: 'touch-failed', error });
-    answer(touch().catch(hide), callback);
-  }
-
-  override destroy(id: string, callback: Callback = () => {}): void {
-    answer(this.#destroy(sessionHandle(id)), callback);
-  }
-
-  #parse(text: string | undefined): DropInRecord | undefined {
+  function parse(text: string | undefined): DropInRecord | undefined {
     try {
       const record: DropInRecord | null = text === undefined ? null : JSON.parse(text);
-      return record?.session && this.#msLeft(record) > 0 ? record : undefined;
+      return record?.session && msLeft(record) > 0 ? record : undefined;
     } catch {
       return undefined;
     }
   }
 
-  #msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
+  function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
     const { originalMaxAge } = (session.cookie ?? {}) as { originalMaxAge?: number | null };
-    const { idleMs = originalMaxAge ?? DAY_MS, absoluteMs = Number.POSITIVE_INFINITY } =
-      this.#options;
-    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs) - this.#now();
+    const { idleMs = originalMaxAge ?? DAY_MS } = options;
+    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs) - now();
+  }
+
+  async function load(id: string): Promise<SessionData | null> {
+    const record = await records.get(sessionHandle(id));
+    if (!record) return null;
+    const data = structuredClone(record.session) as unknown as SessionData;
+    seenBy.set(data, { record, data: record.session });
+    return data;
+  }
+
+  async function save(id: string, session: SessionData): Promise<void> {
+    const data: Data = JSON.parse(JSON.stringify(session));
+    const seen = seenBy.get(session);
+    const lastSeenAt = now();
+    const record = await commit(sessionHandle(id), seen?.record, (current) => {
+      if (!current && seen) throw new SessionEnded();
+      if (!current) return { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
+      // Data that no request holds, such as an administrator's, replaces the session.
+      const isOfRequest = session instanceof Session;
+      const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session) : data;
+      return { ...current, version: current.version + 1, lastSeenAt, session: merged };
+    });
+    seenBy.set(session, { record, data });
+  }
+
+  /** Restarts the idle clock, unless another request stored something meanwhile. */
+  async function touch(id: string, session: SessionData): Promise<void> {
+    const record = seenBy.get(session)?.record;
+    if (!record) return;
+    const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
+    const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
+    await records.compareAndSet(sessionHandle(id), record.version, next, msLeft(next));
   }
 
   /** `theirs` with the changes that lead from `base` to `mine`. */
-  #merge(base: Data, mine: Data, theirs: Data, path = ''): Data {
+  function merge(base: Data, mine: Data, theirs: Data, path = ''): Data {
     const merged = { ...theirs };
     for (const field of Object.keys({ ...base, ...mine })) {
-      const [before, after, now] = [base[field], mine[field], theirs[field]];
+      const [before, after, current] = [base[field], mine[field], theirs[field]];
       const name = path + field;
       if (isDeepStrictEqual(before, after)) continue;
       if (after === undefined) delete merged[field];
-      else if (isPlain(after) && isPlain(now) && isPlain(before ?? {}) && name !== 'cookie')
-        merged[field] = this.#merge((before ?? {}) as Data, after, now, `${name}.`);
-      else if (typeof after === 'number' && this.#options.counters?.includes(name))
-        merged[field] = Number(now ?? 0) + after - Number(before ?? 0);
+      else if (name === 'cookie') merged.cookie = after;
+      else if (isPlain(after) && isPlain(current) && isPlain(before ?? {}))
+        merged[field] = merge((before ?? {}) as Data, after, current, `${name}.`);
+      else if (typeof after === 'number' && counters.includes(name))
+        merged[field] = Number(current ?? 0) + after - Number(before ?? 0);
       else {
-        const conflict = !isDeepStrictEqual(before, now) && !isDeepStrictEqual(after, now);
-        if (conflict && name !== 'cookie') this.#emit({ type: 'conflict', field: name });
+        const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
+        if (!agree) emit({ type: 'conflict', field: name });
         merged[field] = after;
       }
     }
     return merged;
   }
+
+  const dropIn: Partial<Store> = {
+    get: (id, callback) => callBack(load(id), callback),
+    set: (id, session, callback) => {
+      const drop = (error: unknown) => {
+        if (!(error instanceof SessionEnded)) throw error;
+        emit({ type: 'gone' });
+      };
+      callBack(save(id, session).catch(drop), callback);
+    },
+    touch: (id, session, callback) => {
+      // express-session would cut off an answer that is complete.
+      const hide = (error: unknown) => emit({ type: 'touch-failed', error });
+      callBack(touch(id, session).catch(hide), callback);
+    },
+    destroy: (id, callback) => callBack(ask(backend.destroy(sessionHandle(id))), callback),
+    createSession: (req, data) => {
+      const session = Store.prototype.createSession.call(store, req, data);
+      const seen = seenBy.get(data);
+      if (seen) seenBy.set(session, seen);
+      return session;
+    },
+  };
+
+  /** The optional methods of a store, which only memory can have. `all` gives sessions by their handles. */
+  function listed({ texts }: MemoryBackend): Partial<Store> {
+    const entries = () =>
+      [...texts].flatMap(([key, text]): [string, Data][] => {
+        const record = parse(text);
+        return record ? [[key, record.session]] : [];
+      });
+    return {
+      all: (callback) => callBack(Object.fromEntries(entries()), callback as Callback),
+      length: (callback) => callBack(entries().length, callback as Callback),
+      clear: (callback) =>
+        callBack(Promise.all([...texts.keys()].map((key) => backend.destroy(key))), callback),
+    };
+  }
+
+  const more = 'texts' in backend ? listed(backend as MemoryBackend) : {};
+  const store: Store = Object.assign(Reflect.construct(Store, []), dropIn, more);
+  return store;
 }
 
 /** The session that a request had loaded ended before the request saved it. */
@@ -195,9 +176,12 @@ const isPlain = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Calls back outside the promise, so that an error in the callback is not taken for the store's. */
-function answer<T>(value: Promise<T> | T, callback: (error: unknown, value?: T) => void): void {
+function callBack<T>(
+  value: Promise<T> | T,
+  callback: ((error: unknown, value?: T) => void) | undefined,
+) {
   Promise.resolve(value).then(
-    (answered) => setImmediate(callback, null, answered),
-    (error: unknown) => setImmediate(callback, error),
+    (answered) => callback && setImmediate(callback, null, answered),
+    (error: unknown) => callback && setImmediate(callback, error),
   );
 }
