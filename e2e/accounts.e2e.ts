@@ -58,10 +58,13 @@ test('shows the password on demand, and takes one that is pasted', async ({ page
   await field.focus();
   await page.keyboard.insertText('pasted-in');
   await expect(field).toHaveAttribute('type', 'password');
-  await page.getByRole('button', { name: 'Show' }).click();
+  const show = page.getByRole('button', { name: 'Show', exact: true });
+  await show.click();
   await expect(field).toHaveAttribute('type', 'text');
   await expect(field).toHaveValue('pasted-in');
-  await page.getByRole('button', { name: 'Hide' }).click();
+  await expect(show).toHaveAttribute('aria-pressed', 'true'); // and the label stays
+  await show.click();
+  await expect(show).toHaveAttribute('aria-pressed', 'false');
   await expect(field).toHaveAttribute('type', 'password');
 });
 

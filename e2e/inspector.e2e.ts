@@ -22,13 +22,13 @@ test('the toolbar is there in development only, and opens the X-ray', async ({ p
   const toolbar = page.getByRole('complementary', { name: 'Toolbar' });
   if (shape === 'production') return expect(toolbar).toHaveCount(0);
   await expect(toolbar).toContainText('created · stored v1: views');
-  await toolbar.getByRole('link', { name: 'Session' }).click();
+  await toolbar.getByRole('link', { name: 'Your session' }).click();
   await expect(page).toHaveURL(/\/session$/);
 });
 
-test('the footer leads to the guide, chapter by chapter', async ({ page }) => {
+test('the navigation leads to the guide, chapter by chapter', async ({ page }) => {
   await page.goto('/');
-  await page.getByRole('link', { name: 'The guide' }).click();
+  await page.getByRole('link', { name: 'Guide', exact: true }).click();
   await page.getByRole('link', { name: 'What a session is' }).click();
   for (let chapters = 1; chapters < 13; chapters++)
     await page.getByRole('navigation', { name: 'Chapters' }).getByRole('link').last().click();

@@ -3,10 +3,10 @@ for (const field of document.querySelectorAll('[data-password]')) {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'quiet show';
+  button.textContent = 'Show';
   const show = (shown) => {
     field.type = shown ? 'text' : 'password';
-    button.textContent = shown ? 'Hide' : 'Show';
-    button.setAttribute('aria-pressed', String(shown));
+    button.setAttribute('aria-pressed', String(shown)); // says it, so the label stays
   };
   button.addEventListener('click', () => show(field.type === 'password'));
   // Hide it first: browsers remember what is typed into text fields.

@@ -1,5 +1,6 @@
-// Counts the times down. Without this script, the page shows them as they were sent.
-const start = performance.now();
+// Counts the times down, offers to keep the session in its last minute, and says that it has ended.
+// Notices when the user of an open page has logged out elsewhere. Without this script, the page shows
+// the times as they were sent.
 const duration = (s) => {
   const parts = { h: Math.floor(s / 3600), min: Math.floor(s / 60) % 60, s: s % 60 };
   const words = Object.entries(parts).flatMap(([unit, n]) => (n > 0 ? [`${n} ${unit}`] : []));
@@ -7,15 +8,80 @@ const duration = (s) => {
 };
 const clocks = [...document.querySelectorAll('[data-seconds-left]')].map((left) => ({
   left,
-  seconds: Number(left.dataset.secondsLeft || left.textContent),
+  endsAt: Date.now() + 1000 * Number(left.dataset.secondsLeft || left.textContent),
   inWords: left.dataset.secondsLeft ? duration : String,
   bar: left.closest('.clock')?.querySelector('progress'),
 }));
-if (clocks.length > 0)
-  setInterval(() => {
-    const passed = (performance.now() - start) / 1000;
-    for (const { left, seconds, inWords, bar } of clocks) {
-      left.textContent = inWords(Math.max(0, Math.floor(seconds - passed)));
-      if (bar) bar.value = Math.max(0, seconds - passed);
+const [ticket] = clocks; // on every page it comes first
+const secondsLeft = ({ endsAt }) => Math.max(0, (endsAt - Date.now()) / 1000);
+
+let state = 'open';
+function tick() {
+  if (state === 'ended') return;
+  for (const clock of clocks) {
+    clock.left.textContent = clock.inWords(Math.floor(secondsLeft(clock)));
+    if (clock.bar) clock.bar.value = secondsLeft(clock);
+  }
+  enter(secondsLeft(ticket) === 0 ? 'ended' : secondsLeft(ticket) <= 60 ? 'last-minute' : 'open');
+}
+
+function enter(next) {
+  if (next === state) return;
+  state = next;
+  for (const part of document.querySelectorAll('[data-while]'))
+    part.hidden = !part.dataset.while.includes(state);
+  if (state !== 'ended') return;
+  const forms = 'form:not([action="/login"], [action="/register"])';
+  for (const button of document.querySelectorAll(`${forms} [type="submit"]`))
+    button.disabled = true;
+}
+
+/** Each request restarts the idle clock, whichever tab it comes from. */
+function restart(seconds) {
+  for (const clock of clocks)
+    if (!('absolute' in clock.left.dataset)) clock.endsAt = Date.now() + 1000 * seconds;
+  tick();
+}
+
+/** Asks the server who is logged in, and how long the session lasts now. */
+async function ask() {
+  const response = await fetch('/login', { headers: { accept: 'application/json' } });
+  if (!response.ok) throw new Error(`${response.status}`);
+  const answer = await response.json();
+  const seconds = answer.session.stored ? answer.session.expiresInSeconds : 0;
+  restart(seconds);
+  tabs.postMessage(seconds);
+  return answer;
+}
+
+const tabs = new BroadcastChannel('ticket');
+if (ticket) {
+  tabs.addEventListener('message', ({ data }) => restart(data));
+  tabs.postMessage(secondsLeft(ticket));
+  setInterval(tick, 1000);
+  const keep = document.querySelector('.ticket button');
+  keep.addEventListener('click', async () => {
+    const before = ticket.endsAt;
+    await ask().catch(() => {}); // no server: the time runs on
+    if (state === 'last-minute' && ticket.endsAt - before < 1000) {
+      keep.disabled = true;
+      keep.textContent = 'Only a log-in keeps it longer';
     }
-  }, 1000);
+  });
+}
+
+const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};
+let checking = false;
+async function check() {
+  if (!user || checking || document.visibilityState !== 'visible') return;
+  checking = true;
+  try {
+    if ((await ask()).user?.id !== user) location.replace(again);
+  } catch {
+    // Offline, or no server: leave the page as it is.
+  }
+  checking = false;
+}
+document.addEventListener('visibilitychange', () => void check());
+addEventListener('focus', () => void check());
+addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history
