@@ -1,9 +1,18 @@
 import cluster from 'node:cluster';
+import { utimesSync, watch } from 'node:fs';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
 import { buffered, createLog } from './observe/log.ts';
 import { supervise } from './process/primary.ts';
 
-const config = configOrExit();
+// `npm run dev` restarts this process when a file of the watched folders is saved. It cannot watch .env,
+// which may not exist yet, so this process touches its own file instead.
+const isWatched = cluster.isPrimary && process.argv.includes('--watched');
+if (isWatched)
+  watch('.', (_event, name) => {
+    if (name === '.env') utimesSync(import.meta.filename, new Date(), new Date());
+  });
+
+const config = await configOrExit();
 const log = createLog(config.logLevel, config.production ? buffered() : undefined);
 
 // In production even a single worker has a primary, so that SIGHUP can replace it.
@@ -26,13 +35,14 @@ if (cluster.isPrimary && supervised) {
   await serve(config, log, createApp);
 }
 
-function configOrExit(): Config {
+async function configOrExit(): Promise<Config> {
   try {
     loadEnvFile();
     return readConfig(process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`Cloakroom cannot start:\n${error.message.replace(/^/gm, '  ')}\n`);
+    if (isWatched) await new Promise(() => {}); // until .env is mended
     process.exit(1);
   }
 }

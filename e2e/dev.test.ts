@@ -1,18 +1,29 @@
 // npm run dev, as package.json has it, in a copy of the project whose files may be saved.
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
-import { it } from 'node:test';
+import { it, type TestContext } from 'node:test';
 import { type Child, startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import { httpClient } from '../test-support/http-client.ts';
+import { listen } from '../test-support/listen.ts';
 import { refuses } from '../test-support/refuses.ts';
 import { ADA } from '../test-support/start-shop.ts';
 import { until } from '../test-support/until.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-it('npm run dev keeps logins and carts over its restarts, and forgets them when a signal ends it', async (t) => {
+/** A copy of the project, and its `npm run dev`. */
+async function project(t: TestContext) {
   const folder = mkdtempSync(join(root, 'e2e', 'dev-'));
   const children: Child[] = [];
   t.after(async () => {
@@ -22,17 +33,24 @@ it('npm run dev keeps logins and carts over its restarts, and forgets them when 
   for (const name of ['app', 'config', 'views', 'public', 'package.json'])
     cpSync(join(root, name), join(folder, name), { recursive: true });
   const port = await freePort();
-  const start = async () => {
+  const start = async (
+    env: { PORT?: string | undefined } = { PORT: String(port) },
+    ready = /is open/,
+  ) => {
     // (Without predev, which would install.)
     const args = ['run', 'dev', '--ignore-scripts'];
-    const env = { NODE_ENV: 'development', PORT: String(port) };
-    const child = await startChild('npm', args, { cwd: folder, env, ready: /is open/ });
+    const all = { NODE_ENV: 'development', ...env };
+    const child = await startChild('npm', args, { cwd: folder, env: all, ready });
     children.push(child);
     return child;
   };
-  const starts = (output: string) => output.split('Cloakroom is open').length - 1;
-  const restarts = () => first.output().split('Restarting ').length - 1;
+  return { folder, port, start };
+}
 
+const starts = ({ output }: Child) => output().split('Cloakroom is open').length - 1;
+
+it('npm run dev keeps logins and carts over its restarts, and forgets them when a signal ends it', async (t) => {
+  const { folder, port, start } = await project(t);
   const first = await start();
   const guest = httpClient(`http://localhost:${port}`);
   await guest.post('/cart/lines', { json: { sku: 'wool-beret' } });
@@ -40,16 +58,9 @@ it('npm run dev keeps logins and carts over its restarts, and forgets them when 
   await ada.post('/login', { json: ADA });
   await ada.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
 
-  for (let round = 0; round < 2; round++) {
-    const before = restarts();
-    // A save before the watcher has heard of the file is lost.
-    const save = async () => {
-      appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
-      await until(async () => restarts() > before, 'the save is heard', 5_000);
-      return true;
-    };
-    await until(save, 'restarting');
-    await until(async () => starts(first.output()) > restarts(), 'restarted');
+  for (let round = 1; round <= 2; round++) {
+    appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
+    await until(async () => starts(first) > round, 'restarted', 30_000);
     const { user, cart } = (await ada.get('/')).json;
     assert.deepEqual([user?.name, cart.count], ['Ada', 3]);
     assert.equal((await guest.get('/cart')).json.count, 1);
@@ -63,4 +74,35 @@ it('npm run dev keeps logins and carts over its restarts, and forgets them when 
   assert.equal((await ada.get('/')).json.user, null);
   assert.equal(await second.stop('SIGINT'), 0);
   assert.ok(await refuses(port));
+});
+
+it('npm run dev sees every save of a file that is replaced, as editors and git do it', async (t) => {
+  const { folder, start } = await project(t);
+  const child = await start();
+  const files = ['app/catalogue/catalogue.ts', 'views/catalogue/shop.ejs'];
+  for (const [round, name] of [...files, ...files].entries()) {
+    const file = join(folder, name);
+    writeFileSync(`${file}.new`, `${readFileSync(file)}\n`);
+    renameSync(`${file}.new`, file);
+    await until(async () => starts(child) > round + 1, `save ${round} of ${name} is seen`, 30_000);
+  }
+});
+
+it('npm run dev sees that .env has changed, also after a mistake in it and when the port is taken', async (t) => {
+  const { folder, port, start } = await project(t);
+  const write = (...lines: string[]) => {
+    writeFileSync(join(folder, '.env.new'), lines.join('\n'));
+    renameSync(join(folder, '.env.new'), join(folder, '.env'));
+  };
+  const taken = await listen(() => {});
+  t.after(taken.close);
+  write(`PORT=${taken.port}`);
+  const child = await start({ PORT: undefined }, /is in use/);
+  for (const round of [1, 2]) {
+    write(`PORT=${port}`, `LOG_LEVEL=loud${round}`);
+    const refusals = () => child.output().split('LOG_LEVEL must be').length - 1;
+    await until(async () => refusals() === round, 'the mistake is told', 30_000);
+    write(`PORT=${port}`);
+    await until(async () => starts(child) === round, 'the mended .env is seen', 30_000);
+  }
 });

@@ -22,7 +22,8 @@ export async function serve(
   const redis = store === 'redis' ? connectRedis(config.redis, logRedisErrors(log)) : undefined;
   for (const warning of config.warnings) log.warn(warning);
 
-  const survivesRestart = process.argv.includes('--keep-memory') && store === 'memory';
+  const isWatched = cluster.isPrimary && process.argv.includes('--watched');
+  const survivesRestart = isWatched && store === 'memory';
   const memory = devMemory(config.secrets, survivesRestart);
   const app = createApp({
     production,
@@ -52,6 +53,7 @@ export async function serve(
     log.fatal({ err }, `Cannot listen on ${host}:${config.port}`);
     if ('code' in err && err.code === 'EADDRINUSE' && !production)
       printForDeveloper(`Port ${config.port} is in use. Try: PORT=3001 npm run dev`);
+    if (isWatched) return; // until .env names another port
     process.exit(1);
   });
   closeOnSignal(server, app, log, () => redis?.close());
