@@ -37,7 +37,7 @@ onEachStore('the shop', (store) => {
       assert.equal(await typeFor(accept), 'application/json', accept);
   });
 
-  it('welcomes at the first view, then counts', async () => {
+  it('welcomes a visitor at the first view, then counts the views', async () => {
     const visitor = shop.visitor();
     const first = (await visitor.get('/', PAGE)).text;
     assert.match(first, /Welcome/);
@@ -47,7 +47,7 @@ onEachStore('the shop', (store) => {
     assert.match(second, /Expires in: <span data-seconds-left>1800<\/span> seconds/);
   });
 
-  it('answers JSON with views, time left, user, cart and products', async () => {
+  it('answers JSON with the views, the time left, the user, the cart and the products', async () => {
     const { status, json } = await shop.visitor().get('/');
     assert.equal(status, 200);
     const { products, ...rest } = json;
@@ -57,14 +57,14 @@ onEachStore('the shop', (store) => {
       assert.deepEqual(Object.keys(product), ['sku', 'name', 'priceCents', 'currency']);
   });
 
-  it('loses no view of 100 at once', async () => {
+  it('loses none of 100 simultaneous views', async () => {
     const visitor = shop.visitor();
     await visitor.get('/');
     await Promise.all(Array.from({ length: 100 }, () => visitor.get('/')));
     assert.equal((await visitor.get('/')).json.views, 102);
   });
 
-  it('answers HEAD as it would GET, less the page, and counts no look', async () => {
+  it('answers HEAD like GET but without the page, and counts no view', async () => {
     const visitor = shop.visitor();
     await visitor.get('/');
     const page = await visitor.get('/cart', PAGE);
@@ -77,7 +77,7 @@ onEachStore('the shop', (store) => {
     assert.equal((await visitor.get('/')).json.views, 2);
   });
 
-  it('shows each page as HTML and answers it as JSON', async () => {
+  it('answers each page as HTML and as JSON', async () => {
     for (const path of PAGES) {
       const page = await shop.visitor().get(path, PAGE);
       assert.equal(page.status, 200);
@@ -119,7 +119,7 @@ onEachStore('the shop', (store) => {
     }
   });
 
-  it('answers 405 with Allow to every other verb', async () => {
+  it('answers 405 with Allow to every other method', async () => {
     for (const [path, allow] of [
       ['/', 'GET, HEAD'],
       ['/login', 'GET, HEAD, POST'],
@@ -132,7 +132,7 @@ onEachStore('the shop', (store) => {
     assert.equal((await shop.visitor().get('/cart/lines')).status, 405);
   });
 
-  it('refuses a form from another site, whatever it asks for, and changes nothing', async () => {
+  it('refuses every form from another site, and changes nothing', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
     const foreign = [
@@ -148,13 +148,13 @@ onEachStore('the shop', (store) => {
     assert.equal((await visitor.get('/')).json.cart.count, 1);
   });
 
-  it('takes a form from its own pages, and from what is no browser', async () => {
+  it('accepts a form from its own pages, and from a client that is not a browser', async () => {
     const headers = [{ 'sec-fetch-site': 'same-origin' }, { origin: shop.origin }, {}];
     for (const own of headers)
       assert.equal((await shop.visitor().post('/cart/clear', { headers: own })).status, 200);
   });
 
-  it('refuses a request that names two hosts', async () => {
+  it('refuses a request with two Host headers', async () => {
     const socket = connect(shop.port, '127.0.0.1');
     socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\nConnection: close\r\n\r\n');
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
@@ -198,7 +198,7 @@ onEachStore('the shop', (store) => {
       assert.equal((await shop.visitor().get(path)).status, 404, path);
   });
 
-  it('answers odd requests for files and paths with 4xx, not with a fault', async () => {
+  it('answers unusual requests for files and paths with 4xx, not with 500', async () => {
     const file = '/assets/cloakroom.css';
     const range = await shop.visitor().get(file, { headers: { range: 'bytes=9999999-' } });
     assert.equal(range.status, 416);
@@ -212,7 +212,7 @@ onEachStore('the shop', (store) => {
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
   });
 
-  it('has every file that the head of a page names, the social picture with its full address', async () => {
+  it('has every file that the head of a page names, and names the social picture by its full address', async () => {
     const head = (await shop.visitor().get('/', PAGE)).text.split('</head>', 1)[0] ?? '';
 
     const files = [...head.matchAll(/(?:href|src|content)="([^"]*\/assets\/[^"]+)"/g)];
@@ -238,7 +238,7 @@ onEachStore('the shop', (store) => {
     }
   });
 
-  it('logs one line for each request, without query or cookie', async () => {
+  it('logs one line for each request, without its query and cookie', async () => {
     const visitor = shop.visitor();
     await visitor.get('/');
     const { headers } = await visitor.get('/login?next=/secret-place');
@@ -284,22 +284,25 @@ describe('in production', () => {
     assert.ok(!page.includes(ADA.password));
   });
 
-  it('says aloud that no cookie will arrive over plain HTTP, and stores nothing', async () => {
+  it('warns that no cookie arrives over plain HTTP, and stores nothing', async () => {
     const visitor = shop.visitor();
     for (let view = 0; view < 3; view++) {
       const page = await visitor.get('/', PAGE);
       assert.equal(page.status, 200);
-      assert.match(page.text, /Nobody can log in here yet.*No X-Forwarded-Proto came along/s);
+      assert.match(
+        page.text,
+        /Nobody can log in here yet.*The request has no X-Forwarded-Proto header/s,
+      );
       assert.equal(page.headers.get('set-cookie'), null);
     }
     const login = await visitor.post('/login', { json: ADA });
     assert.equal(login.status, 400);
     assert.match(login.json.errorMessage, /HTTPS/);
     const warnings = shop.log.filter((line) => line.includes('nobody can log in'));
-    assert.equal(warnings.length, 1, 'one warning, not one a request');
+    assert.equal(warnings.length, 1, 'one warning, not one for each request');
   });
 
-  it('believes X-Forwarded-Proto from the trusted proxy only, and says what to change', async (t) => {
+  it('believes X-Forwarded-Proto only from a trusted proxy, and says what to change', async (t) => {
     const wary = await startShop(memoryBackend(), {}, { ...env, TRUST_PROXY: '10.0.0.1' });
     t.after(wary.close);
     const headers = { ...https, ...PAGE.headers, 'x-forwarded-for': '203.0.113.7' };
@@ -316,7 +319,7 @@ describe('in production', () => {
     );
   });
 
-  it('keeps the change of a client that leaves before the store has answered', async (t) => {
+  it('stores the change of a client that leaves before the store has answered', async (t) => {
     const backend = memoryBackend();
     const { get } = backend;
     const slow = await startShop(backend, {}, env);
@@ -354,7 +357,7 @@ describe('in production', () => {
     assert.doesNotMatch(slow.log.join(), /nobody can log in|HTTPS only/);
   });
 
-  it('tells a proxy that says nothing, or was reached over http, from one that is not trusted', async () => {
+  it('distinguishes a proxy that sends no header, one reached over http, and one that is not trusted', async () => {
     const login = async (headers: object) =>
       (await shop.visitor().get('/login', { headers: { ...PAGE.headers, ...headers } })).text;
     assert.match(await login({}), /proxy_set_header X-Forwarded-Proto \$scheme;/);
@@ -364,15 +367,15 @@ describe('in production', () => {
 });
 
 describe('when the store fails', () => {
-  it('offers to try the same address again, and never one of another site', async (t) => {
+  it('offers to try the same address again, and never an address of another site', async (t) => {
     const store = memoryBackend();
-    let away = false;
-    const get = async (key: string) => (away ? assert.fail('away') : store.get(key));
+    let down = false;
+    const get = async (key: string) => (down ? assert.fail('down') : store.get(key));
     const shop = await startShop({ ...store, get });
     t.after(shop.close);
     const visitor = shop.visitor();
     await visitor.get('/');
-    away = true;
+    down = true;
     for (const [path, again] of [
       ['/cart', '/cart'],
       ['/login?next=/cart', '/login?next=/cart'],
@@ -406,7 +409,7 @@ describe('when the store fails', () => {
     assert.equal((await visitor.get('/')).status, 200);
   });
 
-  it('could not log out: 500, and the visitor is told so', async (t) => {
+  it('answers 500 to a log-out that fails, and says so', async (t) => {
     const memory = memoryBackend();
     const compareAndSet: Backend['compareAndSet'] = (key, version, next, ttlMs) =>
       next === null
@@ -419,9 +422,9 @@ describe('when the store fails', () => {
     const { status, json, headers } = await visitor.post('/logout');
     assert.deepEqual([status, json], [500, { errorMessage: 'Could not log out.' }]);
     assert.equal(headers.get('set-cookie'), null);
-    const toldWhy = async () =>
+    const isLogged = async () =>
       shop.log.some((line) => /unavailable: down.*request failed/.test(line));
-    await until(toldWhy, 'the operator is told why');
+    await until(isLogged, 'the reason is logged');
   });
 });
 

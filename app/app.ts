@@ -1,22 +1,25 @@
 import { join } from 'node:path';
 import express, { type Express } from 'express';
-import type { Store as HitStore } from 'express-rate-limit';
+import type { Store as RateLimitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { identify } from './accounts/identify.ts';
 import { createCarts } from './cart/account-carts.ts';
+import { itemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { assetsInMemory, assetsOnDisk } from './http/assets.ts';
 import { bodyParser } from './http/body-parser.ts';
+import { decideFormat } from './http/decide-format.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthHandlers } from './http/health-handlers.ts';
+import { mount } from './http/mount.ts';
 import { createPages, neverCache } from './http/pages.ts';
-import { readProtocol } from './http/protocol.ts';
 import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
-import { forChanges, refuseAmbiguous, refuseCrossSite } from './http/same-origin.ts';
+import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
+import { refuseMalformed } from './http/refuse-malformed.ts';
+import { rememberProtocol } from './http/remember-protocol.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { createViews } from './http/views.ts';
-import { decideFormat } from './http/wants-json.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
 import { pretendOutages } from './lab/pretend-outages.ts';
@@ -24,8 +27,8 @@ import { createAudit } from './observe/audit.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { requestLog } from './observe/request-log.ts';
 import { createOrders } from './orders/orders.ts';
-import { constantsOfPages, pageFrame } from './page-frame.ts';
-import { createRoutes, healthRoutes, mount, type Parts, wayBack } from './routes.ts';
+import { pageFrame } from './page-frame.ts';
+import { createHandlers, healthRoutes, sitemap, wayBack } from './routes.ts';
 import { type SessionEvent, type SessionOptions, sessionMiddleware } from './session/index.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
 import { type RoundTrip, timed } from './storage/timed.ts';
@@ -36,23 +39,21 @@ export type AppOptions = {
   trustProxy: number | string[] | false;
   log: Logger;
   session: SessionOptions;
-  /** The store's name on the X-ray. */
   storeName?: string;
-  /** Rejects while the store does not answer. */
   checkStore: () => Promise<unknown>;
-  /** Stores the rate limits that hold over all processes. Absent: each process counts for itself. */
-  sharedHits?: ((name: string) => HitStore) | undefined;
+  /** Stores a limit that holds over all processes. Default: each process counts alone. */
+  rateLimitStore?: ((name: string) => RateLimitStore) | undefined;
   floodLimits?: FloodLimits;
   /** Stores accounts, carts and orders. */
   documents: DocumentBackend;
   demoAccounts: readonly (DemoAccount & { password: string })[];
-  /** The cost of bcrypt; absent: 12. */
+  /** Default: 12 */
   hashCost?: number;
   products: readonly Product[];
   /** Shows at the foot of each page what the request did to the session. */
   toolbar?: boolean;
-  /** Opens the race lab. A visitor can let the store go away for this long, for his session; 0: not. */
-  lab?: { outageSeconds: number };
+  /** 0: no visitor can take the store down. */
+  lab?: { outageSeconds: number } | undefined;
 };
 
 const ROOT = join(import.meta.dirname, '..');
@@ -67,26 +68,25 @@ export function createApp(options: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
-  app.set('etag', false); // a page of a session is new each time
+  app.set('etag', false); // no page is the same twice
 
   app.use(requestLog({ log, metrics, secret }), decideFormat);
-  app.use(securityHeaders({ https: production }), refuseAmbiguous);
+  app.use(securityHeaders({ https: production }), refuseMalformed);
   app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
   mount(app, healthRoutes(healthHandlers(options)));
-  app.use(readProtocol, neverCache, forChanges(refuseCrossSite, bodyParser));
+  app.use(rememberProtocol, neverCache, forChanges(refuseCrossSite, bodyParser));
   app.use(recorder.middleware, sessionMiddleware(session), warnOfLostCookie(log));
   app.use(identify({ accounts, carts }), limits.lostSessions);
-  mount(app, createRoutes(parts));
+  mount(app, sitemap(createHandlers(parts), limits));
   app.use(notFound, errorHandler({ audit, pages, wayBack }));
   return app;
 }
 
-/** The stores of the shop, and everything else that its handlers and middleware share. */
 function createParts(options: AppOptions) {
-  const { production, log, toolbar = false } = options;
+  const { production, log, lab, rateLimitStore, floodLimits } = options;
   const [secret = ''] = options.session.secrets;
   const metrics = createMetrics();
-  const recorder = createRecorder({ always: !production });
+  const recorder = createRecorder({ alwaysOn: !production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
@@ -97,34 +97,28 @@ function createParts(options: AppOptions) {
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
   };
-  const { outageSeconds } = options.lab ?? {};
-  const outages = outageSeconds
-    ? pretendOutages(options.session.backend, outageSeconds)
+  const outages = lab?.outageSeconds
+    ? pretendOutages(options.session.backend, lab.outageSeconds)
     : undefined;
   const backend = timed(outages?.backend ?? options.session.backend, onTrip('session'));
   const documents = createDocuments(timed(options.documents, onTrip('document')));
-  const { sharedHits, floodLimits } = options;
-  const render = createViews(VIEWS, production, constantsOfPages(options));
+  const whenLost = { flash: 'Your last session has ended. This is a new one.' };
   return {
     secret,
     metrics,
     audit: createAudit(log, secret),
     recorder,
-    session: {
-      ...options.session,
-      backend,
-      onEvent,
-      whenLost: { flash: 'Your last session has ended. This is a new one.' },
-    },
+    session: { ...options.session, backend, onEvent, whenLost },
     storeName: options.storeName,
     accounts: createAccounts(documents, options.demoAccounts),
     carts: createCarts(documents),
     orders: createOrders(documents),
     catalogue: createCatalogue(options.products),
     hashCost: options.hashCost ?? 12,
-    limits: rateLimits({ sharedHits, floodLimits, userEmail: (req) => req.account?.email }),
-    pages: createPages({ render, frame: pageFrame(recorder, toolbar) }),
-    lab: options.lab !== undefined,
+    limits: rateLimits({ rateLimitStore, floodLimits, userEmail: (req) => req.account?.email }),
+    pages: createPages(createViews(VIEWS, production), pageFrame(options, recorder)),
+    lab: lab !== undefined,
     outages,
-  } satisfies Parts & Record<string, unknown>;
+    itemCount,
+  };
 }

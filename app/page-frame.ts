@@ -1,42 +1,38 @@
-// At the root of app/: every page has this frame, and http/, which shows it, may know no feature.
+// At the root of app/: it joins features, and http/, which shows it, may know none.
 
 import type { Request } from 'express';
 import type { DemoAccount } from './accounts/accounts.ts';
 import { addedAtLogIn, itemCount } from './cart/current-cart.ts';
 import { formatCents } from './catalogue/catalogue.ts';
-import { colour } from './guide/highlight.ts';
+import { highlight } from './guide/highlight.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import type { Recorder } from './inspector/recorder.ts';
 import { describeSession } from './session/index.ts';
 
-type Settings = {
+type Options = {
   production: boolean;
   demoAccounts: readonly DemoAccount[];
   session: { idleMs: number; absoluteMs: number };
-  lab?: object;
+  toolbar?: boolean;
+  lab?: object | undefined;
 };
 
-/** What is the same on every page, whoever looks at it. */
-export const constantsOfPages = ({ production, demoAccounts, session, lab }: Settings) => ({
-  formatCents,
-  colour,
-  // Passwords are shown where they are no secret: on the developer's own machine.
-  demoLogins: production ? [] : demoAccounts,
-  idleMinutes: Math.round(Math.min(session.idleMs, session.absoluteMs) / 60_000),
-  lab: lab !== undefined,
-});
-
-/**
- * What surrounds a page for this visitor: the user, the number of items, the ticket. Without a session
- * (the store is down) it shows none of them.
- * @param toolbar shows at the foot of each page what the request did to the session
- */
-export const pageFrame =
-  (recorder: Recorder, toolbar: boolean) =>
-  (req: Request): object => {
+/** What every page shows around its content. While the store is down, a page has no session. */
+export function pageFrame(options: Options, recorder: Recorder) {
+  const { idleMs, absoluteMs } = options.session;
+  const constants = {
+    formatCents,
+    highlight,
+    // Only in development, where these passwords are no secret.
+    demoLogins: options.production ? [] : options.demoAccounts,
+    idleMinutes: Math.round(Math.min(idleMs, absoluteMs) / 60_000),
+    lab: options.lab !== undefined,
+  };
+  return (req: Request): object => {
     const { session, account } = req;
     return {
-      recording: toolbar ? recorder.currentRequest() : undefined,
+      ...constants,
+      recording: options.toolbar ? recorder.currentRequest() : undefined,
       user: session?.user,
       itemCount: session ? itemCount(req) : 0,
       ticket: session && { ...describeSession(req), views: session.views },
@@ -45,3 +41,4 @@ export const pageFrame =
       proxyProblem: session && diagnose(req),
     };
   };
+}

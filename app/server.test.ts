@@ -30,7 +30,7 @@ const stores = {
 
 for (const [name, startStore] of Object.entries(stores))
   describe(`two processes on one ${name}`, () => {
-    it('keep every one of 200 changes made at once, and never revive a session', async (t) => {
+    it('keep all of 200 simultaneous changes, and never revive a session', async (t) => {
       const store = await startStore();
       t.after(store.stop);
       const servers = await startTwoServers(store.url);
@@ -39,7 +39,7 @@ for (const [name, startStore] of Object.entries(stores))
       assert.ok(a && b);
       const bothReady = async () =>
         (await a.get('/readyz')).status === 200 && (await b.get('/readyz')).status === 200;
-      // A process that listens has its store: those before it would have served its first visitors.
+      // A process listens only once it has its store.
       assert.ok(await bothReady());
 
       await a.get('/');
@@ -58,7 +58,7 @@ for (const [name, startStore] of Object.entries(stores))
         const write: Promise<Answer> = b.post('/cart/lines', { json: { sku: 'bowler-hat' } });
         await new Promise((resolve) => setTimeout(resolve, attempt % 5));
         await a.post('/logout');
-        // Refused, stored just before, or the first item of a new session: never of the old one.
+        // Refused, stored just before, or the first item of a new session.
         assert.ok([200, 409].includes((await write).status));
         a.cookie = ended;
         assert.equal((await a.get('/cart')).json.count, 0, 'the session came back');
@@ -66,7 +66,7 @@ for (const [name, startStore] of Object.entries(stores))
     });
   });
 
-it('two processes: a change on one is known to the other when its redirect arrives', async (t) => {
+it('two processes: a change on one is visible on the other when its redirect arrives', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const servers = await startTwoServers(store.url);
@@ -82,7 +82,7 @@ it('two processes: a change on one is known to the other when its redirect arriv
   }
 });
 
-it('speaks TLS to Redis, and to none whose certificate it cannot check', async (t) => {
+it('speaks TLS to Redis, and refuses a certificate that it cannot verify', async (t) => {
   const store = await startTlsRedis();
   t.after(store.stop);
   const env = { SESSION_STORE: 'redis', REDIS_URL: store.url };
@@ -112,7 +112,7 @@ it('refuses a bad environment at once, naming every wrong variable', () => {
   const best = (...args: string[]) => Math.min(...[1, 2, 3].map(() => run(...args).ms));
   const { status, stderr } = run('app/server.ts');
   assert.equal(status, 1);
-  // A second, where Node itself needs 40 ms to start.
+  // About a second: Node itself starts in 40 ms.
   const starts = best('app/server.ts') / best('--eval', '0');
   assert.ok(starts < 25, `the time of ${starts} starts of Node`);
   for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY', 'WEB_CONCURRENCY'])
@@ -137,7 +137,7 @@ it('reads .env with a byte order mark, and refuses one that is not UTF-8', async
   assert.deepEqual([other.status, other.stdout], [1, '']);
 });
 
-it('says plainly that the port is taken', async (t) => {
+it('says that the port is taken', async (t) => {
   const first = await startServer({});
   t.after(first.stop);
   const { status, stdout, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
@@ -150,11 +150,11 @@ it('says plainly that the port is taken', async (t) => {
   assert.match(stderr, /Port \d+ is in use\. Try: PORT=3001 npm run dev/);
 });
 
-it('finishes what is under way at SIGTERM, then exits with 0', async () => {
+it('finishes requests under way at SIGTERM, then exits with 0', async () => {
   const server = await startServer({});
   const headers = { 'content-type': 'application/json', expect: '100-continue' };
   const login = http.request(`${server.origin}/login`, { method: 'POST', headers });
-  await once(login, 'continue'); // it is under way: the body is missing
+  await once(login, 'continue'); // under way: its body is missing
   const code = server.stop();
   await until(() => refuses(server.port), 'it closes');
   login.end(JSON.stringify(ADA));
@@ -163,7 +163,7 @@ it('finishes what is under way at SIGTERM, then exits with 0', async () => {
   assert.equal(await code, 0);
 });
 
-it('shows the metrics of all its workers on a port of their own, and on no other', async (t) => {
+it('shows the metrics of all workers on their own port, and on no other', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const metricsPort = await freePort();
@@ -187,20 +187,20 @@ it('shows the metrics of all its workers on a port of their own, and on no other
   await until(counted, 'five views counted');
   assert.equal((await visitor.get('/metrics', https)).status, 404);
   const elsewhere = fetch(`http://127.0.0.2:${metricsPort}/metrics`);
-  await assert.rejects(elsewhere, 'it listens at 127.0.0.1 alone');
+  await assert.rejects(elsewhere, 'it listens on 127.0.0.1 only');
 });
 
-it('opens without metrics where their port is taken, and says so', async (t) => {
+it('opens without metrics when their port is taken, and says so', async (t) => {
   const first = await startServer({});
   t.after(first.stop);
   const server = await startServer({ METRICS_PORT: String(first.port) });
   t.after(server.stop);
-  const told = async () => server.output().includes('No metrics: cannot listen on port');
-  await until(told, 'says so');
+  const isLogged = async () => server.output().includes('No metrics: cannot listen on port');
+  await until(isLogged, 'says so');
   assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });
 
-it('shows no demo account in production, and lets none in', async (t) => {
+it('shows no demo account in production, and refuses their log-in', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const server = await startServer({
@@ -218,7 +218,7 @@ it('shows no demo account in production, and lets none in', async (t) => {
   assert.equal((await visitor.post('/login', { json: ADA, headers: https })).status, 403);
 });
 
-it('cuts off who sends a request too slowly, and goes on serving', async (t) => {
+it('closes a connection that sends too slowly, and keeps serving', async (t) => {
   const server = await startServer({});
   t.after(server.stop);
   const closed = async (lines: string) => {
@@ -241,7 +241,7 @@ it('cuts off who sends a request too slowly, and goes on serving', async (t) => 
   assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });
 
-it('npm start ends with 0 at SIGTERM, and leaves nothing running', async (t) => {
+it('npm start exits with 0 at SIGTERM, and leaves nothing running', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const port = await freePort();

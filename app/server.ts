@@ -6,8 +6,7 @@ import { supervise } from './process/primary.ts';
 const config = configOrExit();
 const log = createLog(config.logLevel, config.production ? buffered() : undefined);
 
-// One process serves by itself in development. In production even a single worker has a primary, so
-// that SIGHUP can replace it.
+// In production even a single worker has a primary, so that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;
 if (config.metricsPort !== undefined) {
   const { serveMetrics } = await import('./observe/metrics-server.ts');
@@ -16,12 +15,12 @@ if (config.metricsPort !== undefined) {
 if (cluster.isPrimary && supervised) {
   supervise({
     count: config.workers,
-    // A secret that is made up must be the same in all workers.
+    // All workers must have the same secret, even if it was generated at this start.
     env: config.production ? {} : { SESSION_SECRET: config.secrets.join() },
     log,
   });
 } else {
-  // Imported here: the primary does not need them, and a bad environment is refused sooner.
+  // Imported here: the primary does not need them, and a bad environment fails sooner.
   const { createApp } = await import('./app.ts');
   const { serve } = await import('./process/worker.ts');
   await serve(config, log, createApp);

@@ -1,4 +1,4 @@
-/** What the demo shop sells. Prices are whole cents; the pictures are in public/products. */
+/** The pictures are in public/products. */
 export const demoProducts = [
   {
     sku: 'camel-overcoat',
@@ -62,7 +62,7 @@ export const demoProducts = [
   },
 ];
 
-/** Log-ins of the demo; the passwords are public, so production refuses them unless asked. */
+/** Their passwords are public, so production has none of them unless DEMO_ACCOUNTS=on. */
 export const demoAccounts = [
   {
     id: 'acct_ada',

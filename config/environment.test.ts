@@ -19,7 +19,7 @@ const problems = (env: Record<string, string>): string => {
   }
 };
 
-it('needs nothing in development', () => {
+it('needs no variables in development', () => {
   const config = readConfig({});
   assert.deepEqual(
     [config.host, config.port, config.store, config.trustProxy, config.demoAccounts],
@@ -67,7 +67,7 @@ it('names every wrong variable at once', () => {
   assert.match(message, /SESSION_STORE memory is refused in production: it is lost/);
 });
 
-it('refuses a secret that is missing, short or an example, and never prints it', () => {
+it('refuses a missing, short or example secret, and never prints it', () => {
   const wrong = ['', ',', 'short', `${SECRET},short`, 'change-me-change-me-change-me-change-me'];
   for (const SESSION_SECRET of wrong) {
     const message = problems({ ...PRODUCTION, SESSION_SECRET });
@@ -76,7 +76,7 @@ it('refuses a secret that is missing, short or an example, and never prints it',
   }
 });
 
-it('rotates secrets: the first signs, all verify', () => {
+it('reads several secrets, of which the first signs', () => {
   const rotated = readConfig({ ...PRODUCTION, SESSION_SECRET: `new-${SECRET}, old-${SECRET}` });
   assert.deepEqual(rotated.secrets, [`new-${SECRET}`, `old-${SECRET}`]);
 });
@@ -91,7 +91,7 @@ it('reads the secret from SESSION_SECRET_FILE', (t) => {
   assert.match(problems({ ...env, SESSION_SECRET_FILE: `${folder}/no` }), /^SESSION_SECRET_FILE/);
 });
 
-it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
+it('accepts a number or addresses as TRUST_PROXY, and never everyone', () => {
   const read = (TRUST_PROXY: string) => readConfig({ TRUST_PROXY }).trustProxy;
   assert.equal(read('1'), 1);
   assert.equal(read('none'), false);
@@ -112,7 +112,7 @@ it('takes hops and addresses as TRUST_PROXY, and never everyone', () => {
     assert.match(problems({ TRUST_PROXY: wrong }), /^TRUST_PROXY /, wrong);
 });
 
-it('takes 1 to 64 workers, and several only on a store that they share', () => {
+it('accepts 1 to 64 workers, and several only on a shared store', () => {
   const read = (WEB_CONCURRENCY: string, SESSION_STORE = 'redis') =>
     readConfig({ WEB_CONCURRENCY, SESSION_STORE }).workers;
   assert.deepEqual([read('1'), read('64'), read('1', 'memory')], [1, 64, 1]);
@@ -129,7 +129,7 @@ it('takes 1 to 64 workers, and several only on a store that they share', () => {
     );
 });
 
-it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
+it('accepts the URLs of a server, TLS, a cluster and a sentinel', () => {
   const good = [
     'redis://127.0.0.1:6379',
     'redis://:p%40ss@localhost:6379/2',
@@ -152,7 +152,7 @@ it('takes the URLs of a server, TLS, a cluster and a sentinel', () => {
   for (const REDIS_URL of wrong) assert.match(problems({ REDIS_URL }), /^REDIS_URL /, REDIS_URL);
 });
 
-it('warns of Redis on another host without TLS', () => {
+it('warns about Redis on another host without TLS', () => {
   const warned = (REDIS_URL: string) =>
     readConfig({ ...PRODUCTION, REDIS_URL }).warnings.some((line) => line.includes('without TLS'));
   for (const url of ['redis://10.0.0.5:6379', 'redis+cluster://127.0.0.1:1,b:2'])
@@ -161,7 +161,7 @@ it('warns of Redis on another host without TLS', () => {
     assert.ok(!warned(url), url);
 });
 
-it('takes an empty variable for an absent one', () => {
+it('treats an empty variable as absent', () => {
   assert.equal(readConfig({ PORT: '', SESSION_SECRET: '' }).port, 3000);
 });
 

@@ -1,10 +1,9 @@
-/** Where Redis is, and what kind it is. */
 export type RedisTarget = {
   kind: 'server' | 'cluster' | 'sentinel';
   tls: boolean;
   nodes: { host: string; port: number }[];
   credentials: { username?: string; password?: string };
-  /** The database's number, or for a sentinel the name of its master. */
+  /** The number of the database, or the name of a sentinel's master. */
   path: string;
 };
 
@@ -15,42 +14,31 @@ const KINDS = {
   'redis+sentinel': 'sentinel',
 } as const;
 
-/**
- * Reads `redis://`, `rediss://`, `redis+cluster://host:port,…` or
- * `redis+sentinel://host:port,…/master-name`, each with `user:password@` before the hosts if needed.
- * The URL class reads one host only, so a list of them is taken apart here.
- * @returns undefined where it is none of these
- */
+/** Reads a list of hosts, too, which the URL class does not. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme = '', login = '', hosts = '', path = ''] =
     /^([a-z+]+):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/([\w.-]*))?$/.exec(url) ?? [];
   const kind = Object.hasOwn(KINDS, scheme) ? KINDS[scheme as keyof typeof KINDS] : undefined;
-  const nodes = hosts.split(',').map(parseHost);
-  if (!kind || nodes.includes(undefined)) return undefined;
+  const nodes = hosts.split(',').flatMap((host) => parseHost(host) ?? []);
+  if (!kind || nodes.length < hosts.split(',').length) return undefined;
   if (kind === 'server' && (nodes.length > 1 || !/^\d*$/.test(path))) return undefined;
   if (kind === 'cluster' && path !== '') return undefined;
   if (kind === 'sentinel' && path === '') return undefined;
+  const [, username = '', password = ''] = /^([^:]*):?(.*)$/.exec(login) ?? [];
+  const credentials: RedisTarget['credentials'] = {};
   try {
-    const [, username = '', password = ''] = /^([^:]*):?(.*)$/.exec(login) ?? [];
-    return {
-      kind,
-      tls: scheme === 'rediss',
-      nodes: nodes.filter((node) => node !== undefined),
-      credentials: {
-        ...(username && { username: decodeURIComponent(username) }),
-        ...(password && { password: decodeURIComponent(password) }),
-      },
-      path,
-    };
+    if (username) credentials.username = decodeURIComponent(username);
+    if (password) credentials.password = decodeURIComponent(password);
   } catch {
     return undefined; // a malformed escape such as %zz
   }
+  return { kind, tls: scheme === 'rediss', nodes, credentials, path };
 }
 
 function parseHost(host: string): { host: string; port: number } | undefined {
   if (!URL.canParse(`redis://${host}`)) return undefined;
   const { hostname, port } = new URL(`redis://${host}`);
   if (hostname === '' || port === '0') return undefined;
-  // Node takes the address of IPv6 without the brackets that a URL needs.
+  // Node takes an IPv6 address without the brackets that a URL needs.
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) };
 }

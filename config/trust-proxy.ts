@@ -1,9 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/**
- * Reads TRUST_PROXY: a number of hops, addresses, or none.
- * @returns what Express takes as `trust proxy`, or undefined when the value is not acceptable
- */
+/** @returns a value for Express's `trust proxy`, or undefined when the text is not acceptable */
 export function parseTrustProxy(value: string): number | string[] | false | undefined {
   if (value === 'none') return false;
   if (/^\d$/.test(value)) return Number(value);
@@ -18,9 +15,9 @@ function isTrustable(address: string): boolean {
   if (longest === undefined || rest.length > 0) return false;
   if (bits === undefined) return true;
   if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
-  // A range of everyone (0.0.0.0/0, or half of it) would be `true` in disguise.
+  // A range of everyone (0.0.0.0/0, or half of it) would mean the same as `true`.
   if (longest === 32) return +bits >= 8;
-  // So would all of IPv4 in the notation of IPv6, however it is spelt.
+  // So would all of IPv4 in IPv6 notation, however it is spelt.
   const range = new BlockList();
   range.addSubnet(ip, +bits, 'ipv6');
   const everyone = ['8.8.8.8', '200.8.8.8'].every((v4) => range.check(`::ffff:${v4}`, 'ipv6'));

@@ -7,8 +7,8 @@ import { after, before, it, mock } from 'node:test';
 import ejs from 'ejs';
 import { createClient } from 'redis';
 import { redisBackend } from '../app/session/index.ts';
-import { hitsInRedis } from '../app/storage/hits-in-redis.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
+import { redisRateLimitStore } from '../app/storage/redis-rate-limit-store.ts';
 import { connectTo } from '../test-support/connect-to.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
@@ -31,7 +31,7 @@ before(async () => {
   await until(() => redis.check().then(() => true), 'connected');
   const { app } = createShop(redisBackend(redis), {
     checkStore: () => redis.check(),
-    sharedHits: (name) => hitsInRedis(redis, name),
+    rateLimitStore: (name) => redisRateLimitStore(redis, name),
     documents: redisBackend(redis, 'doc:'),
   });
   shop = await listen(app);

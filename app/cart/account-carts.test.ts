@@ -8,13 +8,13 @@ const sku = fc.constantFrom('bowler-hat', 'wool-beret', 'camel-overcoat', '__pro
 const lines = fc
   .array(fc.tuple(sku, fc.integer({ min: 1, max: MAX_QUANTITY })))
   .map((entries): Cart => Object.fromEntries(entries));
-const cart = lines.map((kept) => ({ lines: kept, orderId: 'first', merged: {}, version: 0 }));
+const cart = lines.map((content) => ({ lines: content, orderId: 'first', merged: {}, version: 0 }));
 const skus = (...carts: Cart[]) => [...new Set(carts.flatMap((each) => Object.keys(each)))];
 /** A cart without the order of its lines. */
 const content = (each: Cart) => Object.fromEntries(Object.entries(each).toSorted());
 
 describe('the lines of a guest, at log-in,', () => {
-  it('add up with those of the account, to 99 of one product at most', () => {
+  it('are added to those of the account, to at most 99 of one product', () => {
     fc.assert(
       fc.property(cart, lines, (account, guest) => {
         const after = merge(account, 'session', guest).lines;
@@ -27,7 +27,7 @@ describe('the lines of a guest, at log-in,', () => {
     );
   });
 
-  it('are added once for each session, however often it is tried', () => {
+  it('are added once for each session, even if a merge is repeated', () => {
     fc.assert(
       fc.property(cart, lines, lines, (account, guest, other) => {
         const once = merge(merge(account, 'session', guest), 'other', other);
@@ -36,7 +36,7 @@ describe('the lines of a guest, at log-in,', () => {
     );
   });
 
-  it('are taken out again by the Undo, which leaves the rest and brings nothing back twice', () => {
+  it('are removed by Undo, which leaves the rest and cannot be applied twice', () => {
     fc.assert(
       fc.property(cart, lines, (account, guest) => {
         const undone = unmerge(merge(account, 'session', guest), 'session');
@@ -56,7 +56,7 @@ describe('the lines of a guest, at log-in,', () => {
   });
 });
 
-it('an order takes out what was ordered; what was added meanwhile stays, and no Undo reaches it', () => {
+it('an order removes the ordered items, and items added meanwhile stay and cannot be undone', () => {
   fc.assert(
     fc.property(cart, lines, lines, (account, guest, added) => {
       const ordered = merge(account, 'session', guest);
@@ -72,11 +72,11 @@ it('an order takes out what was ordered; what was added meanwhile stays, and no 
   );
 });
 
-it('a line above the limit, from a time when that was higher, loses nothing by what is added', () => {
+it('a line above the limit, stored when the limit was higher, does not shrink', () => {
   assert.deepEqual(plus({ 'bowler-hat': 150 }, { 'bowler-hat': 3 }), { 'bowler-hat': 150 });
 });
 
-it('no rule makes a line of none, or of more than 99', () => {
+it('no operation makes a line of 0 or of more than 99', () => {
   fc.assert(
     fc.property(lines, lines, (one, two) => {
       const sum = plus(one, two);

@@ -1,26 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Document, Documents } from '../storage/documents.ts';
+import { type Document, type Documents, NOT_STORED } from '../storage/documents.ts';
 import { type Cart, minus, plus } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
   lines: cartShape,
-  /** The id that this cart's order will get, so that it is placed once, however often it is sent. */
+  /** The id of the next order. Sending the form twice orders once, because both have this id. */
   orderId: z.string(),
-  /** The lines that the last log-ins added, by the handle of the guest's session. */
+  /** What the last log-ins added: handle of the guest's session -> lines. */
   merged: z.record(z.string(), cartShape),
 };
 
 export type AccountCart = Document<z.infer<z.ZodObject<typeof shape>>>;
 
-/** The most sessions that an account has. */
-const MERGES_KEPT = 10;
+/** As many as an account can have sessions. */
+const MAX_MERGES = 10;
 
 export type Carts = ReturnType<typeof createCarts>;
 
-/** The carts of accounts, one document each. A guest's is in the session. */
 export function createCarts(documents: Documents) {
   const stored = documents('cart', shape);
   return {
@@ -29,40 +28,34 @@ export function createCarts(documents: Documents) {
         lines: {},
         orderId: newOrderId(),
         merged: {},
-        version: 0,
+        version: NOT_STORED,
       },
-    /** As `change` of `Documents`. */
     change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
       stored.change(accountId, seen, (current = seen) => edit(current)),
   };
 }
 
-/**
- * Adds a guest's lines, as far as there is room. For each session it adds them once, however often it
- * is called.
- * @param handle of the guest's session
- */
+/** Adds the lines of the guest's session with this `handle`, as far as they fit, and only once. */
 export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCart {
   if (Object.hasOwn(cart.merged, handle)) return cart;
   const lines = plus(cart.lines, guest);
   const added = minus(lines, cart.lines);
-  const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MERGES_KEPT);
+  const merged = [...Object.entries(cart.merged), [handle, added]].slice(-MAX_MERGES);
   return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
-/** The cart with other lines. Lines from log-ins are now part of it and cannot be undone. */
+/** The cart with new lines. From now on, the log-ins before can no longer be undone. */
 export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
   ...cart,
   lines,
-  // The handles stay, so that nothing is added again.
+  // The handles stay, so that nothing is added twice.
   merged: Object.fromEntries(Object.keys(cart.merged).map((handle) => [handle, {}])),
 });
 
-/** Removes the items that a guest's lines added. */
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
   edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 
-/** Removes the ordered items and begins the next order. Items added in the meantime stay. */
+/** Removes the ordered lines, and prepares the next order. Lines added meanwhile stay. */
 export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
   ...edited(cart, minus(cart.lines, ordered)),
   orderId: newOrderId(),

@@ -20,12 +20,12 @@ onEachStore('the cart', (store) => {
   const add = (json: unknown) => visitor.post('/cart/lines', { json });
   const cart = async () => (await visitor.get('/cart')).json;
 
-  it('starts empty, and looking at it stores nothing', async () => {
+  it('starts empty, and a view of it stores nothing', async () => {
     assert.deepEqual(await cart(), { lines: [], count: 0, totalCents: 0, currency: 'EUR' });
     assert.equal(visitor.cookie, undefined);
   });
 
-  it('adds one, or as many as asked for, and answers with the cart', async () => {
+  it('adds one item or the given quantity, and answers with the cart', async () => {
     assert.equal((await add({ sku: HAT.sku })).json.count, 1);
     const { status, json } = await add({ sku: HAT.sku, quantity: 2 });
     assert.equal(status, 200);
@@ -38,7 +38,7 @@ onEachStore('the cart', (store) => {
     assert.deepEqual(await cart(), json);
   });
 
-  it('sets a quantity, removes by 0 and empties', async () => {
+  it('sets a quantity, removes a line by 0, and empties the cart', async () => {
     await add({ sku: HAT.sku, quantity: 2 });
     await add({ sku: 'wool-beret' });
     const set = await visitor.post('/cart/lines/bowler-hat', { json: { quantity: 99 } });
@@ -48,11 +48,11 @@ onEachStore('the cart', (store) => {
     assert.deepEqual((await visitor.post('/cart/clear')).json.lines, []);
   });
 
-  it('answers forms with 303 to the cart, which says once what happened', async () => {
+  it('answers a form with 303 to the cart, which says once what happened', async () => {
     const form = { sku: HAT.sku, quantity: '2' };
     const added = await visitor.post('/cart/lines', { ...PAGE, form });
     assert.deepEqual([added.status, added.headers.get('location')], [303, '/cart']);
-    // A program that looks meanwhile takes nothing from the person.
+    // A program that reads a page meanwhile does not take the flash.
     await visitor.get('/');
     await visitor.get('/cart');
     assert.match((await visitor.get('/cart', PAGE)).text, /Bowler hat added\./);
@@ -65,14 +65,14 @@ onEachStore('the cart', (store) => {
     }
   });
 
-  it('says that the old session is gone before it says what was added to the new one', async () => {
+  it('says that the last session has ended, then what was added to the new one', async () => {
     visitor.cookie = 'sid=s%3Agone.gone';
     await visitor.post('/cart/lines', { ...PAGE, form: { sku: HAT.sku } });
     const { text } = await visitor.get('/cart', PAGE);
     assert.match(text, />Your last session has ended. This is a new one. Bowler hat added.</);
   });
 
-  it('refuses bad input with a status that fits, names the field and changes nothing', async () => {
+  it('refuses bad input with the right status, names the field and changes nothing', async () => {
     await add({ sku: HAT.sku, quantity: 5 });
     const unchanged = await cart();
     const quantities = [
@@ -111,7 +111,7 @@ onEachStore('the cart', (store) => {
     assert.deepEqual(await cart(), unchanged);
   });
 
-  it('refuses a bad quantity for a line, and a line of nothing', async () => {
+  it('refuses a bad quantity for a line, and an unknown product', async () => {
     for (const quantity of [-1, 100, 1.5, '', [1], undefined]) {
       const answer = await visitor.post('/cart/lines/bowler-hat', { json: { quantity } });
       assert.equal(answer.status, 422);
@@ -128,7 +128,7 @@ onEachStore('the cart', (store) => {
     assert.equal((await cart()).count, 0);
   });
 
-  it('takes prices and totals from nobody, and leaves Object alone', async () => {
+  it('ignores prices and totals that a client sends, and does not change Object', async () => {
     const json = `{"sku":"bowler-hat","unitPriceCents":1,"priceCents":1,"user":{"id":"x"},"views":9,
       "__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}`;
     const answer = await visitor.post('/cart/lines', { json });
@@ -138,7 +138,7 @@ onEachStore('the cart', (store) => {
     assert.deepEqual([shown.user, shown.views], [null, 1]);
   });
 
-  it('keeps every add that it acknowledged, and refuses the hundredth with 409', async () => {
+  it('stores every add that it acknowledged, and refuses the hundredth with 409', async () => {
     await visitor.get('/');
     const answers = await Promise.all(Array.from({ length: 200 }, () => add({ sku: HAT.sku })));
     const statuses = Map.groupBy(answers, ({ status }) => status);

@@ -20,14 +20,14 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
 
   const add: RequestHandler = async (req, res) => {
     const product = catalogue.get(textField(req.body, 'sku'));
-    if (!product) throw invalidField('sku', 'must name a product of this shop');
+    if (!product) throw invalidField('sku', 'is not a product of this shop');
     const { sku, name } = product;
     const range = { min: 1, max: MAX_QUANTITY, ifAbsent: 1 };
     const quantity = wholeNumberField(req.body, 'quantity', range);
     await changeCart(req, carts, `${name} added.`, (cart) => {
-      const more = addLine(cart, sku, quantity);
-      if (more) return more;
-      const already = `yours has ${quantityOf(cart, sku)} of ${name}`;
+      const fuller = addLine(cart, sku, quantity);
+      if (fuller) return fuller;
+      const already = `yours already has ${quantityOf(cart, sku)} of ${name}`;
       const why = `A cart holds at most ${MAX_QUANTITY} of one product, and ${already}.`;
       throw new Refusal(409, `${why} Nothing was changed.`);
     });
@@ -36,27 +36,27 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
 
   const set: RequestHandler = async (req, res) => {
     const product = catalogue.get(String(req.params.sku));
-    if (!product) throw new Refusal(404, 'There is no product with this sku.');
+    if (!product) throw new Refusal(404, 'No product has this sku.');
     const quantity = wholeNumberField(req.body, 'quantity', { min: 0, max: MAX_QUANTITY });
-    const sentence = `${product.name} ${quantity === 0 ? 'removed' : `now ${quantity}`}.`;
+    const { name } = product;
+    const sentence = quantity === 0 ? `${name} removed.` : `${name}: quantity ${quantity}.`;
     await changeCart(req, carts, sentence, (cart) => setLine(cart, product.sku, quantity));
     answer(req, res);
   };
 
   const clear: RequestHandler = async (req, res) => {
-    await changeCart(req, carts, 'Your cart is empty now.', () => ({}));
+    await changeCart(req, carts, 'Your cart is now empty.', () => ({}));
     answer(req, res);
   };
 
-  /** Takes out of the account's cart the items that log-in added. */
   const undoMerge: RequestHandler = async (req, res) => {
     const { guest = '' } = req.session;
-    const nothing = 'There is nothing to take out again: the cart was changed since.';
+    const nothing = 'There is nothing to undo: your cart has changed since you logged in.';
     await changeAccountCart(req, carts, (cart) => {
       if (countItems(cart.merged[guest] ?? {}) === 0) throw new Refusal(409, nothing);
       return unmerge(cart, guest);
     });
-    await leaveFlash(req, 'The items that this device added are taken out again.');
+    await leaveFlash(req, 'The items from this device were removed from your cart.');
     answer(req, res);
   };
 

@@ -9,14 +9,14 @@ const catalogue = createCatalogue(demoProducts);
 const skus = fc.constantFrom(...demoProducts.map(({ sku }) => sku));
 const quantities = fc.integer({ min: 1, max: MAX_QUANTITY });
 
-it('adds up what is added, and never changes the cart it was given', () => {
+it('returns a new cart, and never changes the one it was given', () => {
   const cart = Object.freeze({ 'bowler-hat': 2 });
   assert.deepEqual(addLine(cart, 'bowler-hat', 3), { 'bowler-hat': 5 });
   assert.deepEqual(addLine(cart, 'wool-beret', 1), { 'bowler-hat': 2, 'wool-beret': 1 });
   assert.deepEqual(setLine(cart, 'bowler-hat', 0), {});
 });
 
-it('holds 1 to 99 of each product, whatever is done to it', () => {
+it('holds 1 to 99 of each product after any changes', () => {
   const changes = fc.array(fc.tuple(skus, quantities, fc.boolean()), { maxLength: 60 });
   fc.assert(
     fc.property(changes, (steps) => {
@@ -49,7 +49,7 @@ it('leaves out a product that is no longer sold', () => {
   assert.deepEqual([lines.length, totalCents], [1, 8900]);
 });
 
-it('has no products that come from JavaScript itself', () => {
+it('has no products named like properties of Object', () => {
   for (const sku of ['__proto__', 'constructor', 'toString', 'hasOwnProperty'])
     assert.equal(catalogue.get(sku), undefined);
 });

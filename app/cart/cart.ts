@@ -1,31 +1,28 @@
 import { type Catalogue, CURRENCY } from '../catalogue/catalogue.ts';
 
-/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are looked up, never stored. */
+/** sku -> quantity, from 1 to MAX_QUANTITY. Prices and totals are never stored. */
 export type Cart = Readonly<Record<string, number>>;
 
 export const MAX_QUANTITY = 99;
 
-/** @returns the cart with `quantity` more of `sku`, or undefined if that is too many */
+/** @returns the cart with `quantity` more of `sku`, or undefined when that is too many */
 export function addLine(cart: Cart, sku: string, quantity: number): Cart | undefined {
   const total = quantityOf(cart, sku) + quantity;
   return total > MAX_QUANTITY ? undefined : setLine(cart, sku, total);
 }
 
-/** @param quantity 0 removes the line */
 export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   const { [sku]: _, ...others } = cart;
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
-/** Adds lines, as far as there is room. */
 export const plus = (cart: Cart, lines: Cart): Cart =>
-  combine(cart, lines, (there, more) => Math.max(there, Math.min(there + more, MAX_QUANTITY)));
+  combine(cart, lines, (now, more) => Math.max(now, Math.min(now + more, MAX_QUANTITY)));
 
-/** Takes lines out, as far as the cart has them. */
 export const minus = (cart: Cart, lines: Cart): Cart =>
-  combine(cart, lines, (there, less) => Math.max(0, there - less));
+  combine(cart, lines, (now, less) => Math.max(0, now - less));
 
-const combine = (cart: Cart, lines: Cart, total: (there: number, n: number) => number): Cart =>
+const combine = (cart: Cart, lines: Cart, total: (now: number, n: number) => number): Cart =>
   Object.entries(lines).reduce(
     (result, [sku, quantity]) => setLine(result, sku, total(quantityOf(result, sku), quantity)),
     cart,
@@ -48,7 +45,6 @@ export function priceCart(cart: Cart, catalogue: Catalogue) {
 
 type Line = { sku: string; name: string; unitPriceCents: number; quantity: number };
 
-/** Lines with their totals, which are never stored. */
 export function totalsOf(lines: readonly Line[]) {
   const withTotals = lines.map((line) => ({
     ...line,

@@ -8,29 +8,22 @@ type OwnedCart = { accountId: string; cart: AccountCart };
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The cart of the account that is logged in. A guest has none here: it is in the session. */
+    /** The cart of the account that is logged in. A guest's cart is in the session. */
     accountCart?: OwnedCart;
   }
 }
 
-/** The cart of the visitor: a user's is the account's, a guest's is in the session. */
 export const currentCart = (req: Request): Cart => req.accountCart?.cart.lines ?? req.session.cart;
 
-/** How many items that cart holds. */
 export const itemCount = (req: Request): number => countItems(currentCart(req));
 
-/** The account's cart. Behind `requireUser` there is one. */
+/** Only behind `requireUser`. */
 export const accountCartOf = (req: Request) => req.accountCart as OwnedCart;
 
-/** How many items this session's guest added to the account's cart. They can be taken out again. */
 export const addedAtLogIn = (req: Request): number =>
   countItems(req.accountCart?.cart.merged[req.session.guest ?? ''] ?? {});
 
-/**
- * Changes the visitor's cart, and leaves `sentence` for the next page. When it returns, the change is
- * stored.
- * @throws what `updateSession` throws, and what `edit` throws: then nothing is changed
- */
+/** Changes the visitor's cart, and leaves `sentence` as a flash. If it throws, nothing changes. */
 export async function changeCart(
   req: Request,
   carts: Carts,
@@ -49,7 +42,7 @@ export async function changeCart(
   await leaveFlash(req, sentence);
 }
 
-/** Changes the account's cart. Someone must be logged in. */
+/** Only behind `requireUser`. */
 export async function changeAccountCart(
   req: Request,
   carts: Carts,
@@ -61,22 +54,25 @@ export async function changeAccountCart(
 
 /**
  * Moves the guest's lines, which log-in left in the session, to the account's cart. If it fails
- * halfway, the session's next request continues it. Nothing is added twice.
+ * halfway, the next request of the session continues. Nothing is added twice.
  */
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
   const { guest = '', cart: lines } = req.session;
   if (!req.accountCart || Object.keys(lines).length === 0) return;
-  let left = 0;
+  let didNotFit = 0;
   await changeAccountCart(req, carts, (cart) => {
     const merged = merge(cart, guest, lines);
-    // An earlier request added them and said so: the cart may have been changed since.
-    left = merged === cart ? 0 : countItems(lines) - countItems(merged.merged[guest] ?? {});
+    // If an earlier request added the lines, it also left the flash.
+    const isFirst = merged !== cart;
+    didNotFit = isFirst ? countItems(lines) - countItems(merged.merged[guest] ?? {}) : 0;
     return merged;
   });
   await updateSession(req, (draft) => {
     draft.cart = {};
-    const sentence = `${left} of its items did not fit: a cart holds ${MAX_QUANTITY} of a product.`;
-    if (left > 0)
-      leaveFlashInDraft(req, draft, `${draft.flash ?? ''} This device: ${sentence}`.trim());
+    if (didNotFit === 0) return;
+    const items = didNotFit === 1 ? '1 item' : `${didNotFit} items`;
+    const limit = `a cart holds at most ${MAX_QUANTITY} of one product`;
+    const sentence = `${items} from this device did not fit: ${limit}.`;
+    leaveFlashInDraft(req, draft, `${draft.flash ?? ''} ${sentence}`.trim());
   });
 }

@@ -5,10 +5,8 @@ export type Product = {
   readonly priceCents: number;
 };
 
-/** The products by their skus, in the order of the shelf. */
 export type Catalogue = ReadonlyMap<string, Product>;
 
-/** The currency of every price, by ISO 4217. */
 export const CURRENCY = 'EUR';
 
 export const createCatalogue = (products: readonly Product[]): Catalogue =>

@@ -7,13 +7,12 @@ import { type Catalogue, CURRENCY } from './catalogue.ts';
 type Options = {
   catalogue: Catalogue;
   pages: Pages;
-  /** How many items the visitor's cart holds. */
   itemCount: (req: Request) => number;
 };
 
 export function shopHandlers({ catalogue, pages, itemCount }: Options) {
   const products = [...catalogue.values()];
-  const offers = products.map(({ sku, name, priceCents }) => {
+  const productsAsJson = products.map(({ sku, name, priceCents }) => {
     return { sku, name, priceCents, currency: CURRENCY };
   });
 
@@ -22,16 +21,15 @@ export function shopHandlers({ catalogue, pages, itemCount }: Options) {
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
     const cart = { count: itemCount(req) };
-    const json = { views, expiresInSeconds, user, cart, products: offers };
+    const json = { views, expiresInSeconds, user, cart, products: productsAsJson };
     return pages.show(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
 
   return { show };
 }
 
-/** Counts the view and takes the flash that was left for this page, in one write. */
+/** One write, not two. */
 async function countView(req: Request): Promise<string | undefined> {
-  // HEAD is no view. A session that the visitor will not find again is not counted: the page says why.
   if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {
     draft.views += 1;

@@ -6,9 +6,8 @@ const DECLARES = '^( *)(?:(?:export|override|async|function|const|type) )+';
 const BODY = String.raw`.*(?:\n+\1[ })\]].*)*`;
 
 /**
- * The source of one function, constant or type as it stands in `file`, with the comment above it: as
- * the formatter indents it, it ends before the next line that is not deeper and closes nothing.
- * @throws Error when the file does not declare that name, or more than once, but within itself
+ * The source of one function, constant or type in `file`, with the comment above it. It relies on
+ * the formatter: the next line at the same depth that closes nothing is no longer part of it.
  */
 export function excerpt(file: string, name: string): string {
   const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');

@@ -19,7 +19,7 @@ describe('the guide', () => {
   });
   after(() => shop.close());
 
-  it('shows each chapter, with its code as it stands in the source', async () => {
+  it('shows each chapter, with its code from the source', async () => {
     const index = (await shop.visitor().get('/guide', PAGE)).text;
     for (const slug of slugs) {
       assert.ok(index.includes(`href="/guide/${slug}"`), slug);
@@ -34,7 +34,7 @@ describe('the guide', () => {
     }
   });
 
-  it('names tests that there are', async () => {
+  it('names only tests that exist', async () => {
     for (const slug of slugs) {
       const { tests } = (await shop.visitor().get(`/guide/${slug}`)).json;
       assert.ok(tests.length > 0);
@@ -43,7 +43,7 @@ describe('the guide', () => {
     }
   });
 
-  it('links to pages that there are', async () => {
+  it('links only to pages that exist', async () => {
     for (const slug of ['', ...slugs.map((s) => `/${s}`)]) {
       const page = await shop.visitor().get(`/guide${slug}`, PAGE);
       for (const [, href = ''] of page.text.matchAll(/href="(\/[^"#]*)"/g))
@@ -51,13 +51,13 @@ describe('the guide', () => {
     }
   });
 
-  it('has no other chapter', async () => {
+  it('has no other chapters', async () => {
     for (const path of ['/guide/nothing', '/guide/_code', '/guide/..%2ferror'])
       assert.equal((await shop.visitor().get(path, PAGE)).status, 404, path);
   });
 });
 
-it('an excerpt is a whole declaration with its comment, and not what follows', () => {
+it('an excerpt is a whole declaration with its comment, and nothing after it', () => {
   assert.equal(
     excerpt('app/session/session-id.ts', 'newSessionId'),
     `/** 256 bits from the operating system's generator, as 43 URL-safe characters. */
@@ -70,20 +70,20 @@ export const newSessionId = () => randomBytes(32).toString('base64url');`,
   assert.match(wrapped, /\n\): Promise<.*\{\n[\s\S]*throw failure;\n {2}\}\n\}$/);
 });
 
-it('an excerpt goes on after a blank line, begins with a line comment, and is of no longer name', () => {
+it('an excerpt may hold blank lines and start with a line comment, and its name matches as a whole', () => {
   const file = 'app/inspector/recorder.ts';
   assert.match(excerpt(file, 'createRecorder'), /\n\n[\s\S]*, recall \};\n\}$/);
-  assert.match(excerpt(file, 'add'), /^\/\/ Adds a step.*\nconst add = /);
+  assert.match(excerpt(file, 'add'), /^\/\/ Records a step.*\nconst add = /);
   assert.match(
     excerpt('app/session/stores/compare-and-set-loop.ts', 'commit'),
     /\nfunction commit\(/,
   );
 });
 
-it('an excerpt of what is declared more than once is an error: nobody knows which is meant', () => {
+it('an excerpt of a name that is declared twice is an error', () => {
   assert.throws(() => excerpt('app/session/lifecycle.ts', 'record'), /declares record \d times/);
 });
 
-it('an excerpt of what is not there is an error, so the app does not start with it', () => {
+it('an excerpt of a missing name is an error, so the app does not start', () => {
   assert.throws(() => excerpt('app/session/lifecycle.ts', 'undo'), /declares undo 0 times/);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { colour } from './highlight.ts';
+import { highlight } from './highlight.ts';
 
-it('tells keys, texts, numbers, words and comments from what lies between', () => {
-  assert.deepEqual(colour('{"a": [1, "b\\"", true]}'), [
+it('tells keys, texts, numbers, keywords and comments from everything else', () => {
+  assert.deepEqual(highlight('{"a": [1, "b\\"", true]}'), [
     ['', '{'],
     ['key', '"a"'],
     ['', ': ['],
@@ -14,7 +14,7 @@ it('tells keys, texts, numbers, words and comments from what lies between', () =
     ['word', 'true'],
     ['', ']}'],
   ]);
-  assert.deepEqual(colour('/* a */ return `1`; // const'), [
+  assert.deepEqual(highlight('/* a */ return `1`; // const'), [
     ['comment', '/* a */'],
     ['', ' '],
     ['word', 'return'],

@@ -16,7 +16,7 @@ before(async () => {
   writeFileSync(join(folder.path, 'long.css'), 'a { color: red }\n'.repeat(100));
   writeFileSync(join(folder.path, 'deep/b.svg'), '<svg>€</svg>');
   const app = express().set('env', 'test'); // Express prints no errors then
-  app.use('/kept', assetsInMemory(folder.path));
+  app.use('/heap', assetsInMemory(folder.path));
   app.use('/disk', assetsOnDisk(folder.path, 3600));
   site = await listen(app);
 });
@@ -31,8 +31,8 @@ const ask = async (path: string, init?: RequestInit) => {
   return { status: answer.status, headers, text: await answer.text() };
 };
 
-it('files from memory are answered as express.static answers them', async () => {
-  const { etag = '', 'last-modified': modified = '' } = (await ask('/kept/a.css')).headers;
+it('files from memory get the same answers as from express.static', async () => {
+  const { etag = '', 'last-modified': modified = '' } = (await ask('/heap/a.css')).headers;
   const requests: [string, RequestInit?][] = [
     ['/a.css'],
     ['/deep/b.svg'],
@@ -50,31 +50,31 @@ it('files from memory are answered as express.static answers them', async () => 
     ['/c.css'],
   ];
   for (const [path, init] of requests) {
-    const [memory, disk] = [await ask(`/kept${path}`, init), await ask(`/disk${path}`, init)];
-    const text = (answer: typeof disk) => answer.text.replaceAll('/kept', '/disk');
+    const [memory, disk] = [await ask(`/heap${path}`, init), await ask(`/disk${path}`, init)];
+    const text = (answer: typeof disk) => answer.text.replaceAll('/heap', '/disk');
     assert.deepEqual({ ...memory, text: text(memory) }, disk, `${path} ${JSON.stringify(init)}`);
   }
 });
 
-it('a file in memory goes out compressed to who takes that, and where it is smaller', async () => {
+it('a file in memory is sent compressed if the client accepts that and it is smaller', async () => {
   const as = async (path: string, encodings: string) => {
     const { headers, text } = await ask(path, { headers: { 'accept-encoding': encodings } });
     assert.equal(headers['accept-ranges'], headers['content-encoding'] ? 'none' : 'bytes');
     return [headers['content-encoding'], Number(headers['content-length']), headers.vary, text];
   };
   const text = 'a { color: red }\n'.repeat(100);
-  const [encoding, length, vary, got] = await as('/kept/long.css', 'gzip, deflate, br');
+  const [encoding, length, vary, got] = await as('/heap/long.css', 'gzip, deflate, br');
   assert.deepEqual([encoding, vary, got], ['br', 'Accept-Encoding', text]);
   assert.ok(Number(length) < 100);
   const whole = [undefined, 1700, 'Accept-Encoding', text];
-  assert.deepEqual(await as('/kept/long.css', 'gzip'), whole);
-  assert.deepEqual(await as('/kept/long.css', 'br;q=0, identity'), whole);
+  assert.deepEqual(await as('/heap/long.css', 'gzip'), whole);
+  assert.deepEqual(await as('/heap/long.css', 'br;q=0, identity'), whole);
   const short = [undefined, 16, undefined, 'a { color: red }'];
-  assert.deepEqual(await as('/kept/a.css', 'br'), short);
+  assert.deepEqual(await as('/heap/a.css', 'br'), short);
 });
 
-it('files in memory stay as they were at the start', async () => {
+it('files in memory do not change after the start', async () => {
   writeFileSync(join(folder.path, 'deep/b.svg'), '<svg/>');
-  assert.equal((await ask('/kept/deep/b.svg')).text, '<svg>€</svg>');
+  assert.equal((await ask('/heap/deep/b.svg')).text, '<svg>€</svg>');
   assert.equal((await ask('/disk/deep/b.svg')).text, '<svg/>');
 });

@@ -4,20 +4,16 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import express, { type RequestHandler } from 'express';
 
 const MAX_AGE_SECONDS = 3600;
-
-/** The highest quality, 11, would take half a second at each start. */
-const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
-
-/** A request with one of these headers asks for a part of a file, or sets a condition. */
-const MORE = ['range', 'if-match', 'if-unmodified-since'];
+// Quality 11 would delay each start by half a second, for files that are hardly smaller.
+const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
+const RANGE_OR_PRECONDITION = ['range', 'if-match', 'if-unmodified-since'];
 
 /**
- * Serves the files of `folder` from memory, compressed where that makes them smaller. express.static
- * handles the rare requests for parts of files and with preconditions. Pages are not compressed: the
- * length of a compressed page can reveal a secret on it (the BREACH attack).
+ * Serves the files of `folder` from memory, compressed where that makes them smaller. Pages are not
+ * compressed: their length could reveal a secret on them (the BREACH attack).
  */
 export function assetsInMemory(folder: string): RequestHandler[] {
-  const files = new Map<string, { body: Buffer; brotli: Buffer; headers: Map<string, string> }>();
+  const files = new Map<string, { body: Buffer; brotli?: Buffer; headers: Map<string, string> }>();
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const stat = statSync(join(folder, name));
     if (!stat.isFile()) continue;
@@ -28,24 +24,24 @@ export function assetsInMemory(folder: string): RequestHandler[] {
       ['Accept-Ranges', 'bytes'],
     ]);
     const body = readFileSync(join(folder, name));
-    const brotli = brotliCompressSync(body, QUALITY);
-    if (brotli.length < body.length) headers.set('Vary', 'Accept-Encoding');
-    files.set(`/${name}`, { body, brotli, headers });
+    const brotli = brotliCompressSync(body, BROTLI);
+    if (brotli.length >= body.length) files.set(`/${name}`, { body, headers });
+    else files.set(`/${name}`, { body, brotli, headers: headers.set('Vary', 'Accept-Encoding') });
   }
-  const whole: RequestHandler = (req, res, next) => {
+  const wholeFile: RequestHandler = (req, res, next) => {
     const file = files.get(req.path);
-    const look = req.method === 'GET' || req.method === 'HEAD';
-    if (!file || !look || MORE.some((name) => name in req.headers)) return next();
+    const isRead = req.method === 'GET' || req.method === 'HEAD';
+    if (!file || !isRead || RANGE_OR_PRECONDITION.some((name) => name in req.headers))
+      return next();
     res.setHeaders(file.headers).type(extname(req.path));
     if (req.fresh) return res.status(304).end();
-    const smaller = file.headers.has('Vary') && req.acceptsEncodings('br', 'identity') === 'br';
-    if (smaller) res.set({ 'Content-Encoding': 'br', 'Accept-Ranges': 'none' });
-    const body = smaller ? file.brotli : file.body;
+    const brotli = req.acceptsEncodings('br', 'identity') === 'br' ? file.brotli : undefined;
+    if (brotli) res.set({ 'Content-Encoding': 'br', 'Accept-Ranges': 'none' });
+    const body = brotli ?? file.body;
     res.set('Content-Length', `${body.length}`).end(body);
   };
-  return [whole, assetsOnDisk(folder, MAX_AGE_SECONDS)];
+  return [wholeFile, assetsOnDisk(folder, MAX_AGE_SECONDS)];
 }
 
-/** Serves the files of `folder` as they are on the disk now, so that an edit shows at once. */
 export const assetsOnDisk = (folder: string, maxAgeSeconds = 0): RequestHandler =>
   express.static(folder, { index: false, redirect: false, maxAge: maxAgeSeconds * 1000 });

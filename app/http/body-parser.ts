@@ -1,7 +1,7 @@
 import express, { type RequestHandler } from 'express';
 import { Refusal } from './refusal.ts';
 
-export const UNSUPPORTED_TYPE = 'Send a form or JSON, encoded as UTF-8.';
+export const UNSUPPORTED_TYPE = 'Unsupported request body. Send a form or JSON, encoded as UTF-8.';
 
 const limit = '10kb';
 const parsers = {
@@ -9,7 +9,6 @@ const parsers = {
   json: express.json({ limit }),
 };
 
-/** Forms without nesting, and JSON. A body of any other type is refused, not ignored. */
 export const bodyParser: RequestHandler = (req, res, next) => {
   const type = req.is(Object.keys(parsers)) as keyof typeof parsers | false | null;
   if (type) return parsers[type](req, res, next);

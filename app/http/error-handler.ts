@@ -9,30 +9,28 @@ import { returnPath } from './return-path.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The page that shows an error of this request, in place of the general error page. */
+    /** The page that shows an error of this request instead of the general error page. */
     errorPage?: { view: string; content: object };
   }
 }
 
 export const notFound: RequestHandler = () => {
-  throw new Refusal(404, 'There is nothing at this address.');
+  throw new Refusal(404, 'There is no page at this address.');
 };
 
 type Options = {
   audit: Audit;
   pages: Pages;
-  /** The link that an error page at this path offers beside the shop. */
   wayBack: (path: string) => { href: string; label: string } | undefined;
 };
 
-/** The one place where an error becomes an answer, as a page or as `{"errorMessage"}`. */
+/** The one place where an error becomes an answer: a page or `{"errorMessage"}`. */
 export const errorHandler =
   ({ audit, pages, wayBack }: Options): ErrorRequestHandler =>
   (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
     if (status >= 500) req.fault = error;
-    // A browser in normal use does not cause these: they look like guessing or flooding. A handler
-    // that knows more has logged it already.
+    // These look like guessing or flooding.
     if (status === 429) audit(req, 'limited', { message });
     else if ([400, 403, 413, 415, 422].includes(status) && !req.audited) {
       // Only the name of a bad field: the rest may quote its value.
@@ -40,8 +38,8 @@ export const errorHandler =
       audit(req, 'refused', { status, message: status === 422 ? field : message });
     }
     if (res.headersSent) return next(error);
-    res.removeHeader('Content-Type'); // that of a file which could not be sent
-    // A log-in or log-out overtook this page: its session has another id, or none, by now.
+    res.removeHeader('Content-Type'); // left by a file that could not be sent
+    // A log-in or log-out was faster than this page, so the session has a new id, or none.
     if (error instanceof SessionGone && req.method === 'GET')
       return res.redirect(303, returnPath(req.originalUrl));
     res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
@@ -50,12 +48,11 @@ export const errorHandler =
       const { view, content } = req.errorPage;
       return pages.showHtml(req, res, view, { ...content, status, message });
     }
-    const retry = status === 503 && req.method === 'GET' && returnPath(req.originalUrl);
     return pages.showHtml(req, res, 'error', {
       title: STATUS_CODES[status],
       status,
       message,
-      retry,
+      retry: status === 503 && req.method === 'GET' && returnPath(req.originalUrl),
       wayBack: wayBack(req.path),
       requestId: req.requestId,
     });
@@ -64,29 +61,29 @@ export const errorHandler =
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof SessionError)
-    return new Refusal(error.status, SESSION_WORDS[error.name] ?? '', error.headers);
-  // Express and its body parsers carry the status on the error. Everything else is a fault.
+    return new Refusal(error.status, SESSION_MESSAGES[error.name] ?? '', error.headers);
+  // Express and its body parsers set a status.
   const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
-  const words = SAFE_WORDS[status];
-  return words
-    ? new Refusal(status, words)
-    : new Refusal(500, 'Something went wrong. We have noted it.');
+  const message = MESSAGES[status];
+  return message
+    ? new Refusal(status, message)
+    : new Refusal(500, 'Something went wrong, and we logged it. Please try again.');
 }
 
-const SESSION_WORDS: Record<string, string> = {
-  SessionGone: 'Your session has ended in the meantime. Nothing was changed.',
+const SESSION_MESSAGES: Record<string, string> = {
+  SessionGone: 'Your session has ended, so nothing was changed. Reload the page and try again.',
   StoreUnavailable:
-    'The cloakroom cannot be reached right now. If you were changing something, it may not have been kept. Please try again in a moment.',
+    'The shop is unavailable right now. If you changed something, it may not be saved. Please try again in a moment.',
   TooManyConflicts:
-    'Too much happened in your session at once. Nothing was changed; please try again.',
+    'Too many requests changed your session at once. This change was not saved. Please try again.',
   CookieUndeliverable:
-    'This shop keeps sessions over HTTPS only, and this request arrived as plain HTTP.',
+    'The session cookie is sent over HTTPS only, but this request arrived as plain HTTP.',
 };
 
-const SAFE_WORDS: Record<number, string> = {
-  400: 'The request could not be read.',
+const MESSAGES: Record<number, string> = {
+  400: 'The server could not read this request.',
   412: 'The file has changed.',
   413: 'The request is too large.',
   415: UNSUPPORTED_TYPE,
-  416: 'The file has no such part.',
+  416: 'The file does not have this range.',
 };

@@ -1,20 +1,17 @@
 import { invalidField } from './refusal.ts';
 
-/** The parsed body, if there was one. A field that a form sent twice is a list. */
+/** A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;
 
-/** @throws Refusal 422 naming the field unless it is one text of at most 1,000 characters */
+/** @throws Refusal 422 naming the field unless it is a single text of at most 1,000 characters */
 export function textField(body: Body, name: string): string {
   const { [name]: value = '' } = body ?? {};
   if (typeof value !== 'string' || value.length > 1000)
-    throw invalidField(name, 'must be one text of at most 1,000 characters');
+    throw invalidField(name, 'must be a single text of at most 1,000 characters');
   return value;
 }
 
-/**
- * A whole number, as JSON sends it (3) or as a form does ("3").
- * @throws Refusal 422 naming the field for anything else: "3.0", " 3", -0, 1e309, null, a list
- */
+/** Takes 3 and "3". @throws Refusal 422 naming the field for "3.0", " 3", -0, 1e309, null, a list */
 export function wholeNumberField(
   body: Body,
   name: string,
@@ -29,7 +26,6 @@ export function wholeNumberField(
   return number;
 }
 
-/** A box that may be ticked, as a form sends it ("on", or nothing) or as JSON does. */
 export function checkboxField(body: Body, name: string): boolean {
   const { [name]: value = false } = body ?? {};
   if (typeof value !== 'boolean' && value !== 'on')

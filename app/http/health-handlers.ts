@@ -1,11 +1,7 @@
 import type { RequestHandler } from 'express';
 import { answersWithin } from '../session/index.ts';
 
-/**
- * For load balancers and supervisors. `livez`: the process answers, even if everything else is
- * down. `readyz`: its store answers, too. Both come before the session and set no cookie.
- * @param checkStore rejects while the store does not answer
- */
+/** `livez`: this process answers, even if all else is down. `readyz`: so does its store. */
 export function healthHandlers({ checkStore }: { checkStore: () => Promise<unknown> }) {
   const ask = answersWithin(800);
   const livez: RequestHandler = (_req, res) => {

@@ -13,14 +13,16 @@ import {
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { memoryBackend, redisBackend } from '../session/index.ts';
-import { hitsInRedis } from '../storage/hits-in-redis.ts';
+import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 
 onEachStore('the limits', (store) => {
-  /** Two processes' worth: what they share is in the store. */
+  /** As two processes would be: they share only the store. */
   let shops: Shop[];
   before(async () => {
     const { redis } = store;
-    const shared = redis ? { sharedHits: (name: string) => hitsInRedis(redis, name) } : {};
+    const shared = redis
+      ? { rateLimitStore: (name: string) => redisRateLimitStore(redis, name) }
+      : {};
     const env = { TRUST_PROXY: 'loopback' };
     const processes = redis ? 2 : 1;
     shops = await Promise.all(
@@ -35,7 +37,7 @@ onEachStore('the limits', (store) => {
       .post('/login', { json, headers: { 'x-forwarded-for': address } });
   const wrong = { ...ADA, password: 'wrong' };
 
-  it('let ten log-ins fail in three minutes, wherever they arrive, and say when to come back', async () => {
+  it('allow ten failed log-ins in three minutes, over all processes, and say when to try again', async () => {
     const tries = Array.from({ length: 30 }, (_, n) => tryLogIn(n, '203.0.113.1', wrong));
     const answers = await Promise.all(tries);
     assert.equal(answers.filter((answer) => answer?.status === 403).length, 10);
@@ -47,7 +49,7 @@ onEachStore('the limits', (store) => {
     assert.equal((await tryLogIn(0, '203.0.113.1', ADA))?.status, 429);
   });
 
-  it('lock nobody out of the account from elsewhere, nor that address out of other accounts', async () => {
+  it('block neither the account from another address, nor the address from another account', async () => {
     assert.equal((await tryLogIn(0, '203.0.113.2', ADA))?.status, 200);
     assert.equal((await tryLogIn(0, '203.0.113.1', GRACE))?.status, 200);
   });
@@ -56,25 +58,25 @@ onEachStore('the limits', (store) => {
     for (let n = 0; n < 12; n++) assert.equal((await tryLogIn(n, '203.0.113.3', ADA))?.status, 200);
   });
 
-  it('leave the form as it was, with the email', async () => {
+  it('keep the email in the form', async () => {
     const form = { email: ADA.email, password: 'wrong', next: '/cart' };
     const headers = { ...PAGE.headers, 'x-forwarded-for': '203.0.113.1' };
     const page = await shops[0]?.visitor().post('/login', { form, headers });
     assert.equal(page?.status, 429);
-    assert.match(page?.text ?? '', /Too many requests\. Please wait \d+ seconds\./);
+    assert.match(page?.text ?? '', /Too many requests\. Please try again in \d min\./);
     assert.match(page?.text ?? '', /value="ada@cloakroom\.test"/);
     assert.match(page?.text ?? '', /name="next" value="\/cart"/);
   });
 });
 
-it('an address that tries one account after another has a hundred tries', async (t) => {
+it('an address that tries many accounts has a hundred tries', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
   const redis = connectTo(server.url);
   t.after(() => redis.close());
   await until(() => redis.check().then(() => true), 'connected');
-  const sharedHits = (name: string) => hitsInRedis(redis, name);
-  const shop = await startShop(redisBackend(redis), { sharedHits });
+  const rateLimitStore = (name: string) => redisRateLimitStore(redis, name);
+  const shop = await startShop(redisBackend(redis), { rateLimitStore });
   t.after(shop.close);
   await server.cli('SET', 'limit:address:127.0.0.1', '97', 'EX', '100');
   const statuses = [];
@@ -110,7 +112,7 @@ it('500 log-ins at once leave the shop answering, and the surplus is told to com
   }
   const answers = await Promise.all(logIns);
   const busy = answers.filter(({ status }) => status === 503);
-  assert.ok(busy.length > 300, `${busy.length} told to come back`);
+  assert.ok(busy.length > 300, `${busy.length} got 503`);
   assert.ok(busy.every(({ headers }) => Number(headers.get('retry-after')) > 0));
   assert.equal(answers.filter(({ status }) => status === 403).length, 500 - busy.length);
   // The client shares this process: its first moments, when it sends 500 requests, are not counted.
@@ -118,7 +120,7 @@ it('500 log-ins at once leave the shop answering, and the surplus is told to com
   assert.ok(worst < alone, `${worst} ms, where a log-in alone takes ${alone}`);
 });
 
-it('one address cannot make sessions without end, and who has one is not held up', async (t) => {
+it('one address cannot create sessions without limit, and a visitor with a session notices nothing', async (t) => {
   const floodLimits = { newSessions: 3, cartChanges: 100 };
   const shop = await startShop(memoryBackend(), { floodLimits });
   t.after(shop.close);
@@ -133,7 +135,7 @@ it('one address cannot make sessions without end, and who has one is not held up
   assert.equal((await visitor.get('/')).status, 200);
 });
 
-it('one address cannot make sessions without end by tickets of its own making, on any page', async (t) => {
+it('one address cannot create sessions without limit by made-up cookies, on any page', async (t) => {
   const backend = memoryBackend();
   let made = 0;
   const compareAndSet: typeof backend.compareAndSet = (key, version, ...rest) => {
@@ -147,11 +149,11 @@ it('one address cannot make sessions without end by tickets of its own making, o
   for (const path of ['/', '/cart', '/guide', '/login', '/session', '/logout', '/register', '/'])
     await shop.visitor().get(path, { headers });
   assert.equal(made, 3);
-  // Who shows no ticket is given none there, and sees the page.
+  // A visitor without a cookie gets none on this page, and sees it.
   assert.equal((await shop.visitor().get('/cart', PAGE)).status, 200);
 });
 
-it('one session cannot change its cart without end, and another still can', async (t) => {
+it('one session cannot change its cart without limit, and another still can', async (t) => {
   const floodLimits = { newSessions: 100, cartChanges: 5 };
   const shop = await startShop(memoryBackend(), { floodLimits });
   t.after(shop.close);

@@ -14,54 +14,48 @@ const MINUTE = 60_000;
 
 export type FloodLimits = { newSessions: number; cartChanges: number };
 
-/**
- * Per minute, for one address or for one session. Generous, and counted in each process: they bound
- * what one client can make the store hold and do, and cost nothing to visitors with a session.
- */
+/** Per minute, for one address or session. Each process counts alone, which costs no round trip. */
 const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
 
 type LimitOptions = {
-  /** Stores the counts that all processes share. Absent: each process counts for itself. */
-  sharedHits?: ((name: string) => Store) | undefined;
+  /** Stores a limit that holds over all processes. Default: each process counts alone. */
+  rateLimitStore?: ((name: string) => Store) | undefined;
   floodLimits?: FloodLimits | undefined;
-  /** The email address of the account that is logged in. */
   userEmail: (req: Request) => string | undefined;
 };
 
 export type Limits = ReturnType<typeof rateLimits>;
 
-/**
- * Limits against guessing and flooding. Each answers 429 with Retry-After. An address is the one that
- * `trust proxy` yields; of an IPv6 address, its /56.
- */
-export function rateLimits({ sharedHits, floodLimits = FLOOD_LIMITS, userEmail }: LimitOptions) {
-  const hits = (name: string) => sharedHits?.(name) ?? new MemoryStore();
-  const addressHits = hits('address');
-  const accountHits = hits('account');
+/** Limits against guessing and flooding. An IPv6 address counts with its /56. */
+export function rateLimits({
+  rateLimitStore = () => new MemoryStore(),
+  floodLimits = FLOOD_LIMITS,
+  userEmail,
+}: LimitOptions) {
+  const accountStore = rateLimitStore('account');
 
-  // With the address in the key, nobody can lock an account for its owner, who is elsewhere.
+  // The address is part of the key: otherwise an attacker elsewhere could lock out the owner.
   const byAccount = (emailOf: (req: Request) => unknown) =>
     limitAnswers(403, {
-      store: accountHits,
+      store: accountStore,
       limit: 10,
       keyGenerator: (req) => `${emailHash(emailOf(req))}:${addressOf(req)}`,
     });
-  const byAddress = limitAnswers(403, { store: addressHits, limit: 100 });
+  const byAddress = limitAnswers(403, { store: rateLimitStore('address'), limit: 100 });
   const newSession = limit({ windowMs: MINUTE, limit: floodLimits.newSessions });
 
   return {
-    /** At log-in: the form names the account. */
     logIn: [byAddress, byAccount((req) => req.body?.email)],
-    /** Where a user types the password again: the session names the account, whatever is sent. */
+    /** Where a user enters the password again. */
     password: [byAddress, byAccount(userEmail)],
-    /** A registration costs a hash, and tells whether an address has an account. */
+    /** A registration costs a hash, and reveals whether an email address has an account. */
     register: [
-      limit({ windowMs: 3 * MINUTE, store: hits('register'), limit: 100 }),
-      limitAnswers(409, { store: hits('taken'), limit: 10 }),
+      limit({ windowMs: 3 * MINUTE, store: rateLimitStore('register'), limit: 100 }),
+      limitAnswers(409, { store: rateLimitStore('taken'), limit: 10 }),
     ],
-    /** For a page that begins a session with every new visitor. */
+    /** For a page that starts a session for each new visitor. */
     newVisitors: onlyWhen((req) => isNew(req.session) && !hasLostSession(req), newSession),
-    /** For all pages: each begins a session to say that the old one is gone. */
+    /** For all pages: each starts a session to say that the last one has ended. */
     lostSessions: onlyWhen(hasLostSession, newSession),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limit({
@@ -74,13 +68,13 @@ export function rateLimits({ sharedHits, floodLimits = FLOOD_LIMITS, userEmail }
 
 const hasLostSession = (req: Request) => isNew(req.session) && req.session.flash !== undefined;
 
-/** Not the limiter's own `skip`, which looks at the address even when it skips. */
+/** Unlike the limiter's own `skip`, it costs nothing when it skips. */
 const onlyWhen =
   (applies: (req: Request) => boolean, limiter: RequestHandler): RequestHandler =>
   (req, res, next) =>
     applies(req) ? limiter(req, res, next) : next();
 
-/** Counts answers of one status only, before the work: of a hundred at once, ten reach bcrypt. */
+/** Counts each request before its handler runs, and takes back those with another status. */
 const limitAnswers = (status: number, options: Partial<Options>) =>
   limit({
     windowMs: 3 * MINUTE,
@@ -94,19 +88,20 @@ const limit = (options: Partial<Options>) =>
     legacyHeaders: false,
     standardHeaders: false,
     keyGenerator: addressOf,
-    validate: false, // its advice about proxies is not needed: the app gives its own
+    validate: false, // it checks the proxy settings, which the app does itself
     handler: (req, _res, next) => {
       const { resetTime } = (req as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
       const seconds = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
-      const headers = { 'Retry-After': String(seconds) };
-      next(new Refusal(429, `Too many requests. Please wait ${seconds} seconds.`, headers));
+      const wait = seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+      const message = `Too many requests. Please try again in ${wait}.`;
+      next(new Refusal(429, message, { 'Retry-After': String(seconds) }));
     },
     ...options,
   });
 
 const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
-/** A hash, so that the counts hold no email address. */
+// The store holds no email address.
 function emailHash(email: unknown): string {
   const normal = typeof email === 'string' ? email.trim().toLowerCase() : '';
   return createHash('sha256').update(normal).digest('base64url');

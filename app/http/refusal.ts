@@ -1,7 +1,4 @@
-/**
- * A failure that is expected: a status, and words that a visitor may read. Throwing it ends a handler,
- * or a change of the session, with nothing stored.
- */
+/** An expected failure: a status, and a message that a visitor may read. */
 export class Refusal extends Error {
   readonly status: number;
   readonly headers: Record<string, string>;
@@ -13,5 +10,4 @@ export class Refusal extends Error {
   }
 }
 
-/** A field of a form or of a JSON body that breaks a rule. */
 export const invalidField = (name: string, rule: string) => new Refusal(422, `${name} ${rule}.`);

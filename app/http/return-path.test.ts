@@ -8,7 +8,7 @@ it('keeps a path of this shop, with its query', () => {
     assert.equal(returnPath(path), path);
 });
 
-it('leads to the shop instead of another host', () => {
+it('returns / instead of another host', () => {
   const elsewhere = [
     ...['//evil.test', '/\\evil.test', '\\\\evil.test', '/\t/evil.test', '/\n/evil.test'],
     ...[
@@ -25,7 +25,7 @@ it('leads to the shop instead of another host', () => {
   for (const next of elsewhere) assert.equal(returnPath(next), '/', JSON.stringify(next));
 });
 
-it('never leaves this host, whatever comes', () => {
+it('never leaves this host, for any input', () => {
   const parts = fc.constantFrom(
     '/',
     '\\',

@@ -1,8 +1,6 @@
 /**
- * Where to go after log-in: only to a page of this shop. A link that logs you in here and then leads
- * to another site helps phishers. Browsers take `//host`, `/\host` and a path with a tab for another
- * host.
- * @returns a path with its query, or `/`
+ * @returns `next` if it is a path of this shop, else `/`. A log-in link that ends on another site
+ *   helps a phisher, and browsers read `//host`, `/\host` and a path with a tab as another host.
  */
 export function returnPath(next: unknown): string {
   const here = 'http://here.invalid';

@@ -3,9 +3,8 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
- * Security headers for every answer. Pages load only the shop's own files, nobody can frame them, and
- * their forms go only to the shop. Helmet runs once, because its headers are always the same.
- * @param https adds HSTS, which would lock a plain-HTTP development server out of the browser
+ * Helmet runs once, because its headers are the same for every answer.
+ * @param https adds HSTS. After that, browsers refuse to open a development server over plain HTTP.
  */
 export function securityHeaders({ https }: { https: boolean }): RequestHandler {
   const headers = new Map<string, string>();
@@ -32,7 +31,7 @@ export function securityHeaders({ https }: { https: boolean }): RequestHandler {
     referrerPolicy: { policy: 'same-origin' },
     strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
     xFrameOptions: { action: 'deny' },
-    // These only matter to Internet Explorer and Flash.
+    // Obsolete.
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,

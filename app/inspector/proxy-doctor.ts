@@ -3,10 +3,8 @@ import type { Logger } from 'pino';
 import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
- * The classic of deployment: the cookie is Secure, a proxy ends TLS, the app sees plain HTTP, and
- * express-session leaves the cookie out without a word: nobody can log in. This says why.
- * @returns undefined where the cookie arrives; else the request as it was received, and the line to
- *   change
+ * When the cookie is Secure, a proxy ends TLS and the app sees plain HTTP, express-session silently
+ * sends no cookie, and nobody can log in. This says why, and what to change.
  */
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;
@@ -26,38 +24,37 @@ export function diagnose(req: Request) {
 function prescribe(peer: string, trusted: boolean, forwardedProto: string | undefined) {
   if (forwardedProto === undefined)
     return {
-      cause: 'No X-Forwarded-Proto came along: if a proxy ends TLS here, it does not say so.',
+      cause: 'The request has no X-Forwarded-Proto header. A proxy that ends TLS must send it.',
       changes: [
         ['nginx', 'proxy_set_header X-Forwarded-Proto $scheme;'],
-        ['Caddy', 'reverse_proxy sends it by itself: is it Caddy that the browser talks to?'],
-        ['A load balancer', 'an HTTPS listener that adds X-Forwarded-Proto'],
+        ['Caddy', 'reverse_proxy sends it by itself. Check that the browser connects to Caddy.'],
+        ['A load balancer', 'use an HTTPS listener that adds X-Forwarded-Proto'],
       ],
     };
   if (!trusted && forwardedProto.split(',', 1)[0]?.trim() === 'https')
     return {
       cause: `X-Forwarded-Proto says https, but it came from ${peer}, which TRUST_PROXY does not trust.`,
       changes: [
-        ['For the app', `TRUST_PROXY=${trustable(peer)}`],
-        ['Behind several proxies', 'TRUST_PROXY=their number, or all their addresses'],
+        ["In the app's environment", `TRUST_PROXY=${trustable(peer)}`],
+        ['Behind several proxies', 'TRUST_PROXY=number of proxies, or all their addresses'],
       ],
     };
   return {
-    cause: `The browser reached the proxy over ${forwardedProto}, not over https.`,
+    cause: `The browser connected to the proxy over ${forwardedProto}, not https.`,
     changes: [
       ['nginx', 'listen 80; return 308 https://$host$request_uri;'],
-      ['Caddy', 'an address without http:// redirects by itself'],
-      ['A load balancer', 'a redirect from the HTTP listener to the HTTPS listener'],
+      ['Caddy', 'a site address without http:// redirects to HTTPS by itself'],
+      ['A load balancer', 'redirect the HTTP listener to the HTTPS listener'],
     ],
   };
 }
 
-/** How TRUST_PROXY names the peer: as Express does, for IPv4 without the prefix of IPv6. */
 function trustable(peer: string): string {
   const address = peer.replace(/^::ffff:/, '');
   return address === '::1' || address.startsWith('127.') ? 'loopback' : address;
 }
 
-/** One warning in the log of each process, not one a request; the pages say it, too. */
+/** Logs one warning, not one for each request. */
 export function warnOfLostCookie(log: Logger): RequestHandler {
   let warned = false;
   return (req, _res, next) => {

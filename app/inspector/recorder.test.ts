@@ -8,9 +8,9 @@ const MINUTES = 60_000;
 
 const response = () => new EventEmitter() as Response;
 
-it('sleeps until somebody looks, and again half an hour after the last look', () => {
+it('records from the first X-ray until half an hour after the last one', () => {
   let time = 0;
-  const recorder = createRecorder({ always: false, now: () => time });
+  const recorder = createRecorder({ alwaysOn: false, now: () => time });
   const session = { version: 1 };
   const request = (path: string) => {
     const req = { method: 'GET', path, sessionID: 'one', session } as unknown as Request;
@@ -22,44 +22,44 @@ it('sleeps until somebody looks, and again half an hour after the last look', ()
     res.emit('close');
     return recorded;
   };
-  const look = () => recorder.recall({ sessionID: 'one' } as Request).map(({ path }) => path);
+  const recall = () => recorder.recall({ sessionID: 'one' } as Request).map(({ path }) => path);
 
   assert.equal(request('/asleep'), false);
-  assert.deepEqual(look(), []);
+  assert.deepEqual(recall(), []);
   time = 29 * MINUTES;
   assert.equal(request('/awake'), true);
-  assert.deepEqual(look(), ['/awake']);
+  assert.deepEqual(recall(), ['/awake']);
   time = 58 * MINUTES;
   assert.equal(request('/still awake'), true);
-  assert.deepEqual(look(), ['/still awake', '/awake']);
+  assert.deepEqual(recall(), ['/still awake', '/awake']);
   time = 89 * MINUTES;
   assert.equal(request('/asleep again'), false);
-  // What was before the gap is not shown as the last requests.
-  assert.deepEqual(look(), []);
+  // The requests before the gap are not the last ones.
+  assert.deepEqual(recall(), []);
 });
 
-it('looks at what happens only while it writes that down: not asleep, nor beyond sixty steps', () => {
-  let looks = 0;
+it('reads an event only when it records it: not while asleep, and not beyond sixty steps', () => {
+  let reads = 0;
   const touched = {
     get type() {
-      looks += 1;
+      reads += 1;
       return 'touched' as const;
     },
   };
-  const recorder = createRecorder({ always: false });
+  const recorder = createRecorder({ alwaysOn: false });
   const req = { method: 'GET', path: '/', sessionID: 'one' } as Request;
   const request = () =>
     recorder.middleware(req, response(), () => {
       for (let n = 0; n < 100; n++) recorder.onEvent(touched);
     });
   request();
-  assert.equal(looks, 0);
+  assert.equal(reads, 0);
   recorder.recall(req);
   request();
-  assert.equal(looks, 60);
+  assert.equal(reads, 60);
 });
 
-it('never sleeps where it records from the start, not even half an hour after a look', () => {
+it('never sleeps when it is always on, not even half an hour after an X-ray', () => {
   let time = 0;
   const recorder = createRecorder({ now: () => time });
   recorder.recall({ sessionID: 'one' } as Request);

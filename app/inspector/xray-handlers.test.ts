@@ -42,14 +42,14 @@ onEachStore('the X-ray', (store) => {
       assert.ok(secret.length >= 4 && !(text + page.text).includes(secret), secret);
   });
 
-  it('says so where nothing is stored, and stores nothing', async () => {
+  it('says that nothing is stored, and stores nothing', async () => {
     const visitor = shop.visitor();
     assert.equal((await visitor.get('/session')).json.stored, false);
     assert.match((await visitor.get('/session', PAGE)).text, /You have no session yet/);
     assert.equal(visitor.cookie, undefined);
   });
 
-  it('tells what each request did: loaded, changed from what to what, touched', async () => {
+  it('shows what each request did: loaded, changed (with old and new values), touched', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
@@ -58,7 +58,7 @@ onEachStore('the X-ray', (store) => {
     await until(async () => {
       ({ requests } = (await visitor.get('/session')).json);
       return whats(requests.at(-3) ?? { steps: [] }).includes('touched');
-    }, 'the touch after an answer is taken down');
+    }, 'the touch after an answer is recorded');
     const [look, second, first] = requests.slice(-3);
     assert.ok(look && second && first);
     assert.equal(requests[0]?.path, '/session');
@@ -73,7 +73,7 @@ onEachStore('the X-ray', (store) => {
     assert.ok(Number(trip?.ms) > 0);
   });
 
-  it('tells of a conflict, and that the change was applied again', async () => {
+  it('shows a conflict, and that the change was applied again', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     const { handle, document } = (await visitor.get('/session')).json.coat;
@@ -90,11 +90,15 @@ onEachStore('the X-ray', (store) => {
     const { requests, coat } = (await visitor.get('/session')).json;
     assert.deepEqual(whats(requests[1]), ['loaded', 'conflict', 'committed']);
     const changes = [{ field: 'cart', from: { 'bowler-hat': 1 }, to: { 'bowler-hat': 2 } }];
-    assert.deepEqual(requests[1].steps.at(-1).changes, changes, 'its own, not the other’s');
+    assert.deepEqual(
+      requests[1].steps.at(-1).changes,
+      changes,
+      'its own change, not the other one',
+    );
     assert.deepEqual([coat.document.views, coat.document.cart['bowler-hat']], [7, 2]);
   });
 
-  it('tells that the store failed, and nothing of the error', async () => {
+  it('shows that the store failed, but not the error', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     const { compareAndSet } = store.backend;
@@ -105,17 +109,17 @@ onEachStore('the X-ray', (store) => {
     } finally {
       store.backend.compareAndSet = compareAndSet;
     }
-    let told: { what: string }[] = [];
+    let steps: { what: string }[] = [];
     await until(async () => {
       const { requests } = (await visitor.get('/session')).json;
-      const look = requests.findLast(({ path }: { path: string }) => path === '/cart');
-      told = look?.steps.filter(({ what }: { what: string }) => /store|failed/.test(what)) ?? [];
-      return told.length === 2;
-    }, 'the failed touch is taken down');
-    assert.deepEqual(told, [{ what: 'store-down' }, { what: 'touch-failed' }]);
+      const page = requests.findLast(({ path }: { path: string }) => path === '/cart');
+      steps = page?.steps.filter(({ what }: { what: string }) => /store|failed/.test(what)) ?? [];
+      return steps.length === 2;
+    }, 'the failed touch is recorded');
+    assert.deepEqual(steps, [{ what: 'store-down' }, { what: 'touch-failed' }]);
   });
 
-  it('begins a new list at log-in, for the old id may have been in other hands', async () => {
+  it('starts a new list at log-in, because another person may have used the old id', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     const planted = visitor.cookie;
@@ -131,7 +135,7 @@ onEachStore('the X-ray', (store) => {
     assert.deepEqual([old.stored, old.requests], [false, undefined]);
   });
 
-  it('remembers 20 requests, without what follows the question mark', async () => {
+  it('keeps 20 requests, without their queries', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     for (let n = 0; n < 25; n++) await visitor.get(`/cart?token=${n}`);
@@ -152,7 +156,7 @@ onEachStore('the X-ray', (store) => {
     assert.equal((await later.get('/session')).json.ticket.verifiedBy, 1);
   });
 
-  it('reads the cookie that the session was found by, whatever else the header holds', async () => {
+  it('reads the cookie that identified the session, even in an unusual Cookie header', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);
     const [name, value] = (visitor.cookie ?? '').split('=');
@@ -166,7 +170,7 @@ onEachStore('the X-ray', (store) => {
     }
   });
 
-  it('writes down nothing in production until somebody looks', async (t) => {
+  it('records nothing in production until someone opens an X-ray', async (t) => {
     const production = { NODE_ENV: 'production', SESSION_STORE: 'redis', REDIS_URL: 'redis://r:1' };
     const https = { headers: { 'x-forwarded-proto': 'https' } };
     const proxied = { ...production, TRUST_PROXY: 'loopback' };
@@ -186,7 +190,7 @@ onEachStore('the X-ray', (store) => {
     );
   });
 
-  it('has a toolbar on each page where it is asked for, and nowhere else', async (t) => {
+  it('shows a toolbar on each page if the options ask for it', async (t) => {
     assert.doesNotMatch((await shop.visitor().get('/', PAGE)).text, /toolbar/);
     const asked = await startShop(store.backend, { toolbar: true });
     t.after(asked.close);
@@ -197,14 +201,14 @@ onEachStore('the X-ray', (store) => {
       /loaded v1 · stored v2: views · 2 calls to the store/,
     );
     assert.match((await visitor.get('/nowhere', PAGE)).text, /loaded v2 · 1 call to the store,/);
-    // What is answered before a session is asked for has done nothing to it.
+    // A file is answered before the session is loaded.
     const { status, text } = await visitor.get('/assets/nothing.css', PAGE);
     assert.equal(status, 404);
     assert.doesNotMatch(text, /toolbar/);
   });
 });
 
-it('the X-ray forgets the session that was unused longest, beyond 500', async (t) => {
+it('the X-ray keeps 500 sessions, and drops the one unused longest', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const first = shop.visitor();

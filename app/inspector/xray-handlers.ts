@@ -17,26 +17,21 @@ type Options = {
   pages: Pages;
 };
 
-/**
- * The X-ray of the visitor's own session: what the browser holds, what the cloakroom holds, what
- * happened.
- */
 export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = session;
 
   const show: RequestHandler = (req, res) => {
-    const stored = isStored(req.session);
-    const xray = {
-      stored,
-      store: storeName,
-      cookie,
-      ...(stored && {
-        ticket: ticketOf(req),
-        coat: coatOf(req),
-        clocks: clocksOf(req),
-        requests: recorder.recall(req),
-      }),
-    };
+    const xray = isStored(req.session)
+      ? {
+          stored: true,
+          store: storeName,
+          cookie,
+          ticket: ticketOf(req),
+          coat: coatOf(req),
+          clocks: clocksOf(req),
+          requests: recorder.recall(req),
+        }
+      : { stored: false, store: storeName, cookie };
     return pages.show(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
   };
 
@@ -62,7 +57,6 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
     const { createdAt, lastSeenAt } = req.session;
     const seconds = (ms: number) => Math.floor(ms / 1000);
     return {
-      /** This request restarts the idle clock. */
       idleSeconds: seconds(idleMs),
       wasIdleForSeconds: seconds(now() - lastSeenAt),
       absoluteSeconds: seconds(absoluteMs),

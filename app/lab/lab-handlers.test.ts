@@ -12,32 +12,32 @@ describe('the race lab', () => {
   });
   after(() => shop.close());
 
-  it('loses adds the tutorials’ way, each answered 200, and none here', async () => {
+  it('loses adds in the tutorials’ shop, which answers 200 to each, and none here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/adds')).json;
-    assert.ok(tutorial.kept < 10, `${tutorial.kept} of 20 were kept`);
-    assert.deepEqual([here.kept, here.of], [20, 20]);
+    assert.ok(tutorial.right < 10, `${tutorial.right} of 20 were stored`);
+    assert.deepEqual([here.right, here.total], [20, 20]);
     for (const { answers } of [tutorial, here]) assert.deepEqual(answers, Array(20).fill(200));
   });
 
-  it('sees who logged out come back the tutorials’ way, and not here', async () => {
+  it('shows that a log-out is undone in the tutorials’ shop, and not here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/log-out')).json;
-    assert.deepEqual([tutorial.kept, tutorial.of, tutorial.answers], [0, 1, [200, 200]]);
-    assert.deepEqual([here.kept, here.answers], [1, [200, 409]]);
+    assert.deepEqual([tutorial.right, tutorial.total, tutorial.answers], [0, 1, [200, 200]]);
+    assert.deepEqual([here.right, here.answers], [1, [200, 409]]);
   });
 
-  it('keeps one of two tabs’ changes the tutorials’ way, and both here', async () => {
+  it('stores one of two tabs’ changes in the tutorials’ shop, and both here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/tabs')).json;
-    assert.deepEqual([tutorial.kept, here.kept, here.of], [1, 2, 2]);
+    assert.deepEqual([tutorial.right, here.right, here.total], [1, 2, 2]);
   });
 
-  it('has a result that leads back to the lab, for a page is asked for again when its user has left', async () => {
+  it('leads from a result back to the lab, because a page reloads when its user has logged out', async () => {
     const visitor = shop.visitor();
     await visitor.post('/login', { json: ADA });
     const { text } = await visitor.post('/lab/adds', PAGE);
     assert.match(text, /data-again="\/lab"/);
   });
 
-  it('draws the result as a page, and leaves the visitor’s own session alone', async () => {
+  it('shows the result as a page, and does not change the visitor’s own session', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
     for (const race of RACES) {
@@ -50,7 +50,7 @@ describe('the race lab', () => {
     assert.deepEqual([document.version, document.cart], [1, { 'bowler-hat': 1 }]);
   });
 
-  it('lets the store go away for one session, and loses nothing', async (t) => {
+  it('takes the store down for one session, and loses nothing', async (t) => {
     const [visitor, other] = [shop.visitor(), shop.visitor()];
     for (const each of [visitor, other])
       await each.post('/cart/lines', { json: { sku: 'wool-beret' } });
@@ -60,7 +60,7 @@ describe('the race lab', () => {
     assert.deepEqual([status, headers.get('retry-after')], [503, '2']);
     assert.equal((await other.get('/cart')).json.count, 1);
     t.mock.timers.tick(499);
-    assert.equal((await visitor.get('/cart')).status, 503, 'it is away for as long as was said');
+    assert.equal((await visitor.get('/cart')).status, 503, 'it is down for the whole time');
     t.mock.timers.tick(1);
     assert.equal((await visitor.get('/cart')).json.count, 1, 'it is back');
     assert.match((await visitor.get('/session', PAGE)).text, /The store does not answer/);
@@ -68,7 +68,7 @@ describe('the race lab', () => {
   });
 });
 
-it('the race lab is not there unless it is asked for, nor is the outage in production', async (t) => {
+it('the race lab exists only where the options open it, and the outage only with a duration', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   assert.equal((await shop.visitor().get('/lab')).status, 404);
@@ -84,7 +84,7 @@ it('the race lab is not there unless it is asked for, nor is the outage in produ
   assert.doesNotMatch((await visitor.get('/lab', PAGE)).text, /goes away/);
 });
 
-it('the race lab runs one race at a time, few wait, and 30 a minute are enough', async (t) => {
+it('the race lab runs one race at a time, lets few wait, and allows 30 a minute', async (t) => {
   const shop = await startShop(memoryBackend(), { lab: { outageSeconds: 0 } });
   t.after(shop.close);
   const crowd = Array.from({ length: 20 }, () => shop.visitor().post('/lab/adds'));

@@ -1,14 +1,18 @@
-/** A backend that fails, for some seconds, where one session asks it: to see what its visitor sees. */
+import type { Backend } from '../session/index.ts';
+
+export type PretendOutages = ReturnType<typeof pretendOutages>;
+
+/** A backend that fails for some seconds for one session, to show its visitor an outage. */
 export function pretendOutages(backend: Backend, seconds: number) {
-  const away = new Set<string>();
+  const down = new Set<string>();
   const reach = async (key: string) => {
-    if (away.has(key)) throw new Error('The race lab pretends that the store is away');
+    if (down.has(key)) throw new Error('The race lab pretends that the store is down');
   };
   return {
     seconds,
     begin: (handle: string) => {
-      away.add(handle);
-      setTimeout(() => away.delete(handle), seconds * 1000).unref();
+      down.add(handle);
+      setTimeout(() => down.delete(handle), seconds * 1000).unref();
     },
     backend: {
       get: (key) => reach(key).then(() => backend.get(key)),
@@ -17,5 +21,3 @@ export function pretendOutages(backend: Backend, seconds: number) {
     } satisfies Backend,
   };
 }
-
-import type { Backend } from '../session/index.ts';

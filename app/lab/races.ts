@@ -3,50 +3,48 @@ import { createServer, type IncomingMessage, type RequestListener, request } fro
 import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
-/** A way to keep sessions: a little shop that waits for `pause` where a request is slow. */
-export type Way = (pause: () => Promise<void>) => RequestListener;
+/** The shop waits for `pause` in a slow request. */
+type CreateShop = (pause: () => Promise<void>) => RequestListener;
 type Visit = (method: 'GET' | 'POST', path: string) => Promise<{ status: number; body: string }>;
-type Shop = { user: string | null; cart: Record<string, number> };
+type Shown = { user: string | null; cart: Record<string, number> };
 type Race = {
-  /** @returns what the requests were answered, in their order */
+  /** @returns the statuses of the answers */
   run: (visit: Visit, meanwhile: (path: string) => Promise<number[]>) => Promise<number[]>;
-  /** How many of `of` came out right, by what the shop shows afterwards. */
-  kept: (shop: Shop) => number;
-  of: number;
+  /** How many of `total` outcomes are right in what the shop shows afterwards. */
+  countRight: (shown: Shown) => number;
+  total: number;
 };
 
 export const races = new Map<string, Race>()
-  /** Twenty adds of one visitor at once. */
   .set('adds', {
     run: (visit) =>
       Promise.all(Array.from({ length: 20 }, async () => (await visit('POST', '/add/hat')).status)),
-    kept: ({ cart }) => cart.hat ?? 0,
-    of: 20,
+    countRight: ({ cart }) => cart.hat ?? 0,
+    total: 20,
   })
-  /** A log-out while a slow request is under way: is the visitor logged out afterwards? */
+  /** The visitor logs out during a slow request, and must stay logged out. */
   .set('log-out', {
     run: (_visit, meanwhile) => meanwhile('/log-out'),
-    kept: ({ user }) => (user === null ? 1 : 0),
-    of: 1,
+    countRight: ({ user }) => (user === null ? 1 : 0),
+    total: 1,
   })
-  /** One tab adds a hat, slowly, the other a coat meanwhile. */
+  /** One tab slowly adds a hat. Meanwhile, another tab adds a coat. */
   .set('tabs', {
     run: (_visit, meanwhile) => meanwhile('/add/coat'),
-    kept: ({ cart }) => Object.keys(cart).length,
-    of: 2,
+    countRight: ({ cart }) => Object.keys(cart).length,
+    total: 2,
   });
 
-/** Runs a race with a new visitor, who logs in and at the end out, so that nothing is left behind. */
-export async function runRace({ run, kept, of }: Race, way: Way) {
+export async function runRace({ run, countRight, total }: Race, createShop: CreateShop) {
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
   const { promise: released, resolve: goOn } = Promise.withResolvers<void>();
   const visit = visitorOf(
-    way(() => {
+    createShop(() => {
       arrive();
       return released;
     }),
   );
-  /** Posts to `path` while a slow add of a hat is under way. */
+  /** Posts to `path` during a slow add of a hat. */
   const meanwhile = async (path: string) => {
     const add = visit('POST', '/add/hat?slow');
     await Promise.race([arrived, add]);
@@ -60,10 +58,10 @@ export async function runRace({ run, kept, of }: Race, way: Way) {
   const { body } = await visit('GET', '/');
   const ms = performance.now() - started;
   await visit('POST', '/log-out');
-  return { kept: kept(JSON.parse(body) as Shop), of, answers, ms };
+  return { right: countRight(JSON.parse(body) as Shown), total, answers, ms };
 }
 
-/** Real HTTP with a cookie jar, through memory: no port is opened. */
+/** HTTP through memory, with a cookie jar. */
 function visitorOf(app: RequestListener): Visit {
   const server = createServer(app);
   let cookie = '';

@@ -7,7 +7,7 @@ import { ADA, startShop } from '../../test-support/start-shop.ts';
 import { until } from '../../test-support/until.ts';
 import { memoryBackend, sessionHandle } from '../session/index.ts';
 
-it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to the request', async (t) => {
+it('logs a JSON line with the request id for each log-in, failure, log-out, refusal and limit', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const visitor = shop.visitor();
@@ -31,8 +31,11 @@ it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to 
   const [first] = events;
   assert.equal(first.requestId, failed.headers.get('x-request-id'));
   assert.equal(first.address, '127.0.0.1');
-  assert.ok(events.find(({ event }) => event === 'log-out')?.session, 'named to the end');
-  // One session, one name, in every line of it; and nothing by which to find it.
+  assert.ok(
+    events.find(({ event }) => event === 'log-out')?.session,
+    'the log-out names its session',
+  );
+  // All lines name the session alike, and none reveals its id.
   const ofSession = lines.filter(({ session }) => session);
   assert.equal(new Set(ofSession.map(({ session }) => session)).size, 1);
   const all = shop.log.join('\n');
@@ -40,7 +43,7 @@ it('logs log-in, failure, log-out, refusal and limit, a JSON line each, tied to 
     assert.ok(!all.includes(secret), secret);
 });
 
-it('logs once that the store went away and once that it is back', async (t) => {
+it('logs once that the store went down and once that it is back', async (t) => {
   const memory = memoryBackend();
   let down = false;
   const get: typeof memory.get = (key) =>
@@ -50,12 +53,12 @@ it('logs once that the store went away and once that it is back', async (t) => {
   const visitor = shop.visitor();
   await visitor.get('/');
   for (down of [true, false]) for (let n = 0; n < 3; n++) await visitor.get('/');
-  await sleep(1600); // no question that was answered is taken for unanswered later
-  const told = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
-  assert.deepEqual(told, ['store-down', 'store-up']);
+  await sleep(1600); // past the deadline of every answer
+  const storeEvents = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+  assert.deepEqual(storeEvents, ['store-down', 'store-up']);
 });
 
-it('logs that the store is back when it answers in time, not when an answer comes late', async (t) => {
+it('logs that the store is back after an answer in time, not after a late one', async (t) => {
   const memory = memoryBackend();
   let waiting: PromiseWithResolvers<void>[] | undefined;
   const get: typeof memory.get = async (key) => {
@@ -67,17 +70,20 @@ it('logs that the store is back when it answers in time, not when an answer come
   t.after(shop.close);
   const visitor = shop.visitor();
   await visitor.get('/');
-  const told = () => shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
+  const storeEvents = () => shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
 
   waiting = [];
   const tooLate = await Promise.all([visitor.get('/'), visitor.get('/')]);
-  assert.deepEqual([tooLate.map(({ status }) => status), told()], [[503, 503], ['store-down']]);
+  assert.deepEqual(
+    [tooLate.map(({ status }) => status), storeEvents()],
+    [[503, 503], ['store-down']],
+  );
   const [late, broken] = waiting;
   late?.resolve();
   await sleep(20);
-  assert.deepEqual(told(), ['store-down']);
+  assert.deepEqual(storeEvents(), ['store-down']);
 
-  // Its late answer is reason enough to wait for the next one.
+  // After its late answer, the next one may take the full time.
   const slow = visitor.get('/');
   await until(async () => waiting?.length === 3, 'asked again');
   await sleep(200);
@@ -85,10 +91,10 @@ it('logs that the store is back when it answers in time, not when an answer come
   assert.equal((await slow).status, 200);
   broken?.reject(new Error('gone'));
   await sleep(20);
-  assert.deepEqual(told(), ['store-down', 'store-up']);
+  assert.deepEqual(storeEvents(), ['store-down', 'store-up']);
 });
 
-it('logs and counts a client that left before its answer as 499, and one that waited as it was answered', async (t) => {
+it('logs and counts 499 for a client that left before its answer, and 200 for one that stayed', async (t) => {
   const memory = memoryBackend();
   const asked = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -107,13 +113,13 @@ it('logs and counts a client that left before its answer as 499, and one that wa
   socket.resetAndDestroy();
   const lines = () => shop.log.map((line) => JSON.parse(line));
   const logged = async () => lines().some(({ path }) => path === '/cart');
-  await until(logged, 'logged, though it was never answered');
+  await until(logged, 'it is logged without an answer');
   goOn.resolve();
   await visitor.get('/cart');
   await until(async () => lines().filter(({ path }) => path === '/cart').length > 1, 'both');
-  const told = lines().filter(({ path }) => path === '/cart');
+  const answers = lines().filter(({ path }) => path === '/cart');
   assert.deepEqual(
-    told.map(({ status, aborted }) => [status, aborted]),
+    answers.map(({ status, aborted }) => [status, aborted]),
     [
       [499, true],
       [200, undefined],
@@ -127,7 +133,7 @@ it('logs and counts a client that left before its answer as 499, and one that wa
     );
 });
 
-it('counts requests, sessions, conflicts and round trips for Prometheus', async (t) => {
+it('counts requests, session events, conflicts and round trips for Prometheus', async (t) => {
   const memory = memoryBackend();
   const odd: (() => Promise<boolean>)[] = [];
   const compareAndSet: typeof memory.compareAndSet = (...args) =>

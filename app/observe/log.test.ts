@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { startChild } from '../../test-support/child.ts';
 import { until } from '../../test-support/until.ts';
 
-it('a buffered log comes without waiting for more, and is whole at the end', async () => {
+it('a buffered log does not wait for more lines, and is complete at the end', async () => {
   const module = JSON.stringify(new URL('log.ts', import.meta.url).href);
   const script = `
     import { buffered, createLog } from ${module};

@@ -3,10 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
-/**
- * Answers Prometheus on a port that only this machine can reach. The primary asks all workers and adds
- * up their numbers. A worker only lets the primary ask.
- */
+/** The primary answers with the metrics of all workers. A worker only lets the primary ask. */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
   if (cluster.isWorker) return;
@@ -16,11 +13,11 @@ export function serveMetrics(port: number, log: Logger, supervised: boolean): vo
       const text = await (workers ? workers.clusterMetrics() : register.metrics());
       res.type(register.contentType).send(text);
     } catch (err) {
-      log.error({ err }, 'No metrics: a worker does not answer');
+      log.error({ err }, 'No metrics: a worker did not answer');
       res.sendStatus(503);
     }
   });
-  const told = (err?: Error) =>
+  const onListen = (err?: Error) =>
     err && log.error({ err }, `No metrics: cannot listen on port ${port}`);
-  app.listen(port, '127.0.0.1', told).unref();
+  app.listen(port, '127.0.0.1', onListen).unref();
 }

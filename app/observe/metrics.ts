@@ -5,24 +5,24 @@ import type { RoundTrip } from '../storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** This process's metrics for Prometheus. Labels come from fixed sets, never from a visitor. */
+/** Labels have fixed values, never a visitor's text. */
 export function createMetrics() {
   register.clear();
   collectDefaultMetrics();
   const requests = new Histogram({
     name: 'cloakroom_request_seconds',
-    help: 'Requests, by route and status',
+    help: 'Request duration in seconds, by method, route and status',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.05, 0.1, 0.3, 1, 3],
   });
   const sessions = new Counter({
     name: 'cloakroom_session_events_total',
-    help: 'What happened to sessions: created, loaded, committed, conflict, renewed, ended, touched; failures of the store',
+    help: 'Session events (created, loaded, committed, conflict, renewed, ended, touched) and store failures',
     labelNames: ['event'],
   });
   const roundTrips = new Histogram({
     name: 'cloakroom_store_seconds',
-    help: 'Round trips to the store. A refused write is one whose version was overtaken',
+    help: 'Store round trips in seconds; refused: the stored version had changed',
     labelNames: ['operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });

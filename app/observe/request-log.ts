@@ -6,19 +6,16 @@ import type { Metrics } from './metrics.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** In every log line about this request, in its X-Request-Id, and on its error page. */
+    /** In every log line about this request, in its X-Request-Id header, and on its error page. */
     requestId: string;
-    /** The unexpected error that this request ended with, for its log line. */
+    /** The unexpected error that ended this request. */
     fault?: unknown;
   }
 }
 
 type Options = { log: Logger; metrics: Metrics; secret: string };
 
-/**
- * One line for each request, when it is over. Its fields are listed here one by one: never a header or
- * a body, which carry cookies and passwords, nor the query of a URL.
- */
+/** Names each field: headers, bodies and queries may hold cookies, passwords and other secrets. */
 export function requestLog({ log, metrics, secret }: Options): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();
@@ -27,19 +24,18 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
     res.set('X-Request-Id', requestId);
     res.on('close', () => {
       const ms = performance.now() - started;
-      // 499, as in nginx: the client left before there was an answer.
+      // 499, as in nginx: the client left before the answer.
       const status = res.headersSent ? res.statusCode : 499;
       metrics.request(req, status, ms / 1000);
       const line = {
         requestId,
         session: sessionInLog(req, secret),
         method: req.method,
-        // Without the handle of a session, which is its key in the store.
+        // A path may hold the handle of a session, which is its key in the store.
         path: req.originalUrl.split('?', 1)[0]?.replace(/[\w-]{43}/, '…'),
         status,
         ms: Math.round(ms),
-        // The client left before the answer was complete.
-        ...(!res.writableFinished && { aborted: true }),
+        aborted: res.writableFinished ? undefined : true,
       };
       if (req.fault === undefined) log[isAsset(req) ? 'debug' : 'info'](line, 'request');
       else log.error({ ...line, err: req.fault }, 'request failed');

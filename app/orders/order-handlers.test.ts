@@ -11,7 +11,7 @@ onEachStore(
   'checkout, and the cart of an account',
   (store) => {
     let shop: Shop;
-    let other: Shop; // a second process would see no more of the first than this one does
+    let other: Shop; // shares no more with the first one than a second process would
     let email: string;
     let one: HttpClient;
     before(async () => {
@@ -48,26 +48,26 @@ onEachStore(
       return { order: order ?? '', version: version ?? '', totalCents: totalCents ?? '' };
     }
 
-    it('the cart follows the account to every device, and survives log-out', async () => {
+    it('keep the cart with the account on every device, and after log-out', async () => {
       await add(one);
       const two = await secondDevice();
       assert.equal(await count(two), 1);
       await add(two, 'wool-beret', 2);
       assert.equal(await count(one), 3);
       await two.post('/logout');
-      assert.equal(await count(two), 0, 'a shared computer shows nothing of it');
+      assert.equal(await count(two), 0, 'a shared computer does not show it');
       assert.equal((await two.get('/')).json.cart.count, 0);
       assert.equal(await count(await secondDevice()), 3);
     });
 
-    it('loses nothing when two devices add at once', async () => {
+    it('lose nothing when two devices add at the same time', async () => {
       const two = await secondDevice();
       const adds = Array.from({ length: 80 }, (_, n) => add(n % 2 ? one : two));
       for (const { status } of await Promise.all(adds)) assert.equal(status, 200);
       assert.equal(await count(one), 80);
     });
 
-    it("adds the guest's lines at log-in and says so, with an Undo", async () => {
+    it("add the guest's lines at log-in, say so and offer Undo", async () => {
       await add(one, 'bowler-hat', 98);
       const guest = other.visitor();
       await add(guest, 'bowler-hat', 3);
@@ -76,7 +76,7 @@ onEachStore(
       const page = (await guest.get('/cart', PAGE)).text;
       assert.match(
         page,
-        /2 of its items did not fit.*2 items from this device were added to your cart\./s,
+        /2 items from this device did not fit.*2 items from this device were added to your cart\./s,
       );
       assert.equal(await count(one), 100);
       const undo = await guest.post('/cart/undo-merge', PAGE);
@@ -85,7 +85,7 @@ onEachStore(
       assert.doesNotMatch((await guest.get('/cart', PAGE)).text, /from this device were added/);
     });
 
-    it('adds them once for a double click on Log in, and the Undo survives a new password', async () => {
+    it('add them once for a double click on Log in, and allow Undo after a password change', async () => {
       const guest = other.visitor();
       await add(guest, 'bowler-hat', 2);
       const clicks = [shop, other, shop].map(({ visitor }) => {
@@ -101,7 +101,7 @@ onEachStore(
       assert.equal((await first?.post('/cart/undo-merge'))?.status, 409, 'and not twice');
     });
 
-    it('offers the Undo until the cart is changed', async () => {
+    it('offer Undo until the cart is changed', async () => {
       const guest = other.visitor();
       await add(guest);
       await secondDevice(guest);
@@ -111,7 +111,7 @@ onEachStore(
       assert.doesNotMatch((await guest.get('/', PAGE)).text, /from this device/);
     });
 
-    it('places an order at the prices of the shop, and empties the cart', async () => {
+    it('place an order at the prices of the shop, and empty the cart', async () => {
       await add(one, 'bowler-hat', 2);
       const json = { totalCents: 17_800, lines: [{ unitPriceCents: 1 }], accountId: 'x' };
       const placed = await one.post('/checkout', { json });
@@ -126,7 +126,7 @@ onEachStore(
       assert.deepEqual(await orders(), [placed.json]);
     });
 
-    it('answers the form with 303 to the receipt, which thanks once', async () => {
+    it('answer the form with 303 to the receipt, which says thank you once', async () => {
       await add(one);
       const answer = await one.post('/checkout', { ...PAGE, form: await form() });
       const receipt = answer.headers.get('location') ?? '';
@@ -137,7 +137,7 @@ onEachStore(
       assert.match((await one.get('/orders', PAGE)).text, new RegExp(receipt));
     });
 
-    it('creates the order once, however often and from wherever the form is sent', async () => {
+    it('place one order when the form is sent many times, from any device', async () => {
       const two = await secondDevice();
       await add(one, 'bowler-hat', 2);
       const sent = await form();
@@ -152,10 +152,10 @@ onEachStore(
       assert.equal(await count(one), 0);
       await add(one);
       await one.post('/checkout', { json: sent });
-      assert.equal(await count(one), 1, 'what is added later is not taken for the old order');
+      assert.equal(await count(one), 1, 'an item that was added later stays');
     });
 
-    it('lists the orders, the newest first', async () => {
+    it('list the orders, newest first', async () => {
       const placed = [];
       for (const sku of ['bowler-hat', 'wool-beret', 'camel-overcoat']) {
         await add(one, sku);
@@ -164,7 +164,7 @@ onEachStore(
       assert.deepEqual(await orders(), placed);
     });
 
-    it('creates one order of many that are sent without a form', async () => {
+    it('place one order for many requests without form fields', async () => {
       await add(one);
       const tabs = Array.from({ length: 10 }, () => one.post('/checkout'));
       const placed = (await Promise.all(tabs)).filter(({ status }) => status === 201);
@@ -172,14 +172,17 @@ onEachStore(
       assert.equal((await orders()).length, 1);
     });
 
-    it('refuses an empty cart, and one that is not as the form showed it: 409, nothing ordered', async () => {
+    it('refuse an empty cart, and a cart that differs from the form, with 409', async () => {
       assert.equal((await one.post('/checkout')).status, 409);
       await add(one);
       const sent = await form();
       await add(one);
       const changed = await one.post('/checkout', { ...PAGE, form: sent });
       assert.equal(changed.status, 409);
-      assert.match(changed.text, /has changed since.*Back to the cart/s);
+      assert.match(
+        changed.text,
+        /Your cart has changed, so nothing was ordered.*Back to the cart/s,
+      );
       assert.equal((await one.post('/checkout', { json: { order: 'made-up' } })).status, 409);
       for (const bad of [{ order: ['x'] }, { totalCents: -1 }, { totalCents: 'x' }])
         assert.equal((await one.post('/checkout', { json: bad })).status, 422);
@@ -187,7 +190,7 @@ onEachStore(
       assert.equal(await count(one), 2);
     });
 
-    it("shows nobody else's order: 404, in the list not at all, and no way to place it again", async () => {
+    it("never show, list or repeat another account's order", async () => {
       await add(one);
       const { id } = (await one.post('/checkout')).json;
       const stranger = shop.visitor();
@@ -202,7 +205,7 @@ onEachStore(
       assert.equal((await shop.visitor().get(`/orders/${id}`)).status, 401);
     });
 
-    it('thanks one of two tabs whose carts cost the same: the other showed something else', async () => {
+    it('accept one of two tabs that show different carts with the same total', async () => {
       await add(one, 'felt-fedora');
       await add(one, 'striped-umbrella');
       const first = await form();
@@ -217,7 +220,7 @@ onEachStore(
       assert.deepEqual([lines.length, lines[0].quantity, others], [1, 2, []]);
     });
 
-    it('sends a guest to log in, and back to the cart', async () => {
+    it('send a guest to log in, and then back to the cart', async () => {
       const guest = shop.visitor();
       await add(guest);
       assert.equal((await guest.post('/checkout')).status, 401);
@@ -244,7 +247,7 @@ onEachStore(
       return { visitor, state };
     }
 
-    it('goes on with the same order after a failure half-way', async (t) => {
+    it('continue the same order after a failure halfway', async (t) => {
       await add(one, 'bowler-hat', 2);
       const sent = await form();
       for (const kind of ['orders', 'order', 'cart']) {
@@ -259,7 +262,7 @@ onEachStore(
       assert.equal(await count(one), 0);
     });
 
-    it('thanks for no order other than the one that the form shows', async (t) => {
+    it('never say thank you for an order that the form did not show', async (t) => {
       await add(one, 'camel-overcoat');
       const { order } = await form();
       const visitor = (await failing(t, 'cart')).visitor();
@@ -270,7 +273,7 @@ onEachStore(
       const { status, json } = await one.post('/checkout', { json: await form() });
       assert.deepEqual(
         [status, json.errorMessage],
-        [409, 'Your order from before is placed: see your orders.'],
+        [409, 'Your earlier order was placed, and nothing else. See your orders.'],
       );
       assert.deepEqual(
         (await orders()).map((each: { totalCents: number }) => each.totalCents),
@@ -280,7 +283,7 @@ onEachStore(
       assert.equal((await one.post('/checkout', { json: await form() })).json.totalCents, 3900);
     });
 
-    it('adds at the next request what a log-in could not add to the cart, once', async (t) => {
+    it('add at the next request, once, the lines that a log-in could not add', async (t) => {
       const { visitor, state } = await failing(t, 'cart');
       const guest = visitor();
       await add(guest, 'bowler-hat', 2);
@@ -292,10 +295,10 @@ onEachStore(
       assert.equal(await count(one), 2);
     });
 
-    it('does not say of what it added before that it did not fit', async (t) => {
+    it('do not say that lines did not fit when an earlier request added them', async (t) => {
       const { backend, documents } = store;
       let down = true;
-      // The cart has the lines then; that the session has them no more cannot be stored.
+      // The cart gets the lines, but the session cannot drop them.
       const compareAndSet: typeof backend.compareAndSet = (key, version, next, ttlMs) => {
         const { user, cart = {} } = (next ?? {}) as Partial<SessionRecord>;
         return down && user && Object.keys(cart).length === 0

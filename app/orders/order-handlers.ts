@@ -12,33 +12,33 @@ import type { Order, Orders } from './orders.ts';
 
 type Options = { orders: Orders; carts: Carts; catalogue: Catalogue; pages: Pages };
 
-/** For users only: see `requireUser`. */
+/** Only behind `requireUser`. */
 export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   /**
-   * The order gets the id that the cart holds ready, so there is one order however often the form is
-   * sent. Then the ordered items leave the cart, and the cart gets the id of the next order. If this
-   * stops halfway, sending the form again continues the same order.
+   * The order gets the id that the cart holds ready, so sending the form twice orders once. Then
+   * the ordered items leave the cart, and the cart gets the id of the next order. If this stops
+   * halfway, sending the form again continues the same order.
    */
   const checkOut: RequestHandler = async (req, res) => {
     const { accountId, cart } = accountCartOf(req);
     const id = textField(req.body, 'order') || cart.orderId;
     const order =
       (await orders.find(id)) ?? (await orders.place(newOrder(req, id, accountId, cart)));
-    if (order.accountId !== accountId) throw stale();
+    if (order.accountId !== accountId) throw cartHasChanged();
     await carts.change(accountId, cart, (current) =>
       current.orderId === id ? withoutOrder(current, quantitiesOf(order)) : current,
     );
-    // An order that stopped halfway is complete now. But it is not the one that this form showed.
-    if (!isAsSeen(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
-      throw new Refusal(409, 'Your order from before is placed: see your orders.');
+    // This completed an earlier order that had stopped halfway, but the form showed another one.
+    if (!matchesForm(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
+      throw new Refusal(409, 'Your earlier order was placed, and nothing else. See your orders.');
     await leaveFlash(req, 'Thank you. Your order is placed.');
-    redirectOrJson(req, res.status(201), `/orders/${id}`, shown(order));
+    redirectOrJson(req, res.status(201), `/orders/${id}`, asJson(order));
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
-    // A form that showed another cart, or other prices: the buyer sees this one first.
+    // The form showed another cart, or other prices, so the buyer has to see this cart first.
     const { lines, totalCents } = priceCart(cart.lines, catalogue);
-    if (id !== cart.orderId || !isAsSeen(req, cart.version, totalCents)) throw stale();
+    if (id !== cart.orderId || !matchesForm(req, cart.version, totalCents)) throw cartHasChanged();
     if (lines.length === 0) throw new Refusal(409, 'Your cart is empty.');
     return { id, accountId, cartVersion: cart.version, placedAt: Date.now(), lines };
   }
@@ -47,33 +47,37 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
     const order = await orders.find(String(req.params.id));
     // Another account's order looks the same as one that does not exist.
     if (!order || order.accountId !== req.account?.id)
-      throw new Refusal(404, 'There is no such order.');
-    const json = shown(order);
+      throw new Refusal(404, 'You have no order with this number.');
+    const json = asJson(order);
     return pages.show(req, res, 'orders/show', { title: 'Your order', order: json }, json);
   };
 
   const showAll: RequestHandler = async (req, res) => {
-    const json = { orders: (await orders.ofAccount(accountOf(req).id)).map(shown) };
-    return pages.show(req, res, 'orders/list', { title: 'Your orders', ...json }, json);
+    const list = (await orders.ofAccount(accountOf(req).id)).map(asJson);
+    const content = { title: 'Your orders', orders: list };
+    return pages.show(req, res, 'orders/list', content, { orders: list });
   };
 
   return { checkOut, show, showAll };
 }
 
-/** Whether the form showed this cart, at these prices. A program need not say what it saw. */
-const isAsSeen = (req: Request, version: number, totalCents: number) =>
-  Object.entries({ version, totalCents }).every(
-    ([name, now]) => wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now,
-  );
+/** Whether the form showed this cart at these prices. A program need not send what it saw. */
+function matchesForm(req: Request, version: number, totalCents: number): boolean {
+  const isShown = (name: string, now: number) =>
+    wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now;
+  return isShown('version', version) && isShown('totalCents', totalCents);
+}
 
-const stale = () =>
-  new Refusal(409, 'Your cart has changed since. Nothing was ordered; please look at it again.');
+const cartHasChanged = () =>
+  new Refusal(
+    409,
+    'Your cart has changed, so nothing was ordered. Check the cart and order again.',
+  );
 
 const quantitiesOf = ({ lines }: Order) =>
   Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
 
-/** What its owner sees of an order. */
-const shown = ({ id, placedAt, lines }: Order) => ({
+const asJson = ({ id, placedAt, lines }: Order) => ({
   id,
   placedAt: new Date(placedAt).toISOString(),
   ...totalsOf(lines),

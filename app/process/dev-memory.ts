@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 type Saved = {
-  /** The process that restarts this one: another shop's memory is never taken over. */
+  /** The process that restarts this one: another shop must not read this memory. */
   watcher: number;
   secrets: readonly string[];
   sessions: [key: string, text: string][];
@@ -11,11 +11,7 @@ type Saved = {
 
 const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.json');
 
-/**
- * Memory for sessions and documents, for development.
- * @param survivesRestart hands the memory and the secrets on to the process that replaces this one when
- *   a source file is saved, so that the developer stays logged in until `npm run dev` ends
- */
+/** @param survivesRestart so that a developer who saves a file stays logged in */
 export function devMemory(secrets: readonly string[], survivesRestart: boolean) {
   const saved = survivesRestart ? takeOver() : undefined;
   const memory = {
@@ -25,7 +21,7 @@ export function devMemory(secrets: readonly string[], survivesRestart: boolean) 
   };
   if (survivesRestart)
     process.on('exit', () =>
-      handOn({
+      handOver({
         watcher: process.ppid,
         secrets: memory.secrets,
         sessions: [...memory.sessions],
@@ -45,7 +41,7 @@ function takeOver(): Saved | undefined {
   }
 }
 
-function handOn(saved: Saved): void {
+function handOver(saved: Saved): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, JSON.stringify(saved), { mode: 0o600 });
 }

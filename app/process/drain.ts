@@ -5,16 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 
 /**
- * Prepares `server` for its end. The function it returns takes no new connection, finishes what is
- * under way, and is done when the last connection is closed.
- *
- * No idle connection is closed for `lingerMs`: a proxy may be sending a POST on it at this moment,
- * which would stay unanswered and which it may not send again. Each answer meanwhile says
- * `Connection: close`. A proxy that gives up its idle connections sooner than that loses no request.
+ * @returns a function that stops taking connections, and waits until the last one is closed. For
+ *   `lingerMs` it closes no idle connection, because a proxy may be sending a POST on it, and may not
+ *   send it again. Meanwhile each answer says `Connection: close`.
  */
-export function drainable(server: Server, app: Express): (lingerMs: number) => Promise<void> {
+export function prepareDrain(server: Server, app: Express): (lingerMs: number) => Promise<void> {
   let draining = false;
-  // Every answer's headers go out through here. A set of the answers under way cost each view 7 %.
+  // Faster than a list of the answers under way.
   app.response.writeHead = function (this: ServerResponse, ...args: never[]) {
     if (draining) this.setHeader('Connection', 'close');
     return ServerResponse.prototype.writeHead.apply(this, args as never) as never;
@@ -23,7 +20,7 @@ export function drainable(server: Server, app: Express): (lingerMs: number) => P
   return async (lingerMs) => {
     draining = true;
     const closed = once(server, 'close');
-    // Not the close() of an HTTP server, which closes the idle connections at once.
+    // The close() of an HTTP server would close idle connections at once.
     NetServer.prototype.close.call(server);
     await Promise.race([closed, sleep(lingerMs)]);
     const sweep = setInterval(() => server.closeIdleConnections(), 20);

@@ -28,7 +28,7 @@ const log = (server: AppServer) =>
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
-const said = (server: AppServer, text: string) =>
+const logged = (server: AppServer, text: string) =>
   log(server).filter(({ msg }) => msg.startsWith(text));
 const isRunning = (pid: number) => {
   try {
@@ -39,7 +39,7 @@ const isRunning = (pid: number) => {
 };
 /** Every worker that has ever listened, oldest first: their lines come in pieces, in any order. */
 const workers = (server: AppServer): number[] =>
-  said(server, 'Cloakroom is open')
+  logged(server, 'Cloakroom is open')
     .toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time))
     .map(({ pid }) => pid);
 const running = (server: AppServer) => workers(server).filter(isRunning);
@@ -72,14 +72,14 @@ async function startShop(t: TestContext, size: number, cwd?: string): Promise<Ap
   return server;
 }
 
-/** The clock by which the primary tells how long a worker lived: it stands still, or 5 s later. */
+/** Stops the primary's clock: each worker seems to die at once, or after 5 s. */
 const stoppedClock = (code: string) =>
   code.replaceAll(
     'performance.now()',
     `(process.getBuiltinModule('fs').existsSync('five-seconds-later') ? 5_000 : 0)`,
   );
 
-/** A shop of two workers whose code the test may edit: before the start, by `edits`, and after it. */
+/** A shop with two workers whose code the test can edit: before the start, by `edits`, and after it. */
 async function startEditableShop(t: TestContext, edits: [string, (code: string) => string][] = []) {
   const copy = await tempDir('copy');
   t.after(() => copy[Symbol.asyncDispose]());
@@ -99,8 +99,8 @@ it('20 rolling restarts under load lose no request and no cart line', {
   timeout: 300_000,
 }, async (t) => {
   const server = await startShop(t, 2);
-  // By default nginx ends a connection after 1,000 requests, and fetch gives up those then under way
-  // on it where a browser would send them again. That is not what is measured here.
+  // By default nginx ends a connection after 1,000 requests. Requests then under way fail with fetch,
+  // where a browser would send them again.
   const nginx = await startNginx([server.port], {
     'keepalive_timeout 30s;': 'keepalive_timeout 30s; keepalive_requests 1000000;',
   });
@@ -120,11 +120,11 @@ it('20 rolling restarts under load lose no request and no cart line', {
     await sleep(80);
     return outcome === 200;
   };
-  const look = async () => {
+  const view = async () => {
     const visitor = httpClient(nginx.origin);
     while (!over.signal.aborted) await attempt('GET', visitor.get('/'));
   };
-  // Two tabs fill one cart; it is full at 99 of each product, and then they take a new one.
+  // Two tabs fill a cart to 99 of each product, and then start another one.
   const fill = async () => {
     while (!over.signal.aborted) {
       const visitor = httpClient(nginx.origin);
@@ -142,7 +142,7 @@ it('20 rolling restarts under load lose no request and no cart line', {
     }
   };
   const load = Promise.all([
-    ...Array.from({ length: 12 }, look),
+    ...Array.from({ length: 12 }, view),
     ...Array.from({ length: 6 }, fill),
   ]);
 
@@ -150,52 +150,56 @@ it('20 rolling restarts under load lose no request and no cart line', {
   for (let restart = 1; restart <= 20; restart++) {
     const before = server.output().length;
     server.kill('SIGHUP');
-    const rolled = async () => server.output().slice(before).includes('All workers are new');
+    const rolled = async () => server.output().slice(before).includes('All workers were replaced');
     await until(rolled, `restart ${restart}`, 30_000);
   }
-  await until(async () => answers.GET > 500 && answers.POST > 500, 'a load worth the name', 30_000);
+  await until(async () => answers.GET > 500 && answers.POST > 500, 'enough load', 30_000);
   over.abort();
   await load;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   t.diagnostic(`${answers.GET} GET and ${answers.POST} POST in ${seconds} s`);
-  // (The log is written in pieces: the last worker's line may come after the primary's.)
+  // The last worker's line may come after the primary's.
   await until(async () => workers(server).length === 42, 'two workers from each restart');
   assert.deepEqual(failures, []);
 });
 
-it('SIGHUP brings the code that is on disk, once more if it comes again meanwhile', async (t) => {
+it('SIGHUP loads the code now on disk, and a SIGHUP meanwhile does it once more', async (t) => {
   const { server, edit, dir } = await startEditableShop(t);
   const livez = async () => (await httpClient(server.origin).get('/livez')).json.status;
   assert.equal(await livez(), 'ok');
   await edit('app/http/health-handlers.ts', (code) => code.replaceAll("'ok'", "'new'"));
-  // No new worker listens before it may, so that what comes again comes meanwhile.
+  // The new workers wait for a file, so that the next signals come meanwhile.
   const wait = `const { existsSync } = process.getBuiltinModule('fs');
     while (!existsSync('may-start')) await new Promise((resolve) => setTimeout(resolve, 20));\n`;
   await edit('app/process/worker.ts', (code) => wait + code);
   server.kill('SIGHUP');
-  await until(async () => said(server, 'Replacing').length === 1, 'it begins');
+  await until(async () => logged(server, 'Replacing').length === 1, 'it begins');
   for (let again = 0; again < 3; again++) {
     server.kill('SIGHUP');
     await sleep(20);
   }
   await writeFile(join(dir, 'may-start'), '');
-  await until(async () => said(server, 'All workers are new').length === 2, 'new workers', 20_000);
-  // (An old one lingers on the connection kept from above, and the log of the last one may come late.)
+  await until(
+    async () => logged(server, 'All workers were replaced').length === 2,
+    'new workers',
+    20_000,
+  );
+  // An old worker still has the connection from above, and the last one may log late.
   await until(
     async () =>
       workers(server).length === 6 && isDeepStrictEqual(running(server), workers(server).slice(-2)),
     'the last two run, and no other',
   );
   assert.equal(await livez(), 'new');
-  assert.equal(said(server, 'Replacing').length, 2);
+  assert.equal(logged(server, 'Replacing').length, 2);
 });
 
-it('the workers stay when the new code does not start', async (t) => {
+it('the old workers stay when the new code does not start', async (t) => {
   const { server, edit } = await startEditableShop(t);
   await edit('app/app.ts', (code) => `throw new Error('bad code');\n${code}`);
   server.kill('SIGHUP');
   await until(
-    async () => said(server, 'A new worker did not start').length === 1,
+    async () => logged(server, 'A new worker did not start').length === 1,
     'it is logged',
     20_000,
   );
@@ -205,7 +209,7 @@ it('the workers stay when the new code does not start', async (t) => {
   assert.equal(workers(server).length, 2);
 });
 
-it('a worker that is killed is replaced, and the shop goes on', async (t) => {
+it('a killed worker is replaced, and the shop keeps serving', async (t) => {
   const { server, dir } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   const visitor = httpClient(server.origin);
   await visitor.get('/', secure);
@@ -220,9 +224,9 @@ it('a worker that is killed is replaced, and the shop goes on', async (t) => {
   await killLatest();
   assert.equal((await visitor.get('/', secure)).json.views, 2);
   assert.equal(running(server).length, 2);
-  await until(async () => said(server, 'A worker died').length === 3, 'each death is logged');
-  const waits = said(server, 'A worker died').map(({ signal, waitMs }) => [signal, waitMs]);
-  // The third one had lived for a while.
+  await until(async () => logged(server, 'A worker died').length === 3, 'each death is logged');
+  const waits = logged(server, 'A worker died').map(({ signal, waitMs }) => [signal, waitMs]);
+  // The third one had lived for 5 s.
   assert.deepEqual(waits, [
     ['SIGKILL', 100],
     ['SIGKILL', 200],
@@ -230,12 +234,12 @@ it('a worker that is killed is replaced, and the shop goes on', async (t) => {
   ]);
 });
 
-it('workers that die at once are started ever more slowly, until SIGHUP brings better code', async (t) => {
+it('the wait before a worker doubles while workers die at once, until SIGHUP loads better code', async (t) => {
   const { server, edit } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   await edit('app/process/worker.ts', () => 'process.exit(7);');
   process.kill(workers(server)[0] ?? 0, 'SIGKILL');
-  await until(async () => said(server, 'A worker died').length >= 5, 'five deaths', 30_000);
-  const deaths = said(server, 'A worker died').slice(0, 5);
+  await until(async () => logged(server, 'A worker died').length >= 5, 'five deaths', 30_000);
+  const deaths = logged(server, 'A worker died').slice(0, 5);
   for (const [n, { waitMs, time }] of deaths.entries()) {
     assert.equal(waitMs, 100 * 2 ** n);
     const next = deaths[n + 1]?.time;
@@ -246,7 +250,7 @@ it('workers that die at once are started ever more slowly, until SIGHUP brings b
 
   await edit('app/process/worker.ts', (code) => code);
   server.kill('SIGHUP');
-  // One more may have been under way by itself, and be replaced with the others.
+  // Another worker may have been starting, and is replaced with the others.
   const renewed = async () => {
     const [first, second] = workers(server);
     const now = running(server);
@@ -255,12 +259,12 @@ it('workers that die at once are started ever more slowly, until SIGHUP brings b
   await until(renewed, 'two new workers serve', 20_000);
 });
 
-it('SIGTERM answers what is under way or comes on a kept connection, closes each, then all end with 0', async (t) => {
+it('SIGTERM answers requests under way and on idle connections, closes these, and ends all with 0', async (t) => {
   const server = await startShop(t, 2);
-  const kept = connect(server.port, '127.0.0.1');
+  const idle = connect(server.port, '127.0.0.1');
   const isToldToClose = async () => {
-    kept.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
-    const [answer] = await once(kept, 'data');
+    idle.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    const [answer] = await once(idle, 'data');
     return /^HTTP\/1\.1 200 .*^Connection: close/ims.test(String(answer));
   };
   assert.equal(await isToldToClose(), false);
@@ -269,9 +273,9 @@ it('SIGTERM answers what is under way or comes on a kept connection, closes each
     method: 'POST',
     headers: { ...headers, expect: '100-continue' },
   });
-  await once(login, 'continue'); // it is under way: the body is missing
+  await once(login, 'continue'); // under way: its body is missing
   const code = server.stop();
-  await until(isToldToClose, 'the kept connection is told so');
+  await until(isToldToClose, 'the idle connection is told so');
   await until(() => refuses(server.port), 'no worker takes a new one');
   login.end(JSON.stringify(ADA));
   const [answer] = await once(login, 'response');
@@ -290,13 +294,13 @@ it('SIGTERM ends within 10 s even if a worker does not', async (t) => {
   assert.deepEqual(running(server), []);
 });
 
-it('no worker outlives a primary that is killed', async (t) => {
+it('no worker outlives a killed primary', async (t) => {
   const server = await startShop(t, 2);
-  server.kill('SIGKILL'); // what the end of each of these tests asks is all that is asked here
+  server.kill('SIGKILL'); // the end of each test checks the workers
   await until(async () => !isRunning(server.pid), 'it is gone');
 });
 
-it('production has a primary for one worker, too, and says plainly that a port is taken', async (t) => {
+it('production has a primary even for one worker, and says that a port is taken', async (t) => {
   const server = await startShop(t, 1);
   assert.ok(!workers(server).includes(server.pid));
   const { status, stdout } = spawnSync(process.execPath, ['app/server.ts'], {
@@ -314,7 +318,7 @@ it('production has a primary for one worker, too, and says plainly that a port i
   assert.match(stdout, /Cannot listen on 127\.0\.0\.1:\d+/);
 });
 
-it('development has one plain process, or workers that agree on a made-up secret', async (t) => {
+it('development has one process, or workers with the same generated secret', async (t) => {
   const alone = await startServer({});
   t.after(alone.stop);
   assert.deepEqual(workers(alone), [alone.pid]);

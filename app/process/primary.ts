@@ -2,38 +2,34 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
 
 type SupervisorOptions = {
-  /** How many workers serve. */
   count: number;
   /** Set in each worker, beside this process's own environment. */
   env: Record<string, string>;
   log: Logger;
 };
 
-// A worker that lived for less died at once: the wait before the next one doubles each time.
+// A worker that lives shorter than this died at once, and the wait before the next one doubles.
 const STEADY_MS = 5_000;
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 30_000;
+const MIN_WAIT_MS = 100;
+const MAX_WAIT_MS = 30_000;
 // SIGKILL ends a worker that takes longer.
 const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
 /**
- * Makes this process the primary: it keeps the listening socket, hands each connection to one of
- * `count` workers, which run the same program, and serves no request itself.
- *
- * A worker that dies is replaced. SIGHUP replaces all, one at a time, with workers that run the code
- * then on disk; each drains only once its successor listens, and stays if that does not start. SIGTERM
- * and SIGINT drain all and exit with 0 within 10 s. If the primary dies, node:cluster ends the workers.
+ * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP replaces
+ * all, one at a time, with workers that run the code now on disk: each old one drains once its
+ * successor listens, and stays if that does not start. SIGTERM and SIGINT drain all workers and exit
+ * with 0 within 10 s.
  */
 export function supervise({ count, env, log }: SupervisorOptions): void {
-  // Oldest first. Not those that drain, nor a successor that does not listen yet.
+  // Oldest first. Not in it: workers that drain, and successors that do not listen yet.
   const serving = new Set<Worker>();
   let everListened = false;
+  let deathsAtOnce = 0;
   let rolling = false;
   let rollAgain = false;
   let stopping = false;
-  // SIGHUP may bring better code: what died before it says nothing about what comes after.
-  let rolls = 0;
 
   cluster.schedulingPolicy = cluster.SCHED_RR;
   cluster.once('listening', () => {
@@ -43,27 +39,24 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   process.on('SIGHUP', () => void roll());
   for (let n = 0; n < count; n++) serving.add(fork());
 
-  /** @param deaths how many before it, in its place, died at once */
-  function fork(deaths = 0): Worker {
+  function fork(): Worker {
     const worker = cluster.fork(env);
     const forked = performance.now();
-    const bornIn = rolls;
     const tooLong = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
     worker.once('listening', () => clearTimeout(tooLong));
     const replace = (code: unknown, signal: unknown) => {
       clearTimeout(tooLong);
       if (stopping || !serving.delete(worker)) return;
-      // It cannot start at all, say for a port that is taken: whoever started this should know.
       if (!everListened) {
         log.fatal({ worker: worker.process.pid, code, signal }, 'A worker could not start');
         return void stop(1);
       }
       const atOnce = performance.now() - forked < STEADY_MS;
-      const before = bornIn === rolls ? deaths : 0;
-      const waitMs = atOnce ? Math.min(FIRST_WAIT_MS * 2 ** before, LONGEST_WAIT_MS) : 0;
+      const waitMs = atOnce ? Math.min(MIN_WAIT_MS * 2 ** deathsAtOnce, MAX_WAIT_MS) : 0;
+      deathsAtOnce = atOnce ? deathsAtOnce + 1 : 0;
       log.error({ worker: worker.process.pid, code, signal, waitMs }, 'A worker died');
       setTimeout(() => {
-        if (serving.size < count && !stopping) serving.add(fork(atOnce ? before + 1 : 0));
+        if (serving.size < count && !stopping) serving.add(fork());
       }, waitMs);
     };
     worker.once('exit', replace).on('error', replace);
@@ -74,7 +67,7 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     rollAgain = rolling;
     if (rolling || stopping) return;
     rolling = true;
-    rolls += 1;
+    deathsAtOnce = 0; // the new code may be better
     const old = new Set(serving);
     log.info({ workers: count }, 'Replacing the workers');
     const unfinished = () => !stopping && (serving.size < count || !old.isDisjointFrom(serving));
@@ -89,15 +82,15 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
     }
     rolling = false;
     if (stopping) return;
-    if (!failed) log.info('All workers are new');
-    else log.error('A new worker did not start: the old ones stay');
+    if (failed) log.error('A new worker did not start: the old workers keep running');
+    else log.info('All workers were replaced');
     if (rollAgain) void roll();
   }
 
   async function stop(code: number): Promise<void> {
     if (stopping) return;
     stopping = true;
-    log.info('Closing');
+    log.info('Shutting down');
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
     await Promise.all(workers.map(retire));
     process.exit(code);
@@ -114,7 +107,6 @@ export function supervise({ count, env, log }: SupervisorOptions): void {
   }
 }
 
-/** Whether `worker` comes to listen. */
 const listens = (worker: Worker) =>
   new Promise<boolean>((resolve) => {
     worker.once('listening', () => resolve(true));

@@ -10,7 +10,7 @@ import {
 } from '../session/index.ts';
 import { createDocuments, type DocumentBackend } from './documents.ts';
 
-it('a document is given up as too busy, and left as it is, when others overtake a hundred attempts', async () => {
+it('a change fails with TooManyConflicts after a hundred conflicts, and changes nothing', async () => {
   const memory = memoryBackend();
   let attempts = 0;
   const overtaken: DocumentBackend = {
@@ -30,7 +30,7 @@ onEachStore(
       createDocuments(backend)('counter', { count: z.int() });
     const plusOne = (current?: { count: number }) => ({ count: (current?.count ?? 0) + 1 });
 
-    it('are made, read and changed, each change one version on', async () => {
+    it('are created, read and changed, and each change adds 1 to the version', async () => {
       const id = newSessionId();
       assert.equal(await counters().read(id), undefined);
       assert.deepEqual(await counters().change(id, undefined, plusOne), { count: 1, version: 1 });
@@ -39,14 +39,14 @@ onEachStore(
       assert.deepEqual(await counters().read(id), { count: 2, version: 2 });
     });
 
-    it('are told apart by their kind', async () => {
+    it('of different kinds do not collide', async () => {
       const id = newSessionId();
       await counters().change(id, undefined, plusOne);
       const others = createDocuments(store.documents)('other', { count: z.int() });
       assert.equal(await others.read(id), undefined);
     });
 
-    it('lose none of 200 changes made at once by two processes, however stale they saw it', async () => {
+    it('lose none of 200 simultaneous changes by two processes, even from a stale copy', async () => {
       const id = newSessionId();
       const [one, two] = [counters(), counters()];
       await one.change(id, undefined, plusOne);
@@ -54,13 +54,13 @@ onEachStore(
       const changes = Array.from({ length: 200 }, (_, n) =>
         (n % 2 ? one : two).change(id, stale, plusOne),
       );
-      // Each saw a number of its own: none was counted twice, none lost.
+      // Each change returned another count, so none was lost or counted twice.
       const counts = new Set((await Promise.all(changes)).map(({ count }) => count));
       assert.equal(counts.size, 200);
       assert.equal((await one.read(id))?.count, 201);
     });
 
-    it('are changed in the end, though others overtake each attempt for a fifth of a second', async () => {
+    it('are changed after all when every attempt conflicts for 200 ms', async () => {
       const id = newSessionId();
       const until = performance.now() + 200;
       const busy: DocumentBackend = {
@@ -71,17 +71,17 @@ onEachStore(
       assert.equal((await counters(busy).change(id, undefined, plusOne)).count, 1);
     });
 
-    it('are made by one of many who make them at once', async () => {
+    it('are created once by many simultaneous calls', async () => {
       const id = newSessionId();
       const makers = Array.from({ length: 20 }, (_, n) =>
-        counters().change(id, undefined, (there) => there ?? { count: n }),
+        counters().change(id, undefined, (existing) => existing ?? { count: n }),
       );
       const made = await Promise.all(makers);
       assert.equal(new Set(made.map(({ count }) => count)).size, 1);
       assert.equal((await counters().read(id))?.version, 1);
     });
 
-    it('are left alone when the change throws, or gives back what it got', async () => {
+    it('are not changed when the edit throws or returns its argument', async () => {
       const id = newSessionId();
       const before = await counters().change(id, undefined, plusOne);
       const refused = counters().change(id, before, () => {
@@ -92,7 +92,7 @@ onEachStore(
       assert.deepEqual(await counters().read(id), before);
     });
 
-    it('cost no write when the change gives back what it got', async () => {
+    it('cost no write when the edit returns its argument', async () => {
       const id = newSessionId();
       const before = await counters().change(id, undefined, plusOne);
       let writes = 0;
@@ -107,18 +107,18 @@ onEachStore(
       assert.deepEqual([await same, writes], [before, 0]);
     });
 
-    it('are changed though the change before them in line was refused', async () => {
+    it('are changed even if the change before it in the queue was refused', async () => {
       const id = newSessionId();
-      const kept = counters();
-      const refused = kept.change(id, undefined, () => {
+      const documents = counters();
+      const refused = documents.change(id, undefined, () => {
         throw new Error('refused');
       });
-      const next = kept.change(id, undefined, plusOne);
+      const next = documents.change(id, undefined, plusOne);
       await assert.rejects(refused, /refused/);
       assert.equal((await next).count, 1);
     });
 
-    it('are not overwritten when they cannot be understood', async () => {
+    it('are not overwritten when they are malformed', async () => {
       const id = newSessionId();
       for (const text of [
         '{"version":3,"count":"many"}',
@@ -145,7 +145,7 @@ onEachStore(
       assert.equal(await counters().read(id), undefined);
     });
 
-    it('have no end in Redis', async () => {
+    it('never expire in Redis', async () => {
       if (!store.redis) return;
       const id = newSessionId();
       for (const seen of [undefined, { count: 1, version: 1 }]) {
@@ -155,14 +155,14 @@ onEachStore(
       }
     });
 
-    it('keep what only a newer version of the app knows', async () => {
+    it('keep fields that only a newer version of the app knows', async () => {
       const id = newSessionId();
       const newer = { version: 1, count: 1, colour: 'red' };
       await store.documents.compareAndSet(`counter:${id}`, 0, newer);
       const edit = (current: { count: number } = { count: 0 }) => ({ ...current, count: 2 });
       await counters().change(id, undefined, edit);
-      const kept = JSON.parse((await store.documents.get(`counter:${id}`)) ?? '');
-      assert.deepEqual(kept, { version: 2, count: 2, colour: 'red' });
+      const text = JSON.parse((await store.documents.get(`counter:${id}`)) ?? '');
+      assert.deepEqual(text, { version: 2, count: 2, colour: 'red' });
     });
 
     it('fail with StoreUnavailable when the store does', async () => {

@@ -8,6 +8,9 @@ export type Document<T> = Readonly<T & { version: number }>;
 type Edit<T> = (current: Document<T> | undefined) => T;
 export type Documents = ReturnType<typeof createDocuments>;
 
+/** The version of a document that the first change will store. */
+export const NOT_STORED = 0;
+
 /**
  * @returns a function that gives access to the documents of one kind, by its `name` and `shape`.
  *   Reading a document of another shape throws, so that nothing unknown is overwritten.
@@ -17,8 +20,7 @@ export function createDocuments(backend: DocumentBackend) {
 
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
-    // Loose: a field that a newer version of the app stored is kept, because the two versions may run
-    // side by side.
+    // Loose: it keeps the fields of a newer version of the app that runs beside this one.
     const data = z.object(shape).loose();
     const stored = data.extend({ version: z.int().positive() });
 
@@ -44,7 +46,7 @@ export function createDocuments(backend: DocumentBackend) {
       commit(id, seen, (current) => {
         const next = edit(current);
         if (current && next === current) return current;
-        return { ...(data.parse(next) as T), version: (current?.version ?? 0) + 1 };
+        return { ...(data.parse(next) as T), version: (current?.version ?? NOT_STORED) + 1 };
       });
 
     return { read, change };

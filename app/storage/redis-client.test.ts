@@ -23,7 +23,7 @@ for (const [name, scheme, path] of [
 ] as const) {
   const urlOf = (port: number) => `${scheme}://127.0.0.1:${port}${path}`;
 
-  it(`while no ${name} is there, each question fails at once, and whoever waits is told why`, async (t) => {
+  it(`without ${name}, each command fails at once, and the reason is reported`, async (t) => {
     const errors: unknown[] = [];
     const redis = connectTo(urlOf(await freePort()), (error) => errors.push(error));
     t.after(redis.close);
@@ -36,18 +36,18 @@ for (const [name, scheme, path] of [
         () => redis.check(),
       ]) {
         const answer = ask().then(String, () => 'failed');
-        // Before any timer, any input and any output: however slow the machine is.
+        // Before any timer, input or output, so the speed of the machine does not matter.
         assert.equal(await Promise.race([answer, nextTurn('waits')]), 'failed');
       }
       await sleep(100);
     }
-    await until(async () => errors.length > 0, 'told why');
+    await until(async () => errors.length > 0, 'the reason is reported');
     assert.ok(errors.length < 20, `${errors.length} errors in a third of a second`);
     const waited = whenConnected(redis, 100).then(() => 'no longer');
     assert.equal(await Promise.race([waited, sleep(1000, 'longer', { ref: false })]), 'no longer');
   });
 
-  it(`a client that is closed before ${name} is there is done, and never connects`, async (t) => {
+  it(`a client that is closed before ${name} starts never connects`, async (t) => {
     const port = await freePort();
     const redis = connectTo(urlOf(port));
     await sleep(50);
@@ -55,13 +55,13 @@ for (const [name, scheme, path] of [
     const server = await startRedis({ port });
     t.after(server.stop);
     const done = redis.connected.then(() => 'done');
-    assert.equal(await Promise.race([done, sleep(3000, 'tries on', { ref: false })]), 'done');
+    assert.equal(await Promise.race([done, sleep(3000, 'keeps trying', { ref: false })]), 'done');
     await assert.rejects(redis.get('x'));
     assert.match(await server.cli('INFO', 'stats'), /^total_connections_received:1\r$/m);
   });
 }
 
-it('finds a Redis that was away for long soon after its return', async (t) => {
+it('connects soon after Redis starts, even if that took long', async (t) => {
   const port = await freePort();
   const redis = connectTo(`redis://127.0.0.1:${port}`);
   t.after(redis.close);
@@ -71,7 +71,7 @@ it('finds a Redis that was away for long soon after its return', async (t) => {
   await until(() => redis.check().then(() => true), 'connected', 3000);
 });
 
-it('keeps to the database that the URL names', async (t) => {
+it('uses the database that the URL names', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
   const redis = connectTo(`${server.url}/5`);
@@ -81,7 +81,7 @@ it('keeps to the database that the URL names', async (t) => {
   assert.equal(await server.cli('-n', '5', 'GET', 'coat'), '12');
 });
 
-it('fails at once while Redis is away, and keeps no question for its return', async (t) => {
+it('fails at once while Redis is down, and holds no command back', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
   const errors: unknown[] = [];
@@ -89,12 +89,12 @@ it('fails at once while Redis is away, and keeps no question for its return', as
   t.after(redis.close);
   await redis.connected;
   await server.kill();
-  await until(async () => errors.length > 0, 'told');
+  await until(async () => errors.length > 0, 'the error is reported');
   const answer = redis.get('x').then(String, () => 'failed');
   assert.equal(await Promise.race([answer, sleep(250, 'waits', { ref: false })]), 'failed');
 });
 
-it('makes another connection where the first is never answered', async (t) => {
+it('opens another connection when the first one gets no answer', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
   const way = await startWay(server.port);
@@ -116,7 +116,7 @@ it('keeps its connection to a Redis that is slow for a second', async (t) => {
   await redis.connected;
   const ids = async () => /^id=\d+/gm.exec(await server.cli('CLIENT', 'LIST'))?.[0];
   const before = await ids();
-  await sleep(600); // until it is asked whether it is there
+  await sleep(600); // until its first ping
   server.pause();
   await sleep(1200);
   server.resume();
@@ -124,7 +124,7 @@ it('keeps its connection to a Redis that is slow for a second', async (t) => {
   assert.equal(await ids(), before);
 });
 
-it('finds who took over from a master that was dead when it started', async (t) => {
+it('finds the successor of a master that was dead at the start', async (t) => {
   const cluster = await startRedisCluster();
   t.after(cluster.stop);
   const dead = cluster.nodes.at(-1) as RedisServer;
@@ -156,7 +156,7 @@ const stores = {
 };
 
 for (const [name, start] of Object.entries(stores))
-  it(`tells of a connection to ${name} that is lost`, async (t) => {
+  it(`reports a lost connection to ${name}`, async (t) => {
     const { url, victim, stop } = await start();
     t.after(stop);
     const errors: unknown[] = [];
@@ -165,13 +165,13 @@ for (const [name, start] of Object.entries(stores))
     await until(() => redis.check().then(() => true), 'connected');
     errors.length = 0;
     await victim?.kill();
-    await until(async () => errors.length > 0, 'told');
+    await until(async () => errors.length > 0, 'the error is reported');
   });
 
 onEachStore(
-  'the keys that begin alike',
+  'the keys with one prefix',
   (store) => {
-    it('are found on all masters, each once, and no others', async () => {
+    it('are found once each, on all masters, and no other keys are', async () => {
       const { redis } = store;
       const set = "return redis.call('SET', KEYS[1], '12')";
       const coats = Array.from({ length: 60 }, (_, n) => `coat:${n}`);

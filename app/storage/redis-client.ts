@@ -5,27 +5,23 @@ import type { RedisTarget } from '../../config/redis-url.ts';
 import type { RedisCommands } from '../session/index.ts';
 import { type Connection, endSilentConnections } from './silent-connections.ts';
 
-/** What the app uses of Redis, the same for a single server, a cluster and a sentinel. */
 export type RedisClient = RedisCommands & {
-  /** Done when it has connected, or is closed, for the first time. */
+  /** Settles when it has connected for the first time, or was closed before that. */
   connected: Promise<void>;
-  /** All keys that begin so, on all masters: for the operator's commands, never for a request. */
+  /** For the operator's commands only: it reads all keys. */
   keys(prefix: string): Promise<string[]>;
   /** Rejects while Redis, or a master of the cluster, does not answer. */
   check(): Promise<unknown>;
   close(): void;
 };
 
-/**
- * Connects in the background and for as long as it takes: an app that starts before its Redis is
- * unavailable, not dead. Meanwhile each command fails at once.
- * @param onError is told of each failure to connect and each lost connection
- */
+/** Connects in the background and never gives up. Meanwhile, each command fails at once. */
 export function connectRedis(target: RedisTarget, onError: (error: unknown) => void): RedisClient {
   let connected = false;
   let closed = false;
-  const { client, connectOnce, masters, watched } = clientOf(target, (retries) =>
-    connected ? Math.min(50 * 2 ** retries, 500) : new Error('not connected yet'),
+  const notConnected = () => new Error('not connected to Redis yet');
+  const { client, connectOnce, masters, connections } = clientOf(target, (retries) =>
+    connected ? Math.min(50 * 2 ** retries, 500) : notConnected(),
   );
   for (const event of ['error', 'node-error']) client.on(event, onError);
 
@@ -41,70 +37,59 @@ export function connectRedis(target: RedisTarget, onError: (error: unknown) => v
       }
     }
   };
-  const connecting = connect();
-  const watching = endSilentConnections(watched, onError);
+  const timer = endSilentConnections(connections, onError);
 
-  // Before it has connected once, a sentinel neither answers nor fails.
-  const ready = <T>(ask: () => Promise<T>) =>
-    connected ? ask() : Promise.reject<T>(new Error('not connected yet'));
+  // Before its first connection, a sentinel neither answers nor fails.
+  const whenReady = async <T>(command: () => Promise<T>) => {
+    if (!connected) throw notConnected();
+    return command();
+  };
   return {
-    connected: connecting,
-    get: (key) => ready(() => client.get(key)),
-    eval: (script, args) => ready(() => client.eval(script, args)),
-    del: (keys) => ready(() => client.del(keys)),
+    connected: connect(),
+    get: (key) => whenReady(() => client.get(key)),
+    eval: (script, args) => whenReady(() => client.eval(script, args)),
+    del: (keys) => whenReady(() => client.del(keys)),
     keys: (prefix) =>
-      ready(async () => {
+      whenReady(async () => {
         const found = (await masters()).map(async (master) => {
           const pages = master.scanIterator({ MATCH: `${prefix}*`, COUNT: 1000 });
           return (await Array.fromAsync(pages)).flat();
         });
         return [...new Set((await Promise.all(found)).flat())];
       }),
-    check: () => ready(async () => Promise.all((await masters()).map((master) => master.ping()))),
+    check: () => whenReady(async () => Promise.all((await masters()).map((m) => m.ping()))),
     close: () => {
       closed = true;
-      clearInterval(watching);
+      clearInterval(timer);
       void client.destroy();
     },
   };
 }
 
-/** A client, a cluster or a sentinel of node-redis, and the masters that it talks to. */
 type Client = {
   client: RedisCommands & {
     on(event: string, listener: (error: unknown) => void): unknown;
     destroy(): unknown;
   };
-  /** Tries to connect, to all masters, and gives up when it cannot. */
   connectOnce: () => Promise<unknown>;
   masters: () => Promise<Master[]>;
-  watched: () => (Connection | undefined)[];
+  connections: () => (Connection | undefined)[];
 };
 type Master = {
   ping(): Promise<unknown>;
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
 };
 
-/** @param reconnectStrategy a wait in ms, or an error to give up: what node-redis has by itself gives up, too */
 function clientOf(
   { kind, tls, nodes, credentials, path }: RedisTarget,
   reconnectStrategy: (retries: number) => number | Error,
 ): Client {
-  const socket = {
-    connectTimeout: 1000,
-    // Ends a handshake that is not answered, and with the pings of `endSilentConnections` no quiet one.
-    socketTimeout: 3000,
-    reconnectStrategy,
-  };
-  // The default is a timer for each command that waits to be sent. None waits long: off-line a command
-  // fails at once, a silent connection is ended, and the session store keeps its own deadline.
+  // The pings of `endSilentConnections` keep an idle connection from reaching this socketTimeout.
+  const socket = { connectTimeout: 1000, socketTimeout: 3000, reconnectStrategy };
+  // The default sets a timer for each command.
   const commandOptions = { timeout: 0 };
-  const options = {
-    ...credentials,
-    // Off-line, fail at once. The default keeps requests waiting for as long as the outage lasts.
-    disableOfflineQueue: true,
-    commandOptions,
-  };
+  // The default holds commands back, and so requests, until an outage ends.
+  const options = { ...credentials, disableOfflineQueue: true, commandOptions };
 
   if (kind === 'cluster') {
     const cluster = createCluster({
@@ -118,20 +103,16 @@ function clientOf(
         await cluster.connect();
         await masters();
       } catch (error) {
-        // Or it would go on trying a master that was dead at the start, and not ask who took over.
+        // Otherwise it would keep trying a master that was dead at the start.
         cluster.destroy();
         throw error;
       }
     };
-    return {
-      client: cluster,
-      connectOnce,
-      masters,
-      watched: () => cluster.masters.map((master) => master.client),
-    };
+    const connections = () => cluster.masters.map((master) => master.client);
+    return { client: cluster, connectOnce, masters, connections };
   }
   if (kind === 'sentinel') {
-    const sentinel = createSentinel({
+    const client = createSentinel({
       name: path,
       sentinelRootNodes: nodes,
       nodeClientOptions: { ...options, socket },
@@ -140,9 +121,14 @@ function clientOf(
       scanInterval: 1000,
       commandOptions,
     });
-    // Its sentinels notice a master that falls silent, and send everyone to another one.
-    const connectOnce = () => sentinel.connect();
-    return { client: sentinel, connectOnce, masters: async () => [sentinel], watched: () => [] };
+    // The sentinels notice a silent master themselves, and name another one.
+    const connections = () => [];
+    return {
+      client,
+      connectOnce: () => client.connect(),
+      masters: async () => [client],
+      connections,
+    };
   }
   const [node] = nodes;
   const client = createClient({
@@ -150,10 +136,14 @@ function clientOf(
     database: Number(path),
     socket: tls ? { ...node, ...socket, tls } : { ...node, ...socket },
   });
-  const connectOnce = () => client.connect();
-  return { client, connectOnce, masters: async () => [client], watched: () => [client] };
+  const connections = () => [client];
+  return {
+    client,
+    connectOnce: () => client.connect(),
+    masters: async () => [client],
+    connections,
+  };
 }
 
-/** Done when Redis has answered for the first time, or after `limitMs`. */
 export const whenConnected = ({ connected }: RedisClient, limitMs: number) =>
   Promise.race([connected, once(AbortSignal.timeout(limitMs), 'abort')]);

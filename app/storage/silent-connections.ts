@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The part of a connection of node-redis used here. */
 export type Connection = {
   isReady: boolean;
   ping(): Promise<unknown>;
@@ -9,22 +8,22 @@ export type Connection = {
 };
 
 /**
- * Ends connections that have fallen silent without a word: the host died, a NAT forgot them. Each
- * write restarts the timer of `socketTimeout`, so under traffic only an unanswered ping tells.
+ * Replaces connections that went silent without an error, because the host died or a NAT forgot them.
+ * `socketTimeout` does not notice: each write restarts its timer. So each connection gets pings.
  */
 export function endSilentConnections(
   connections: () => (Connection | undefined)[],
   onError: (error: unknown) => void,
 ) {
-  const look = async (connection: Connection) => {
-    const answer = connection.ping().catch(() => {}); // an error is no silence
+  const check = async (connection: Connection) => {
+    const answer = connection.ping().catch(() => {}); // a connection that fails is not silent
     const silent = sleep(3000, 'silent', { ref: false });
     if ((await Promise.race([answer, silent])) !== 'silent') return;
     connection.destroy();
     connection.connect().catch(onError);
   };
-  const lookAtAll = () => {
-    for (const connection of connections()) if (connection?.isReady) void look(connection);
+  const checkAll = () => {
+    for (const connection of connections()) if (connection?.isReady) void check(connection);
   };
-  return setInterval(lookAtAll, 500).unref();
+  return setInterval(checkAll, 500).unref();
 }

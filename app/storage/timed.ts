@@ -1,4 +1,4 @@
-type Ask = (...args: never[]) => Promise<unknown>;
+type Operation = (...args: never[]) => Promise<unknown>;
 
 export type RoundTrip = {
   operation: string;
@@ -7,16 +7,18 @@ export type RoundTrip = {
   ms: number;
 };
 
-/** The same backend, which tells how long it took to answer each question. */
-export const timed = <B extends Record<string, Ask>>(backend: B, tell: (trip: RoundTrip) => void) =>
+export const timed = <B extends Record<string, Operation>>(
+  backend: B,
+  onTrip: (trip: RoundTrip) => void,
+) =>
   Object.fromEntries(
     Object.keys(backend).map((operation) => [
       operation,
       (...args: never[]) => {
         const started = performance.now();
         const end = (outcome: RoundTrip['outcome']) =>
-          tell({ operation, outcome, ms: performance.now() - started });
-        const answer = (backend[operation] as Ask)(...args);
+          onTrip({ operation, outcome, ms: performance.now() - started });
+        const answer = (backend[operation] as Operation)(...args);
         answer.then(
           (value) => end(value === false ? 'refused' : 'ok'),
           () => end('failed'),

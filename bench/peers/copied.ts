@@ -7,7 +7,7 @@ import { connectTo } from '../../test-support/connect-to.ts';
 import { IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
 const redis = connectTo(process.env.REDIS_URL ?? '');
-const render = createViews(VIEWS, true, {});
+const render = createViews(VIEWS, true);
 
 const app = express();
 app.set('etag', false);

@@ -8,10 +8,10 @@ import {
   updateSession,
 } from '../session/index.ts';
 
-/** The same little shop on `app/session/`, for the race lab to run beside the tutorials' way. */
-export function thisShopsWay(pause: () => Promise<void>) {
+/** The same small shop on `app/session/`. */
+export function cloakroomShop(pause: () => Promise<void>) {
   const app = express();
-  app.set('env', 'test'); // so that Express prints no refusal
+  app.set('env', 'test'); // so that Express prints no errors
   app.use(
     sessionMiddleware({
       backend: memoryBackend(),

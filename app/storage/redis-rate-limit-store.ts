@@ -2,7 +2,6 @@ import type { Store } from 'express-rate-limit';
 import { answersWithin } from '../session/index.ts';
 import type { RedisClient } from './redis-client.ts';
 
-// Neither leaves a key behind that has no time to live.
 const INCREMENT = `
   local hits = redis.call('INCR', KEYS[1])
   if hits == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -11,11 +10,10 @@ const DECREMENT = `
   if redis.call('GET', KEYS[1]) then redis.call('DECR', KEYS[1]) end`;
 
 /**
- * Counts for express-rate-limit that all processes share, under `limit:`. Its own Redis store is not
- * used: it loads its scripts once at start, so an app that starts before Redis never recovers, and
- * it can leave keys that never expire.
+ * A store for express-rate-limit. Its own Redis store loads its scripts once at start, so an app that
+ * starts before Redis never recovers, and it can leave keys that never expire.
  */
-export function hitsInRedis(redis: RedisClient, name: string): Store {
+export function redisRateLimitStore(redis: RedisClient, name: string): Store {
   const ask = answersWithin(1500);
   let windowMs = 0;
   const run = (script: string, key: string) =>
@@ -29,7 +27,7 @@ export function hitsInRedis(redis: RedisClient, name: string): Store {
       return { totalHits, resetTime: new Date(Date.now() + msLeft) };
     },
     decrement: async (key) => {
-      // After the answer, when nobody can be told: a hit too many is the safe side.
+      // It runs after the answer, so nobody could see an error. To count one hit too many is safe.
       await run(DECREMENT, key).catch(() => {});
     },
     resetKey: async (key) => {
