@@ -47,7 +47,7 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
     const currentPassword = textField(req.body, 'currentPassword');
     const newPassword = textField(req.body, 'newPassword');
     requireGoodPassword('newPassword', newPassword, accountOf(req));
-    if (newPassword === currentPassword)
+    if (newPassword.normalize() === currentPassword.normalize())
       throw invalidField('newPassword', 'must differ from the current password');
     await requirePassword(req, currentPassword);
 

@@ -74,14 +74,32 @@ export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Acco
   version: 0,
 });
 
-/** @throws Refusal 422 unless a browser would accept the email, and the name has 1 to 80 characters */
+/** @throws Refusal 422 unless a browser would accept the email, and a page can show the name */
 export function identityOf(email: string, name: string) {
   const identity = { id: `acct_${randomUUID()}`, email: normalEmail(email), name: name.trim() };
   if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
     throw invalidField('email', 'must be a valid email address');
-  if (!/^[^\p{C}]{1,80}$/u.test(identity.name))
-    throw invalidField('name', 'must have 1 to 80 characters');
+  const problem = problemOfName(identity.name);
+  if (problem) throw invalidField('name', problem);
   return identity;
+}
+
+// Joiners stay: Persian, Sinhala and emoji need them. Overrides would also reverse the text around a name.
+const REFUSED_IN_NAMES = [
+  [/\p{Cc}/u, 'a control character'],
+  [/[\p{Zl}\p{Zp}]/u, 'a line break'],
+  [/[\u202a-\u202e\u2066-\u2069]/u, 'which changes the direction of the text'],
+  [/\p{Cs}/u, 'half a character'],
+] as const;
+
+function problemOfName(name: string): string | undefined {
+  for (const [pattern, reason] of REFUSED_IN_NAMES) {
+    const code = pattern.exec(name)?.[0].codePointAt(0);
+    if (code === undefined) continue;
+    return `must not contain U+${code.toString(16).toUpperCase().padStart(4, '0')}, ${reason}`;
+  }
+  const visible = /[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(name);
+  return visible && [...name].length <= 80 ? undefined : 'must have 1 to 80 characters';
 }
 
 export const canLogIn = ({ disabled, passwordExpiresAt = Infinity }: Account) =>

@@ -50,7 +50,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     requireDeliverableCookie(req);
     const email = textField(req.body, 'email');
     const password = textField(req.body, 'password');
-    const next = returnPath(textField(req.body, 'next'));
+    const next = returnPath(req.body?.next);
     const persistent = checkboxField(req.body, 'keep');
 
     const known = await accounts.find(email);
@@ -86,7 +86,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     requireDeliverableCookie(req);
     const identity = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
-    const next = returnPath(textField(req.body, 'next'));
+    const next = returnPath(req.body?.next);
     requireGoodPassword('password', password, identity);
 
     // Hashed even when the address is taken, so that the answer takes the same time.

@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import bcrypt from 'bcrypt';
 import fc from 'fast-check';
 import { demoAccounts } from '../../config/demo-data.ts';
-import { requireGoodPassword, verifyPassword } from './passwords.ts';
+import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
 const NOBODY = { name: '', email: '' };
 
@@ -42,7 +42,7 @@ it('does the same work for an account that does not exist', async () => {
 
 it('accepts any new password of 15 to 72 bytes, with any characters', () => {
   const anything = fc.string({ unit: 'binary' }).filter((text) => {
-    const bytes = Buffer.byteLength(text);
+    const bytes = Buffer.byteLength(text.normalize());
     return bytes >= 15 && bytes <= 72 && !/\0|cloakroom/i.test(text);
   });
   fc.assert(fc.property(anything, (password) => requireGoodPassword('password', password, NOBODY)));
@@ -71,6 +71,57 @@ it('refuses a new password that is too short, too long, common or contains a nam
     ['Qwerty123456789', /too common/],
   ] as const)
     assert.throws(() => requireGoodPassword('password', password, names), why, password);
+});
+
+it('accepts a password however the keyboard composes its letters', async () => {
+  const composed = 'café am See im Mai'.normalize('NFC');
+  const decomposed = composed.normalize('NFD');
+  for (const registered of [composed, decomposed]) {
+    const hash = await hashPassword(registered, 4);
+    for (const typed of [composed, decomposed])
+      assert.equal(await verifyPassword(typed, hash), true);
+  }
+});
+
+it('accepts a decomposed password whose hash was made before passwords were normalized', async () => {
+  const decomposed = 'café am See im Mai'.normalize('NFD');
+  assert.equal(await verifyPassword(decomposed, await bcrypt.hash(decomposed, 4)), true);
+  // 72 bytes as it was typed, and 144 normalized: the old form is the only one that bcrypt can read.
+  const long = '\u0958'.repeat(24);
+  for (const hash of [await bcrypt.hash(long, 4), await hashPassword(long, 4)]) {
+    assert.equal(await verifyPassword(long, hash), true);
+    assert.equal(await verifyPassword(`${long}\u0958`, hash), false);
+  }
+});
+
+it('counts the 72 bytes of a password after it is normalized', async () => {
+  const decomposed = 'é'.repeat(36).normalize('NFD');
+  assert.equal(Buffer.byteLength(decomposed), 108);
+  requireGoodPassword('password', decomposed, NOBODY);
+  const hash = await hashPassword(decomposed, 4);
+  assert.equal(await verifyPassword(decomposed, hash), true);
+  assert.equal(await verifyPassword(`${decomposed}!`, hash), false);
+  assert.throws(() => requireGoodPassword('password', '\u0958'.repeat(24), NOBODY), /has 144/);
+});
+
+it('compares as often for an unknown account, whatever the form of the password', async (t) => {
+  const hash = await bcrypt.hash('a password', 4);
+  const compare = t.mock.method(bcrypt, 'compare', async () => false);
+  for (const [password, times] of [
+    ['plain', 1],
+    ['é'.normalize('NFD'), 2],
+  ] as const) {
+    for (const known of [hash, undefined]) {
+      compare.mock.resetCalls();
+      assert.equal(await verifyPassword(password, known), false);
+      assert.equal(compare.mock.callCount(), times);
+    }
+  }
+});
+
+it('refuses a name in a password in any form', () => {
+  const names = { name: 'José'.normalize('NFD'), email: '' };
+  assert.throws(() => requireGoodPassword('password', 'josé has an umbrella', names), /“josé”/);
 });
 
 it('refuses 3,000 common passwords that are long enough', () => {

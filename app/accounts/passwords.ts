@@ -25,16 +25,34 @@ function enqueue<T>(job: () => Promise<T>): Promise<T> {
   return queue(job);
 }
 
-/** Always compares, so that the time does not tell whether the account exists. */
+/** One password has several forms in Unicode, and the keyboard chooses: NIST SP 800-63B asks for one. */
+const normalized = (password: string) => password.normalize('NFC');
+
+// bcrypt repeats the password after a NUL, so "P" and "P\0P" match.
+const isWhole = (password: string) =>
+  Buffer.byteLength(password) <= MAX_BYTES && !password.includes('\0');
+
+/**
+ * Always compares, so that the time does not tell whether the account exists or the password is too long.
+ * @param hash undefined if there is no such account
+ * @throws Refusal 503 when too many others are waiting
+ */
 export async function verifyPassword(password: string, hash: string | undefined): Promise<boolean> {
-  const equal = await enqueue(() => bcrypt.compare(password, hash ?? NO_ACCOUNT));
-  // bcrypt repeats the password after a NUL, so "P" and "P\0P" match.
-  const whole = Buffer.byteLength(password) <= MAX_BYTES && !password.includes('\0');
-  return equal && hash !== undefined && whole;
+  const matches = async (form: string) => {
+    const equal = await enqueue(() => bcrypt.compare(form, hash ?? NO_ACCOUNT));
+    return equal && hash !== undefined && isWhole(form);
+  };
+  if (await matches(normalized(password))) return true;
+  // Hashes from before passwords were normalized. Unknown accounts take this work, too.
+  return password !== normalized(password) && matches(password);
 }
 
-export const hashPassword = async (password: string, cost: number): Promise<string> =>
-  enqueue(() => bcrypt.hash(password, cost));
+/** @throws Refusal 503 as `verifyPassword` does */
+export async function hashPassword(password: string, cost: number): Promise<string> {
+  // A password from before may be too long when it is normalized.
+  const form = isWhole(normalized(password)) ? normalized(password) : password;
+  return enqueue(() => bcrypt.hash(form, cost));
+}
 
 export const upToDateHash = async (
   hash: string,
@@ -54,7 +72,7 @@ export function requireGoodPassword(
   { name, email }: { name: string; email: string },
 ): void {
   const [mailbox = ''] = email.split('@', 1);
-  const problem = problemOf(password, ['cloakroom', name, mailbox]);
+  const problem = problemOf(normalized(password), ['cloakroom', normalized(name), mailbox]);
   if (problem) throw invalidField(field, problem);
 }
 

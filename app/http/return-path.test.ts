@@ -8,6 +8,14 @@ it('keeps a path of this shop, with its query', () => {
     assert.equal(returnPath(path), path);
 });
 
+it('drops what is longer than 1,000 characters: first the query, then the path', () => {
+  const long = 'x'.repeat(1000);
+  assert.equal(returnPath(`/${long.slice(1)}`), `/${long.slice(1)}`);
+  assert.equal(returnPath(`/account?utm=${long}`), '/account');
+  assert.equal(returnPath(`/${'é'.repeat(400)}?a=1`), '/', 'counted as it is sent');
+  assert.equal(returnPath(`/${long}?a=1`), '/');
+});
+
 it('returns / instead of another host', () => {
   const elsewhere = [
     ...['//evil.test', '/\\evil.test', '\\\\evil.test', '/\t/evil.test', '/\n/evil.test'],

@@ -184,8 +184,22 @@ onEachStore(
         /Your cart has changed, so nothing was ordered.*Back to the cart/s,
       );
       assert.equal((await one.post('/checkout', { json: { order: 'made-up' } })).status, 409);
-      for (const bad of [{ order: ['x'] }, { totalCents: -1 }, { totalCents: 'x' }])
-        assert.equal((await one.post('/checkout', { json: bad })).status, 422);
+      const bad = [
+        { order: ['x'] },
+        { order: 'x'.repeat(1001) },
+        { version: 'x' },
+        { totalCents: -1 },
+      ];
+      for (const json of bad)
+        assert.equal((await one.post('/checkout', { json })).status, 422, 'a program learns which');
+      for (const broken of [...bad.slice(1), { version: '' }, { totalCents: '1.5' }]) {
+        const page = await one.post('/checkout', {
+          ...PAGE,
+          form: { ...(await form()), ...broken },
+        });
+        assert.equal(page.status, 409, 'the buyer did not fill in these fields');
+        assert.match(page.text, /Your cart has changed.*Back to the cart/s);
+      }
       assert.deepEqual(await orders(), []);
       assert.equal(await count(one), 2);
     });

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import { accountOf } from '../accounts/identify.ts';
 import { type AccountCart, type Carts, withoutOrder } from '../cart/account-carts.ts';
 import { priceCart, totalsOf } from '../cart/cart.ts';
@@ -58,7 +58,7 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
     return pages.show(req, res, 'orders/list', content, { orders: list });
   };
 
-  return { checkOut, show, showAll };
+  return { checkOut: [checkOut, brokenForm], show, showAll };
 }
 
 /** Whether the form showed this cart at these prices. A program need not send what it saw. */
@@ -67,6 +67,12 @@ function matchesForm(req: Request, version: number, totalCents: number): boolean
     wholeNumberField(req.body, name, { min: 0, max: 1e12, ifAbsent: now }) === now;
   return isShown('version', version) && isShown('totalCents', totalCents);
 }
+
+/** A buyer cannot mend the hidden fields, so they get the cart to look at, as for an outdated form. */
+const brokenForm: ErrorRequestHandler = (error: unknown, req, _res, next) => {
+  const broken = error instanceof Refusal && error.status === 422 && !req.wantsJson;
+  next(broken ? cartHasChanged() : error);
+};
 
 const cartHasChanged = () =>
   new Refusal(
