@@ -8,7 +8,7 @@ import { createCarts } from './cart/account-carts.ts';
 import { itemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { assetsInMemory, assetsOnDisk } from './http/assets.ts';
-import { bodyParser } from './http/body-parser.ts';
+import { bodyParser, endUnreadBody } from './http/body-parser.ts';
 import { decideFormat } from './http/decide-format.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthHandlers } from './http/health-handlers.ts';
@@ -71,7 +71,7 @@ export function createApp(options: AppOptions): Express {
   app.set('etag', false); // no page is the same twice
 
   app.use(requestLog({ log, metrics, secret }), rememberClient(log), decideFormat);
-  app.use(securityHeaders({ https: production }), refuseMalformed);
+  app.use(securityHeaders({ https: production }), refuseMalformed, endUnreadBody);
   app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
   mount(app, healthRoutes(healthHandlers(options)));
   app.use(neverCache, forChanges(refuseCrossSite, bodyParser));
