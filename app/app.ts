@@ -8,7 +8,7 @@ import { createCarts } from './cart/account-carts.ts';
 import { itemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { assetsInMemory, assetsOnDisk } from './http/assets.ts';
-import { bodyParser } from './http/body-parser.ts';
+import { bodyParser, endUnreadBody } from './http/body-parser.ts';
 import { decideFormat } from './http/decide-format.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthHandlers } from './http/health-handlers.ts';
@@ -17,7 +17,7 @@ import { createPages, neverCache } from './http/pages.ts';
 import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
 import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
-import { rememberProtocol } from './http/remember-protocol.ts';
+import { rememberClient } from './http/remember-client.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { createViews } from './http/views.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
@@ -70,11 +70,11 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.set('etag', false); // no page is the same twice
 
-  app.use(requestLog({ log, metrics, secret }), decideFormat);
-  app.use(securityHeaders({ https: production }), refuseMalformed);
+  app.use(requestLog({ log, metrics, secret }), rememberClient(log), decideFormat);
+  app.use(securityHeaders({ https: production }), refuseMalformed, endUnreadBody);
   app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
   mount(app, healthRoutes(healthHandlers(options)));
-  app.use(rememberProtocol, neverCache, forChanges(refuseCrossSite, bodyParser));
+  app.use(neverCache, forChanges(refuseCrossSite, bodyParser));
   app.use(recorder.middleware, sessionMiddleware(session), warnOfLostCookie(log));
   app.use(identify({ accounts, carts }), limits.lostSessions);
   mount(app, sitemap(createHandlers(parts), limits));

@@ -2,17 +2,48 @@ import express, { type RequestHandler } from 'express';
 import { Refusal } from './refusal.ts';
 
 export const UNSUPPORTED_TYPE = 'Unsupported request body. Send a form or JSON, encoded as UTF-8.';
+export const TOO_LARGE = 'The request is too large.';
 
-const limit = '10kb';
+const MAX_BYTES = 10_240;
 const parsers = {
-  urlencoded: express.urlencoded({ extended: false, limit }),
-  json: express.json({ limit }),
+  urlencoded: express.urlencoded({ extended: false, limit: MAX_BYTES }),
+  json: express.json({ limit: MAX_BYTES }),
 };
 
+/**
+ * Counts the bytes beside the parser, which would read a body that is too large to its end. A body of
+ * another type must be empty: a POST without a body, such as a log-out by `curl -X POST`, has no type,
+ * and a proxy may send it in chunks.
+ */
 export const bodyParser: RequestHandler = (req, res, next) => {
   const type = req.is(Object.keys(parsers)) as keyof typeof parsers | false | null;
-  if (type) return parsers[type](req, res, next);
-  // A POST without a body, such as a log-out by `curl -X POST`, has no type either.
-  if (type === false && req.get('Content-Length') !== '0') throw new Refusal(415, UNSUPPORTED_TYPE);
+  if (type === null) return next(); // without Content-Length and Transfer-Encoding
+  const [maxBytes, refusal] = type
+    ? [MAX_BYTES, new Refusal(413, TOO_LARGE)]
+    : [0, new Refusal(415, UNSUPPORTED_TYPE)];
+  if (Number(req.get('Content-Length')) > maxBytes) throw refusal;
+
+  let settled = false;
+  const settle = (error?: unknown) => {
+    if (!settled) next(error);
+    settled = true;
+  };
+  let bytes = 0;
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > maxBytes) settle(refusal);
+  });
+  if (type) parsers[type](req, res, settle);
+  else req.on('end', settle);
+};
+
+/**
+ * Ends the connection if the client still sends a second after the answer. Node would read on for as long
+ * as a request may take. Closed at once, the client might not read the answer.
+ */
+export const endUnreadBody: RequestHandler = (req, res, next) => {
+  const end = () => req.complete || req.socket.destroy();
+  if ('transfer-encoding' in req.headers || 'content-length' in req.headers)
+    res.on('finish', () => req.complete || setTimeout(end, 1000).unref());
   next();
 };

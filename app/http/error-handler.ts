@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Audit } from '../observe/audit.ts';
 import { SessionError, SessionGone } from '../session/index.ts';
-import { UNSUPPORTED_TYPE } from './body-parser.ts';
+import { TOO_LARGE, UNSUPPORTED_TYPE } from './body-parser.ts';
 import type { Pages } from './pages.ts';
 import { Refusal } from './refusal.ts';
 import { returnPath } from './return-path.ts';
@@ -83,7 +83,7 @@ const SESSION_MESSAGES: Record<string, string> = {
 const MESSAGES: Record<number, string> = {
   400: 'The server could not read this request.',
   412: 'The file has changed.',
-  413: 'The request is too large.',
+  413: TOO_LARGE,
   415: UNSUPPORTED_TYPE,
   416: 'The file does not have this range.',
 };

@@ -126,9 +126,14 @@ it('one address cannot create sessions without limit, and a visitor with a sessi
   t.after(shop.close);
   const visitor = shop.visitor();
   for (let view = 0; view < 10; view++) assert.equal((await visitor.get('/')).status, 200);
-  for (const expected of [200, 200, 429]) {
-    const { status, headers } = await shop.visitor().get('/');
-    assert.equal(status, expected);
+  for (const [path, expected] of [
+    ['/', 200],
+    ['//', 200],
+    ['/', 429],
+    ['//', 429],
+  ] as const) {
+    const { status, headers } = await shop.visitor().get(path);
+    assert.equal(status, expected, path);
     assert.equal(headers.has('set-cookie'), status === 200);
     assert.equal(headers.has('retry-after'), status === 429);
   }

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
+import { canonicalAddress } from '../http/remember-client.ts';
 import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
@@ -8,7 +9,7 @@ import { cookieReachesBrowser } from '../session/index.ts';
  */
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;
-  const peer = req.socket.remoteAddress ?? 'unknown';
+  const peer = canonicalAddress(req.socket.remoteAddress ?? '') ?? 'unknown';
   const forwardedProto = req.get('X-Forwarded-Proto');
   return {
     scheme: req.protocol,
@@ -49,10 +50,7 @@ function prescribe(peer: string, trusted: boolean, forwardedProto: string | unde
   };
 }
 
-function trustable(peer: string): string {
-  const address = peer.replace(/^::ffff:/, '');
-  return address === '::1' || address.startsWith('127.') ? 'loopback' : address;
-}
+const trustable = (peer: string) => (peer === '::1' || peer.startsWith('127.') ? 'loopback' : peer);
 
 /** Logs one warning, not one for each request. */
 export function warnOfLostCookie(log: Logger): RequestHandler {

@@ -1,0 +1,66 @@
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import type { Request, RequestHandler } from 'express';
+import type { Logger } from 'pino';
+
+/**
+ * Fixes `req.protocol` and `req.ip`, which Express computes at each use: after the client has left, it
+ * says http and no address.
+ */
+export function rememberClient(log: Logger): RequestHandler {
+  let warned = false;
+  const warn = (forwardedFor: string, client: string | undefined) => {
+    if (warned) return;
+    warned = true;
+    log.warn(
+      { forwardedFor, client },
+      'X-Forwarded-For has no address for the client, so the address of the proxy counts instead',
+    );
+  };
+  return (req, _res, next) => {
+    Object.defineProperties(req, {
+      protocol: { value: req.protocol },
+      ip: { value: clientAddress(req, warn) },
+    });
+    next();
+  };
+}
+
+/**
+ * Walks from this end to the first hop that is not trusted, as Express does. But Express takes
+ * `1.2.3.4:50001`, which some load balancers send, as it is. Then each port would be a new client for the
+ * limits, and a trusted proxy with its port would be the client.
+ */
+function clientAddress(
+  req: Request,
+  warn: (forwardedFor: string, client: string | undefined) => void,
+): string | undefined {
+  const trusts: (address: string | undefined, hop: number) => boolean =
+    req.app.get('trust proxy fn');
+  const forwardedFor = req.get('X-Forwarded-For') ?? '';
+  const hops = forwardedFor.split(',').map((hop) => hop.trim());
+  let client = canonicalAddress(req.socket.remoteAddress ?? '');
+  for (const [n, hop] of hops.filter(Boolean).reverse().entries()) {
+    if (!trusts(client, n)) break;
+    const address = canonicalAddress(hop);
+    // The text may be the visitor's own, so it must not name a client.
+    if (address === undefined) {
+      warn(forwardedFor, client);
+      break;
+    }
+    client = address;
+  }
+  return client;
+}
+
+/**
+ * @returns the address without port, brackets and zone, and an IPv4 address in IPv6 notation as IPv4;
+ *   undefined for anything else
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text;
+  const [, v4, v6 = text] = /^(?:([\d.]+):\d+|\[([^\]]*)\](?::\d+)?)$/.exec(text) ?? [];
+  if (v4 !== undefined) return isIPv4(v4) ? v4 : undefined;
+  const [address = ''] = v6.split('%', 1);
+  if (!isIPv6(address)) return undefined;
+  return new SocketAddress({ address, family: 'ipv6' }).address.replace(/^::ffff:(?=.*\.)/, '');
+}
