@@ -488,3 +488,18 @@ it('compiles every view', () => {
   for (const file of templates)
     ejs.compile(readFileSync(join(views, file), 'utf8'), { _with: false, localsName: 'page' });
 });
+
+it('logs once that stored sessions do not fit their fields, and names the field', async (t) => {
+  const texts = new Map<string, string>();
+  const shop = await startShop(memoryBackend(texts));
+  t.after(shop.close);
+  for (const visitor of [shop.visitor(), shop.visitor()]) {
+    await visitor.get('/');
+    for (const [key, text] of texts) texts.set(key, text.replace(/"views":\d+/, '"views":"many"'));
+    assert.equal((await visitor.get('/')).json.views, 1);
+    assert.equal((await visitor.get('/session', PAGE)).status, 200);
+  }
+  const isReport = (line: string) => line.includes('views: Invalid input: expected number');
+  await until(async () => shop.log.some(isReport), 'logged');
+  assert.equal(shop.log.filter(isReport).length, 1);
+});

@@ -91,11 +91,16 @@ function createParts(options: AppOptions) {
     metrics.roundTrip(trip);
     recorder.onTrip({ of, ...trip });
   };
+  const unreadable = new Set<string>(); // each reason is logged once
   const onEvent = (event: SessionEvent) => {
     metrics.session(event);
     recorder.onEvent(event);
     if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
+    else if (event.type === 'unreadable' && !unreadable.has(event.reason)) {
+      unreadable.add(event.reason);
+      log.warn(event, 'Stored sessions do not fit fields.ts: their visitors start afresh');
+    }
   };
   const outages = lab?.outageSeconds
     ? pretendOutages(options.session.backend, lab.outageSeconds)

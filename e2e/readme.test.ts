@@ -65,7 +65,7 @@ it('the README takes ninety seconds, and the session module one sitting', () => 
   const lines = session
     .filter((file) => !file.endsWith('.test.ts'))
     .map((file) => read(file).split('\n').length);
-  assert.ok(lines.reduce((sum, each) => sum + each) < 1100);
+  assert.ok(lines.reduce((sum, each) => sum + each) < 1150);
 });
 
 it('each row of the README names a file of tests; each row with a ✔ has its tutorial', () => {

@@ -2,7 +2,7 @@ import { callbackify } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
 import type { Lifecycle } from './lifecycle.ts';
-import type { SessionRecord } from './record.ts';
+import { freezeFields, type SessionRecord } from './record.ts';
 
 export type SessionCookie = {
   name: string;
@@ -57,7 +57,7 @@ export class ExpressSessionStore extends Store {
    *   change, so only a new id gets one: a late answer would replace the next id by this one.
    */
   show(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
-    Object.freeze(this.createSession(req, this.#withCookie(record, maxAge)));
+    freezeFields(this.createSession(req, this.#withCookie(record, maxAge)));
   }
 
   /** @returns milliseconds; null when the cookie ends with the browser */

@@ -19,6 +19,8 @@ import { answersWithin } from './stores/deadline.ts';
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
   | { type: 'loaded'; found: 'session' | 'moved' | 'nothing'; version?: number }
+  /** A stored session does not fit `fields.ts`. Its visitor starts afresh. */
+  | { type: 'unreadable'; reason: string }
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
   | { type: 'renewed'; to: SessionRecord }
   | { type: 'store-down' | 'touch-failed'; error: unknown };
@@ -36,7 +38,7 @@ export type LifecycleOptions = {
   /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
   answerWithinMs?: number;
   /** Called for everything that happens to sessions and to the store. */
-  onEvent?: (event: SessionEvent) => void;
+  onEvent?: ((event: SessionEvent) => void) | undefined;
 };
 
 type Carry = (old: SessionRecord | undefined) => SessionDraft;
@@ -59,11 +61,12 @@ export function createLifecycle(options: LifecycleOptions) {
   const ask = answersWithin(options.answerWithinMs ?? 1500, (error) =>
     emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
   );
+  const onUnreadable = (reason: string) => emit({ type: 'unreadable', reason });
   // Every failure of the backend, silence included, becomes StoreUnavailable.
   const store = {
     get: async (key: string) => {
       const text = await ask(options.backend.get(key));
-      return text === undefined ? undefined : parseRecord(text);
+      return text === undefined ? undefined : parseRecord(text, onUnreadable);
     },
     compareAndSet: (key: string, version: number, next: Versioned | null, ttlMs?: number) =>
       ask(options.backend.compareAndSet(key, version, next, ttlMs)),

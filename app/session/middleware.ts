@@ -4,7 +4,7 @@ import expressSession from 'express-session';
 import { readCookie } from './cookie.ts';
 import { ExpressSessionStore, type SessionCookie } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
-import { isStored } from './record.ts';
+import { freezeFields, isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
 export type SessionOptions = LifecycleOptions & {
@@ -51,7 +51,7 @@ export function sessionMiddleware({
   };
 
   const freeze: RequestHandler = (req, _res, next) => {
-    Object.freeze(req.session);
+    freezeFields(req.session);
     next();
   };
 

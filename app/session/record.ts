@@ -23,7 +23,8 @@ export const FIELD_NAMES = sessionFields.keyof().options;
 export type SessionDraft = z.infer<typeof sessionFields>;
 export type SessionStamp = z.infer<typeof sessionStamp>;
 /** A session as the store keeps it and as `req.session` shows it. */
-export type SessionRecord = Readonly<SessionDraft & SessionStamp>;
+export type SessionRecord = DeepReadonly<SessionDraft & SessionStamp>;
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 declare module 'express-session' {
   // Readonly: `req.session.views = 1` does not compile. Change a session through updateSession.
@@ -50,25 +51,60 @@ export const isStored = ({ version }: Pick<SessionRecord, 'version'>) => version
 /** Whether this session lives on under a new id, which this request does not know. */
 export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version === MOVED;
 
+/** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
-  const { version, createdAt, lastSeenAt, persistent, cookie, ...draft } = session;
-  return anyDraft.parse(draft);
+  const { version, createdAt, lastSeenAt, persistent, cookie, ...fields } = session;
+  return structuredClone(fields) as SessionDraft;
 }
 
-/** @throws ZodError when the draft holds something that `fields.ts` does not allow: a programming error */
-export const recordOf = (draft: SessionDraft, stamp: SessionStamp): SessionRecord => ({
-  ...anyDraft.parse(draft),
-  ...sessionStamp.parse(stamp),
-});
+/**
+ * @throws ZodError when the draft holds something that `fields.ts` does not allow, and TypeError when
+ *   JSON would change it: both are programming errors
+ */
+export function recordOf(draft: SessionDraft, stamp: SessionStamp): SessionRecord {
+  const fields = anyDraft.parse(draft);
+  for (const [name, value] of Object.entries(fields))
+    if (value !== undefined) requireJson(value, name);
+  return { ...fields, ...sessionStamp.parse(stamp) };
+}
+
+/** A Date would come back as a string, a Map as `{}`: no later request could read the session. */
+function requireJson(value: unknown, place: string): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
+  if (typeof value === 'number' && Number.isFinite(value)) return;
+  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined;
+  if (prototype !== Object.prototype && !Array.isArray(value))
+    throw new TypeError(`JSON cannot store the session field ${place}`);
+  for (const [name, each] of Object.entries(value as object))
+    if (each !== undefined || Array.isArray(value)) requireJson(each, `${place}.${name}`);
+}
+
+/** Freezes a session inwards, but for its cookie, which express-session changes. */
+export function freezeFields(session: object): void {
+  for (const [name, value] of Object.entries(session)) if (name !== 'cookie') freeze(value);
+  Object.freeze(session);
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const each of Object.values(value)) freeze(each);
+  Object.freeze(value);
+}
 
 /**
- * @returns undefined for text that is not a session (truncated, or written by an incompatible version
- *   of the app), so that its visitor starts afresh instead of meeting an error on every page
+ * @param onUnreadable called with the reason when the text is not a session: it is truncated, or an
+ *   incompatible version of the app wrote it
+ * @returns undefined then, so that the visitor starts afresh instead of meeting an error on every page
  */
-export function parseRecord(text: string): SessionRecord | undefined {
+export function parseRecord(
+  text: string,
+  onUnreadable: (reason: string) => void,
+): SessionRecord | undefined {
   try {
     return anyRecord.parse(JSON.parse(text));
-  } catch {
+  } catch (error) {
+    const [issue] = error instanceof z.ZodError ? error.issues : [];
+    onUnreadable(issue ? `${issue.path.join('.')}: ${issue.message}` : 'not JSON');
     return undefined;
   }
 }

@@ -19,13 +19,17 @@ import { sessionHandle } from './session-id.ts';
  */
 export async function updateSession<T>(
   req: Request,
-  change: (draft: SessionDraft) => T,
+  change: (draft: SessionDraft) => T extends PromiseLike<unknown> ? never : T,
 ): Promise<T> {
   const store = storeOf(req);
   requireDeliverableCookie(req);
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session, (draft) => {
     result = change(draft);
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function')
+      throw new TypeError(
+        'updateSession takes no async function: do the waiting before the change',
+      );
   });
   store.show(req, record);
   return result;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
-import { afterEach, beforeEach, it } from 'node:test';
+import { afterEach, beforeEach, it, type TestContext } from 'node:test';
 import { sign } from 'cookie-signature';
-import express from 'express';
+import express, { type Request } from 'express';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
@@ -14,11 +14,13 @@ import {
   draftOf,
   endSession,
   lastSeen,
+  memoryBackend,
   newSessionId,
   readCookie,
   recordOf,
   renewSession,
   SessionGone,
+  type SessionOptions,
   sessionHandle,
   sessionMiddleware,
   updateSession,
@@ -603,6 +605,103 @@ onEachStore(
   },
   ALL_STORES,
 );
+
+/** Runs one route of an app with this module, for a visitor whose session is stored. */
+async function inSession(
+  t: TestContext,
+  run: (req: Request) => unknown,
+  onEvent?: SessionOptions['onEvent'],
+) {
+  const app = express();
+  app.set('env', 'test'); // Express then prints no errors
+  const attributes = { path: '/', httpOnly: true, secure: false, sameSite: 'lax' } as const;
+  const cookie = { name: 'sid', attributes };
+  const texts = new Map<string, string>();
+  const clocks = { idleMs: 30 * MINUTE, absoluteMs: 12 * HOUR };
+  app.use(
+    sessionMiddleware({
+      backend: memoryBackend(texts),
+      secrets: ['a secret'],
+      cookie,
+      ...clocks,
+      onEvent,
+    }),
+  );
+  app.post('/count', async (req, res) => {
+    await updateSession(req, (draft) => {
+      draft.views += 1;
+    });
+    res.json({});
+  });
+  app.get('/', async (req, res) => res.json({ result: await run(req), session: req.session }));
+  app.use(((error: unknown, _req, res, _next) => {
+    res.status(500).json({ error: String(error) });
+  }) satisfies express.ErrorRequestHandler);
+  const site = await listen(app);
+  t.after(site.close);
+  const visitor = httpClient(site.origin);
+  await visitor.post('/count');
+  return { visitor, texts };
+}
+
+it('a session refuses a field that JSON would change, and names it', async (t) => {
+  const bad: unknown[] = [
+    new Date(),
+    new Map(),
+    Number.NaN,
+    10n,
+    [1, undefined],
+    { a: [{ b: new Set() }] },
+    () => 1,
+  ];
+  let value: unknown;
+  const { visitor } = await inSession(t, (req) =>
+    updateSession(req, (draft) => {
+      Object.assign(draft, { extra: value });
+    }),
+  );
+  for (value of bad)
+    assert.match((await visitor.get('/')).json.error, /JSON cannot store the session field extra/);
+  value = { a: [1, 'b', null, { c: true }], d: undefined };
+  assert.deepEqual((await visitor.get('/')).json.session.extra, { a: [1, 'b', null, { c: true }] });
+  assert.equal((await visitor.get('/')).json.session.views, 1);
+});
+
+it('a session refuses an async change, in types and when it runs', async (t) => {
+  const { visitor } = await inSession(t, (req) =>
+    // @ts-expect-error: a change must not wait
+    updateSession(req, async (draft) => {
+      draft.views = 1000;
+    }),
+  );
+  assert.match((await visitor.get('/')).json.error, /updateSession takes no async function/);
+});
+
+it('a session cannot be changed by assignment at any depth', async (t) => {
+  for (const assign of [
+    // @ts-expect-error: the cart is read-only
+    (req: Request) => (req.session.cart.hat = 1),
+    (req: Request) => Object.assign(req.session.cart, { hat: 1 }),
+    (req: Request) => Object.assign(req.session, { views: 9 }),
+  ]) {
+    const { visitor } = await inSession(t, assign);
+    assert.match((await visitor.get('/')).json.error, /read only|not extensible/);
+  }
+});
+
+it('a stored session that does not fit its fields is reported with the field', async (t) => {
+  const reasons: string[] = [];
+  const { visitor, texts } = await inSession(
+    t,
+    () => {},
+    (event) => {
+      if (event.type === 'unreadable') reasons.push(event.reason);
+    },
+  );
+  for (const [key, text] of texts) texts.set(key, text.replace('"views":1', '"views":"many"'));
+  assert.equal((await visitor.get('/')).json.session.views, 0);
+  assert.deepEqual(reasons, ['views: Invalid input: expected number, received string']);
+});
 
 it('reads the session cookie as express-session does, whatever else is in the header', () => {
   const secrets = ['new', 'old'];
