@@ -495,7 +495,8 @@ it('logs once that stored sessions do not fit their fields, and names the field'
   t.after(shop.close);
   for (const visitor of [shop.visitor(), shop.visitor()]) {
     await visitor.get('/');
-    for (const [key, text] of texts) texts.set(key, text.replace(/"views":\d+/, '"views":"many"'));
+    for (const [key, stored] of texts)
+      texts.set(key, stored.replace(/"views":\d+/, '"views":"many"'));
     assert.equal((await visitor.get('/')).json.views, 1);
     assert.equal((await visitor.get('/session', PAGE)).status, 200);
   }

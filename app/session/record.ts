@@ -54,7 +54,7 @@ export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version
 /** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
   const { version, createdAt, lastSeenAt, persistent, cookie, ...fields } = session;
-  return structuredClone(fields) as SessionDraft;
+  return structuredClone(fields as SessionDraft);
 }
 
 /**
