@@ -15,7 +15,7 @@ after(() => shop.close());
 const CHUNKED = 'Transfer-Encoding: chunked';
 const JSON_TYPE = 'Content-Type: application/json';
 
-function send(request: string, headers: string[], body = '') {
+function send(request: string, headers: readonly string[], body = '') {
   const socket = connect(shop.port, '127.0.0.1');
   const lines = [`${request} HTTP/1.1`, 'Host: shop', 'Accept: application/json', ...headers];
   socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
