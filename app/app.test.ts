@@ -26,15 +26,44 @@ onEachStore('the shop', (store) => {
       const { headers } = await shop.visitor().get('/', { headers: { accept } });
       return headers.get('content-type')?.split(';', 1)[0];
     };
-    for (const accept of ['*/*', 'text/*', 'text/html, */*;q=0.8', 'text/html, application/json'])
+    for (const accept of [
+      '*/*',
+      'text/*',
+      'text/html, */*;q=0.8',
+      'text/html, application/json',
+      'text/html;charset=utf-8, application/json;charset=utf-8',
+      'text/html;level=1;q=0.5, application/json; q=0.4; charset=utf-8',
+      'application/json;x=", application/json"; q=0, */*',
+    ])
       assert.equal(await typeFor(accept), 'text/html', accept);
     for (const accept of [
       'application/json',
+      'application/json; charset=utf-8',
+      'Application/JSON;charset="utf-8";q=0.9',
+      'application/json;indent=4, text/html;q=0.9',
+      'application/json;x="a, text/html"',
       'application/*',
       'text/html;q=0.5, application/json',
       'text/html;q=0.1, */*',
     ])
       assert.equal(await typeFor(accept), 'application/json', accept);
+  });
+
+  it('answers a guest who asks for JSON with a charset 401, not with a page to log in', async () => {
+    const headers = { accept: 'application/json; charset=utf-8' };
+    const { status, json } = await shop.visitor().get('/account', { headers });
+    assert.deepEqual([status, json], [401, { errorMessage: 'Please log in first.' }]);
+  });
+
+  it('takes utf8 for UTF-8', async () => {
+    const add = { json: { sku: 'bowler-hat' }, form: { sku: 'bowler-hat' } };
+    for (const charset of ['utf-8', 'UTF-8', 'utf8', 'UTF8', '"utf8"; x=y'])
+      for (const [kind, body] of Object.entries(add)) {
+        const type = kind === 'json' ? 'json' : 'x-www-form-urlencoded';
+        const headers = { 'content-type': `application/${type}; charset=${charset}` };
+        const { status } = await shop.visitor().post('/cart/lines', { [kind]: body, headers });
+        assert.equal(status, 200, `${kind} ${charset}`);
+      }
   });
 
   it('welcomes a visitor at the first view, then counts the views', async () => {

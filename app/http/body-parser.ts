@@ -23,6 +23,13 @@ export const bodyParser: RequestHandler = (req, res, next) => {
     : [0, new Refusal(415, UNSUPPORTED_TYPE)];
   if (Number(req.get('Content-Length')) > maxBytes) throw refusal;
 
+  // The parsers know UTF-8 by one of its names only.
+  const contentType = req.headers['content-type'];
+  req.headers['content-type'] = contentType?.replace(
+    /(;\s*charset=)"?utf8"?(?=\s*(;|$))/i,
+    '$1utf-8',
+  );
+
   let settled = false;
   const settle = (error?: unknown) => {
     if (!settled) next(error);

@@ -11,11 +11,19 @@ export const decideFormat: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** A client that sends JSON gets JSON, too, unless it asks for a page. A bare `curl` gets the page. */
+/** Of a media type, but not its weight `q`. */
+const PARAMETER = /;(?!\s*q\s*=)[^;,="]*(=("(\\.|[^"\\])*"|[^;,"]*))?/g;
+
+/**
+ * A client that asks for JSON gets it, and so does a client that sends JSON without asking for a page.
+ * A browser and a bare `curl` get the page.
+ */
 function prefersJson(req: Request): boolean {
-  const accept = req.headers.accept ?? '';
+  const accept = (req.headers.accept ?? '').toLowerCase();
   // The fast way for browsers.
   if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;
+  // Express would take `application/json; charset=utf-8` for a type that no page and no JSON has.
+  if (accept.includes(';')) req.headers.accept = accept.replaceAll(PARAMETER, '');
   return (
     req.accepts(['html', 'json']) === 'json' ||
     (Boolean(req.is('json')) && !accept.includes('text/html'))
