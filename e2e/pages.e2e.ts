@@ -210,6 +210,7 @@ test('a session that was lost is a notice, not a success', async ({ page, contex
   await page.goto('/');
   const said = page.getByRole('status');
   await expect(said).toContainText('Your last session has ended.');
+  await expect(said).toContainText('An account’s cart is kept');
   await expect(said).toHaveClass('notice');
 });
 

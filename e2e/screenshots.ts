@@ -46,7 +46,7 @@ const poster = await browser.newPage({
 });
 await poster.goto('/');
 await poster.addStyleTag({
-  content: `.nav, .footer, .toolbar, .shelf { display: none }
+  content: `.nav, .actions, .footer, .toolbar, .shelf { display: none }
     .brand { font-size: 2.2rem } .brand img { width: 48px; height: 48px }
     html { overflow: hidden } main { padding-top: 2.5rem }`,
 });
