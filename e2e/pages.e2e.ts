@@ -152,6 +152,21 @@ test('in its last minute the ticket offers to keep the session, and keeps it', a
   await expect(page.getByLabel('Name')).toHaveValue('Half a na');
 });
 
+test('the ticket says it when the session cannot be kept, or is gone already', async ({ page }) => {
+  await stopTheClock(page);
+  for (const [session, name] of [
+    [{ stored: true, expiresInSeconds: 20 }, 'Only a log-in keeps it longer'],
+    [{ stored: false }, undefined],
+  ] as const) {
+    await page.route('/login', (route) => route.fulfill({ json: { user: null, session } }));
+    await page.goto('/');
+    await page.clock.runFor(1_780_000);
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    if (name) await expect(page.getByRole('button', { name })).toBeDisabled();
+    else await expect(page.getByRole('alert')).toContainText('This session has ended.');
+  }
+});
+
 test('what another tab does restarts the clock here, too', async ({ page, context }) => {
   await stopTheClock(page);
   await page.goto('/');

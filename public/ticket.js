@@ -59,15 +59,16 @@ if (ticket) {
   tabs.addEventListener('message', ({ data }) => restart(data));
   tabs.postMessage(secondsLeft(ticket));
   setInterval(tick, 1000);
-  const keep = document.querySelector('.ticket button');
-  keep.addEventListener('click', async () => {
-    const before = ticket.endsAt;
-    await ask().catch(() => {}); // no server: the time runs on
-    if (state === 'last-minute' && ticket.endsAt - before < 1000) {
-      keep.disabled = true;
-      keep.textContent = 'Only a log-in keeps it longer';
-    }
-  });
+  const button = document.querySelector('.ticket button');
+  button.addEventListener('click', () => void keep(button));
+}
+
+async function keep(button) {
+  const before = ticket.endsAt;
+  await ask().catch(() => {}); // offline, or no server: the time runs on
+  if (state !== 'last-minute' || ticket.endsAt - before > 1000) return;
+  button.disabled = true; // the absolute clock runs out
+  button.textContent = 'Only a log-in keeps it longer';
 }
 
 const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};
