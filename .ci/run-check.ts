@@ -54,8 +54,11 @@ export async function runCheck(
 /** Runs a command, for as long as the limit allows. */
 async function runCommand({ command: [program = '', ...args], env }: Check, collect: boolean) {
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
-  const child = spawn(program === 'node' ? process.execPath : program, args, {
+  // On Windows the tools are .cmd files, which need a shell.
+  const shell = process.platform === 'win32';
+  const child = spawn(program === 'node' && !shell ? process.execPath : program, args, {
     cwd: root,
+    shell,
     env: {
       ...process.env,
       PATH: path,

@@ -146,7 +146,7 @@ it('says that the port is taken', async (t) => {
     encoding: 'utf8',
   });
   assert.equal(status, 1);
-  assert.match(stdout, /Cannot listen on 127\.0\.0\.1:\d+/);
+  assert.match(stdout, /Cannot listen on http:\/\/127\.0\.0\.1:\d+/);
   assert.match(stderr, /Port \d+ is in use\. Try: PORT=3001 npm run dev/);
 });
 

@@ -173,3 +173,59 @@ it('is described in full by .env.example', () => {
   for (const name of [...names, 'SESSION_SECRET_FILE'])
     assert.match(example, new RegExp(`^# ?${name}=`, 'm'), name);
 });
+
+it('says which value is wrong, but never a secret', () => {
+  assert.equal(problems({ PORT: '70000' }), 'PORT must be from 0 to 65535. It is "70000".');
+  assert.equal(
+    problems({ LOG_LEVEL: 'loud\n' }),
+    'LOG_LEVEL must be fatal, error, warn, info, debug or silent. It is "loud\\n".',
+  );
+  assert.match(problems({ TRUST_PROXY: 'true' }), /It is "true"\.$/);
+  for (const REDIS_URL of [
+    'redis://:p@ss@a',
+    'redis://:p/ss@a',
+    'http://:pass@a',
+    'redis://:%ss@a',
+  ])
+    assert.doesNotMatch(problems({ REDIS_URL }), /p.?a?ss@|%ss/);
+});
+
+it('says that a password in REDIS_URL must be percent-encoded', () => {
+  const hint = /^REDIS_URL has a user or password with @, \/ or %: percent-encode it/;
+  for (const password of ['p@ss', 'p/ss', '@', 'a/b@c', '100%', 'p%zz'])
+    for (const url of [`redis://:${password}@a:1`, `rediss://me:${password}@a`])
+      assert.match(problems({ REDIS_URL: url }), hint, url);
+  assert.match(problems({ REDIS_URL: 'redis+sentinel://me:p/w@a:1/shop' }), hint);
+  for (const url of ['redis://a/name', 'redis://a:0', 'http://me:p@ss@a'])
+    assert.match(problems({ REDIS_URL: url }), /^REDIS_URL must be redis:\/\//, url);
+});
+
+it('takes the METRICS_PORT that Kubernetes sets for a service as absent, and says so', () => {
+  const config = readConfig({ METRICS_PORT: 'tcp://10.3.4.5:9090' });
+  assert.equal(config.metricsPort, undefined);
+  assert.match(
+    config.warnings.join(),
+    /^METRICS_PORT is "tcp:\/\/10.3.4.5:9090", which Kubernetes/,
+  );
+  assert.deepEqual(readConfig({ METRICS_PORT: '9090' }).warnings, []);
+  assert.match(problems({ METRICS_PORT: 'http://10.3.4.5:9090' }), /^METRICS_PORT /);
+});
+
+it('notices a misspelt variable, and names the likely one', () => {
+  const warnings = (name: string) => readConfig({ [name]: 'x' }).warnings;
+  const misspelt = {
+    SESION_STORE: 'SESSION_STORE',
+    SESSION_STROE: 'SESSION_STORE',
+    SESSION_SECRETS: 'SESSION_SECRET',
+    session_secret: 'SESSION_SECRET',
+    REDIS_URI: 'REDIS_URL',
+    TRUSTPROXY: 'TRUST_PROXY',
+    PORTS: 'PORT',
+  };
+  for (const [name, known] of Object.entries(misspelt))
+    assert.deepEqual(warnings(name), [`${name} is not a setting. Did you mean ${known}?`]);
+  const others = ['HOME', 'PATH', 'LANG', 'TERM', 'SHELL', 'NODE', 'HOSTNAME', 'NODE_OPTIONS'];
+  for (const name of [...others, 'TAB', 'POSTGRES_URL', 'SESSION_MANAGER', 'npm_config_cache'])
+    assert.deepEqual(warnings(name), [], name);
+  assert.deepEqual(readConfig({ SESION_STORE: '' }).warnings, []);
+});

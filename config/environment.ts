@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { parseRedisUrl } from './redis-url.ts';
+import { similarName } from './similar-name.ts';
 import { parseTrustProxy } from './trust-proxy.ts';
 
 export type Config = ReturnType<typeof readConfig>;
@@ -27,6 +28,13 @@ export function readConfig(env: Record<string, string | undefined>) {
   // An empty variable counts as absent: compose files and .env files leave them behind.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   if (given.SESSION_SECRET_FILE) given.SESSION_SECRET = undefined;
+  const warnings: string[] = [];
+  if (given.METRICS_PORT?.startsWith('tcp://')) {
+    warnings.push(
+      `METRICS_PORT is ${JSON.stringify(given.METRICS_PORT)}, which Kubernetes sets for a service named metrics. It is ignored`,
+    );
+    given.METRICS_PORT = undefined;
+  }
   const production = given.NODE_ENV === 'production';
   const usualStore = production ? 'redis' : 'memory';
   const secrets = required('it signs the cookie. Generate one: openssl rand -base64 48')
@@ -45,7 +53,8 @@ export function readConfig(env: Record<string, string | undefined>) {
   ).transform(
     parsedBy(
       parseTrustProxy,
-      'must be the number of proxies (1), their addresses (loopback, 10.0.0.0/8) or none. true is refused because it lets every visitor forge an address',
+      () =>
+        'must be the number of proxies (1), their addresses (loopback, 10.0.0.0/8) or none. true is refused because it lets every visitor forge an address',
     ),
   );
   const schema = z.object({
@@ -62,9 +71,10 @@ export function readConfig(env: Record<string, string | undefined>) {
       .string()
       .default('redis://127.0.0.1:6379')
       .transform(
-        parsedBy(
-          parseRedisUrl,
-          'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+        parsedBy(parseRedisUrl, (url) =>
+          /^redis\w*(\+\w+)?:\/\/.*[@/%].*@/.test(url)
+            ? 'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)'
+            : 'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
         ),
       ),
     SESSION_SECRET: production && !given.SESSION_SECRET_FILE ? secrets : secrets.optional(),
@@ -86,18 +96,28 @@ export function readConfig(env: Record<string, string | undefined>) {
   const { data, error } = schema.safeParse(given);
   if (!data)
     throw new ConfigError(
-      error.issues.map(({ path, message }) => `${path.join()} ${message}`).join('\n'),
+      error.issues
+        .map(({ path, message }) => {
+          const name = path.join();
+          const value = SECRET.has(name) ? undefined : given[name];
+          return `${name} ${message}${value === undefined ? '' : `. It is ${JSON.stringify(value)}.`}`;
+        })
+        .join('\n'),
     );
 
   const { tls, nodes } = data.REDIS_URL;
-  const isExposed = data.SESSION_STORE === 'redis' && !tls && !nodes.every(isLoopback);
+  if (data.SESSION_STORE === 'redis' && !tls && !nodes.every(isLoopback))
+    warnings.push(
+      'REDIS_URL names another host without TLS, so anyone on the network path can read every session. Use rediss://',
+    );
+  const names = Object.keys(schema.shape);
+  for (const name of Object.keys(given)) {
+    const likely = similarName(name, names);
+    if (likely) warnings.push(`${name} is not a setting. Did you mean ${likely}?`);
+  }
   return {
     production,
-    warnings: isExposed
-      ? [
-          'REDIS_URL names another host without TLS, so anyone on the network path can read every session. Use rediss://',
-        ]
-      : [],
+    warnings,
     host: data.HOST,
     port: data.PORT,
     store: data.SESSION_STORE,
@@ -119,6 +139,9 @@ export function readConfig(env: Record<string, string | undefined>) {
     },
   } as const;
 }
+
+// Their values are never shown.
+const SECRET = new Set(['REDIS_URL', 'SESSION_SECRET', 'SESSION_SECRET_FILE']);
 
 const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
 
@@ -147,10 +170,10 @@ const onOrOff = () => oneOf('on', 'off').transform((value) => value === 'on');
 
 /** @param parse returns undefined for a bad value */
 const parsedBy =
-  <T>(parse: (value: string) => T | undefined, message: string) =>
+  <T>(parse: (value: string) => T | undefined, message: (value: string) => string) =>
   (value: string, context: z.RefinementCtx<string>): T => {
     const parsed = parse(value);
-    if (parsed === undefined) context.addIssue(message);
+    if (parsed === undefined) context.addIssue(message(value));
     return parsed as T; // an issue ends the parse
   };
 

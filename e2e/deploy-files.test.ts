@@ -2,7 +2,7 @@
 // without.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { it } from 'node:test';
 import { parse } from 'yaml';
@@ -21,7 +21,7 @@ if (process.platform === 'linux')
     await using dir = await tempDir('systemd');
     const unit = await recipe('systemd/cloakroom.service', {
       'WorkingDirectory=/opt/cloakroom': `WorkingDirectory=${root}`,
-      'ExecStart=/opt/cloakroom/node_modules/.bin/node': `ExecStart=${process.execPath}`,
+      'ExecStart=node': `ExecStart=${process.execPath}`,
     });
     for (const name of ['cloakroom.service', 'cloakroom@3000.service']) {
       const file = join(dir.path, name);
@@ -91,4 +91,25 @@ it('in compose.yaml Redis is reached by the app only, and no secret is written d
       assert.match(secrets[secret].file, /^.\/secrets\//);
   assert.match(readFileSync(`${root}.gitignore`, 'utf8'), /^deploy\/docker\/secrets\/$/m);
   assert.doesNotMatch(JSON.stringify(services), /SESSION_SECRET"|REDIS_URL|:\/\/\w+:/);
+});
+
+it('production runs on the Node.js of the system or the image: npm installs none', () => {
+  const { packages } = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'));
+  const left = Object.keys(packages).filter(
+    (name) => packages[name].optional && !packages[name].dev,
+  );
+  assert.ok(left.length > 0);
+  // --omit=optional leaves out nothing else.
+  for (const name of left) assert.match(name, /^node_modules\/node-(bin-)?\w+-\w+$/);
+  let installs = 0;
+  for (const file of ['README.md', ...globSync('{docs,deploy}/**/*', { cwd: root })]) {
+    if (file.endsWith('.png') || statSync(root + file).isDirectory()) continue;
+    const text = readFileSync(root + file, 'utf8');
+    assert.doesNotMatch(text, /node_modules\/\.bin\/node/, file);
+    for (const [command] of text.matchAll(/npm ci.*--omit=dev.*/g)) {
+      assert.match(command, /npm ci --omit=dev --omit=optional/, file);
+      installs += 1;
+    }
+  }
+  assert.ok(installs >= 3);
 });

@@ -12,6 +12,7 @@ import { after, before, describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { startCaddy } from '../test-support/caddy.ts';
+import { freePort } from '../test-support/free-port.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { startNginx } from '../test-support/nginx.ts';
 import type { TlsProxy } from '../test-support/proxy.ts';
@@ -22,7 +23,8 @@ type Ask = { method?: string; headers?: Record<string, string>; body?: string };
 /** Asks over a TLS connection of its own that trusts nothing but the proxy's CA. */
 async function ask({ origin, caFile }: TlsProxy, path = '/', { method, headers, body }: Ask = {}) {
   const ca = await readFile(caFile);
-  const sent = request(origin + path, { ca, agent: false, method, headers }).end(body);
+  const { hostname: servername } = new URL(origin);
+  const sent = request(origin + path, { ca, servername, agent: false, method, headers }).end(body);
   const [response]: IncomingMessage[] = await once(sent, 'response');
   assert.ok(response);
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
@@ -196,35 +198,101 @@ for (const [file, start] of [
   });
 }
 
-test('deploy/nginx/cloakroom.conf gives up on slow visitors and refuses large requests', async (t) => {
-  const app = await echo('a');
-  t.after(app.close);
-  const proxy = await startNginx([app.port], {
-    'client_header_timeout 10s': 'client_header_timeout 1s',
-    'client_body_timeout 10s': 'client_body_timeout 1s',
+/** How long the proxy keeps a connection on which nothing follows `start`. */
+async function msUntilHungUp({ origin, caFile }: TlsProxy, start: string): Promise<number> {
+  const { hostname, port } = new URL(origin);
+  const ca = await readFile(caFile);
+  const socket = connectTls({ host: hostname, servername: hostname, port: Number(port), ca });
+  socket.on('error', () => {}); // a reset is as good
+  socket.write(start);
+  const started = performance.now();
+  await new Promise((resolve) => socket.resume().once('close', resolve));
+  return performance.now() - started;
+}
+
+const oneSecond = {
+  'nginx/cloakroom.conf': (ports: number[]) =>
+    startNginx(ports, {
+      'client_header_timeout 10s': 'client_header_timeout 1s',
+      'client_body_timeout 10s': 'client_body_timeout 1s',
+    }),
+  'caddy/Caddyfile': (ports: number[]) => startCaddy(ports, 'caddy/Caddyfile', withOneSecond),
+  'docker/Caddyfile': (ports: number[]) => startCaddy(ports, 'docker/Caddyfile', withOneSecond),
+};
+
+function withOneSecond(caddyfile: string): string {
+  const short = caddyfile.replace(/read_header 10s/, 'read_header 1s');
+  return short.replace(/read_body 10s/, 'read_body 1s');
+}
+
+for (const [file, start] of Object.entries(oneSecond))
+  test(`deploy/${file} gives up on slow visitors`, async (t) => {
+    const app = await echo('a');
+    t.after(app.close);
+    const proxy = await start([app.port]);
+    t.after(proxy.stop);
+    const head = 'POST / HTTP/1.1\r\nHost: localhost\r\n';
+    const times = await Promise.all([
+      msUntilHungUp(proxy, head),
+      msUntilHungUp(proxy, `${head}Content-Length: 10\r\n\r\nslow`),
+    ]);
+    // nginx waits 60 s unless it is told otherwise, and Caddy for ever.
+    for (const ms of times) assert.ok(ms > 900 && ms < 9000, `hung up after ${ms} ms`);
   });
-  t.after(proxy.stop);
-  const head = 'POST / HTTP/1.1\r\nHost: localhost\r\n';
-  const ca = await readFile(proxy.caFile);
-  const isHungUpAfter = async (start: string) => {
-    const port = Number(new URL(proxy.origin).port);
-    const socket = connectTls({ host: 'localhost', port, ca });
-    socket.on('error', () => {}); // a reset is as good
-    socket.write(start);
-    const started = performance.now();
-    await new Promise((resolve) => socket.resume().once('close', resolve));
-    return performance.now() - started;
+
+describe('deploy/nginx/cloakroom.conf in a stock nginx.conf', () => {
+  const stack = new AsyncDisposableStack();
+  let proxy: TlsProxy;
+  before(async () => {
+    const app = await listen((_req, res) => {
+      for (const name of Object.keys(ownHeaders)) res.setHeader(name, 'of the app');
+      res.setHeader('Content-Type', 'text/html').end('<p>coat</p>'.repeat(500));
+    });
+    stack.adopt(app, ({ close }) => close());
+    proxy = stack.adopt(await startNginx([app.port]), ({ stop }) => stop());
+  });
+  after(() => stack.disposeAsync());
+
+  const ownHeaders = {
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'x-content-type-options': 'nosniff',
   };
-  const times = await Promise.all([
-    isHungUpAfter(head),
-    isHungUpAfter(`${head}Content-Length: 10\r\n\r\nslow`),
-  ]);
-  // The default is 60 s.
-  for (const ms of times) assert.ok(ms > 900 && ms < 9000, `hung up after ${ms} ms`);
-  const large = { method: 'POST', body: 'x'.repeat(65 * 1024) };
-  assert.equal((await ask(proxy, '/', large)).status, 413);
-  const long = { headers: { 'X-Long': 'x'.repeat(9000) } };
-  assert.equal((await ask(proxy, '/', long)).status, 400);
-  const { headers } = await ask(proxy, `/${'x'.repeat(9000)}`);
-  assert.equal(headers.server, 'nginx');
+
+  it('never compresses a page: BREACH reads secrets from the size', async () => {
+    const { headers, body } = await ask(proxy, '/', { headers: { 'Accept-Encoding': 'gzip, br' } });
+    assert.equal(headers['content-encoding'], undefined);
+    assert.match(body, /^<p>coat/);
+  });
+
+  it('passes on the security headers of the app, and adds them to its own pages', async () => {
+    const { headers } = await ask(proxy);
+    for (const name of Object.keys(ownHeaders)) assert.equal(headers[name], 'of the app');
+    const own = {
+      400: await ask(proxy, '/', { headers: { 'X-Long': 'x'.repeat(9000) } }),
+      413: await ask(proxy, '/', { method: 'POST', body: 'x'.repeat(65 * 1024) }),
+      414: await ask(proxy, `/${'x'.repeat(9000)}`),
+      421: await ask(proxy, '/', { headers: { Host: 'evil.test' } }),
+    };
+    for (const [status, answer] of Object.entries(own)) {
+      assert.equal(answer.status, Number(status));
+      for (const [name, value] of Object.entries(ownHeaders))
+        assert.equal(answer.headers[name], value, `${name} of ${status}`);
+      assert.equal(answer.headers.server, 'nginx');
+    }
+  });
+
+  it('adds them, too, when no process of the app can be reached', async (t) => {
+    const alone = await startNginx([await freePort()]);
+    t.after(alone.stop);
+    const { status, headers } = await ask(alone);
+    assert.deepEqual([status, headers['x-content-type-options']], [502, 'nosniff']);
+  });
+
+  it('answers to its own host name only', async () => {
+    const { host } = new URL(proxy.origin);
+    for (const name of [host, 'LOCALHOST', 'localhost.', 'localhost:443'])
+      assert.equal((await ask(proxy, '/', { headers: { Host: name } })).status, 200, name);
+    for (const name of ['evil.test', '127.0.0.1', 'localhost.evil.test', 'xlocalhost'])
+      assert.equal((await ask(proxy, '/', { headers: { Host: name } })).status, 421, name);
+  });
 });

@@ -28,15 +28,15 @@ export async function startCaddy(
         }
       : { 'dynamic a app 3000': `dynamic a localhost ${upstreams[0]}` },
   );
-  const options = `{
+  const options = `
     admin off
     skip_install_trust
     default_bind 127.0.0.1
     http_port ${httpPort}
     https_port ${port}
     storage file_system ${dir}
-  }\n`;
-  await writeFile(join(dir, 'Caddyfile'), options + edit(site));
+  `;
+  await writeFile(join(dir, 'Caddyfile'), edit(site).replace(/^\{\n/m, `{\n${options}`));
   const origin = `https://localhost:${port}`;
   const args = ['run', '--config', join(dir, 'Caddyfile'), '--adapter', 'caddyfile'];
   const child = await startChild('caddy', args, {
@@ -59,6 +59,6 @@ export async function startCaddy(
 /** Caddy with nothing but the two lines that name the site and the app. */
 export const startBriefCaddy = (upstreams: number[]): Promise<TlsProxy> =>
   startCaddy(upstreams, 'caddy/Caddyfile', (site) => {
-    const [address, proxy] = site.split('\n').filter((line) => !line.startsWith('#'));
-    return `${address}\n${proxy?.replace(/ \{$/, '')}\n}\n`;
+    const [, address, proxy] = /^(localhost) \{\n(\treverse_proxy .*) \{$/m.exec(site) ?? [];
+    return `{\n}\n${address} {\n${proxy}\n}\n`;
   });

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeCertificate } from './certificate.ts';
@@ -7,16 +8,15 @@ import { answers, type TlsProxy } from './proxy.ts';
 import { recipe } from './recipe.ts';
 import { tempDir } from './temp-dir.ts';
 
-// In place of the nginx.conf that a system has. One process without a master: it keeps its user, and
-// no worker can outlive it.
+// One process without a master: it keeps its user, and no worker can outlive it.
 const main = `
 daemon off;
 master_process off;
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 pid nginx.pid;
 error_log stderr warn;
-events {}
-http {
+`;
+const http = `
   access_log off;
   client_body_temp_path client_body_temp;
   proxy_temp_path proxy_temp;
@@ -24,8 +24,18 @@ http {
   uwsgi_temp_path uwsgi_temp;
   scgi_temp_path scgi_temp;
   include cloakroom.conf;
-}
 `;
+const stock = '/etc/nginx/nginx.conf';
+const settled =
+  /^\s*(user|pid|error_log|access_log|include .*(modules-enabled|conf\.d|sites-enabled)).*;/gm;
+
+/** Debian's nginx.conf (which says `gzip on`), or the like, with the paths of a test. */
+function mainConf(): string {
+  const text = existsSync(stock)
+    ? readFileSync(stock, 'utf8').replace(settled, '')
+    : 'events {}\nhttp {\n  gzip on;\n}';
+  return main + text.replace(/^http \{/m, `http {${http}`);
+}
 
 /**
  * nginx with `deploy/nginx/cloakroom.conf`: it ends TLS and passes requests to the ports `upstreams`
@@ -51,7 +61,7 @@ export async function startNginx(upstreams: number[], changes = {}): Promise<Tls
     ...changes,
   });
   await writeFile(join(dir, 'cloakroom.conf'), site);
-  await writeFile(join(dir, 'nginx.conf'), main);
+  await writeFile(join(dir, 'nginx.conf'), mainConf());
   const origin = `https://localhost:${port}`;
   const child = await startChild('nginx', ['-p', `${dir}/`, '-c', 'nginx.conf', '-e', 'stderr'], {
     ready: () => answers(origin),

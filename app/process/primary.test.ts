@@ -315,7 +315,7 @@ it('production has a primary even for one worker, and says that a port is taken'
     timeout: 50_000,
   });
   assert.equal(status, 1);
-  assert.match(stdout, /Cannot listen on 127\.0\.0\.1:\d+/);
+  assert.match(stdout, /Cannot listen on http:\/\/127\.0\.0\.1:\d+/);
 });
 
 it('development has one process, or workers with the same generated secret', async (t) => {

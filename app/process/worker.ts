@@ -12,6 +12,7 @@ import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 import { devMemory } from './dev-memory.ts';
 import { prepareDrain } from './drain.ts';
+import { listenUrl, shopUrl } from './shop-url.ts';
 
 export async function serve(
   config: Config,
@@ -50,7 +51,7 @@ export async function serve(
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   server.on('error', (err) => {
-    log.fatal({ err }, `Cannot listen on ${host}:${config.port}`);
+    log.fatal({ err }, `Cannot listen on ${listenUrl(host, config.port)}`);
     if ('code' in err && err.code === 'EADDRINUSE' && !production)
       printForDeveloper(`Port ${config.port} is in use. Try: PORT=3001 npm run dev`);
     if (isWatched) return; // until .env names another port
@@ -62,8 +63,8 @@ export async function serve(
   if (redis) await whenConnected(redis, 2000);
   server.listen(config.port, host, () => {
     const { port } = server.address() as AddressInfo;
-    log.info({ url: `http://${host}:${port}`, store }, 'Cloakroom is open');
-    if (!production) printForDeveloper(`Open the shop: http://localhost:${port}`);
+    log.info({ url: listenUrl(host, port), store }, 'Cloakroom is open');
+    if (!production) printForDeveloper(`Open the shop: ${shopUrl(host, port)}`);
   });
 }
 
