@@ -129,12 +129,25 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
       leaveFlashInDraft(req, draft, greeting);
       return draft;
     };
+    requireClient(req);
     const { account } = await renewLoggedIn(req, admit, carry, persistent);
+    endUnlessReceived(req, account);
     audit(req, event, { account: account.id });
     req.account = account;
     req.accountCart = { accountId: account.id, cart: await carts.read(account.id) };
     await adoptGuestCart(req, carts);
     return account;
+  }
+
+  /** A session that nobody received would push out one that somebody uses. */
+  function endUnlessReceived(req: Request, account: Account): void {
+    const handle = currentHandle(req);
+    const end = async () => {
+      if (req.res?.writableFinished) return;
+      req.sessionStore.destroy(req.sessionID);
+      await accounts.change(account, (now) => withoutSessions(now, (each) => each === handle));
+    };
+    req.res?.once('close', () => void end().catch(() => {}));
   }
 
   return {
@@ -160,6 +173,11 @@ function survivingLogIn(req: Request, old: SessionRecord | undefined, account: A
   const draft: SessionDraft = { user, authenticatedAt: Date.now(), views, cart };
   if (countItems(cart) > 0) draft.guest = currentHandle(req);
   return draft;
+}
+
+/** @throws Refusal that nobody will read, when the client has left: it may have sent its form again */
+function requireClient(req: Request): void {
+  if (req.res?.closed) throw new Refusal(499, 'The client left before the answer.');
 }
 
 const logInOf = (req: Request) => ({

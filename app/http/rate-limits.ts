@@ -74,14 +74,23 @@ const onlyWhen =
   (req, res, next) =>
     applies(req) ? limiter(req, res, next) : next();
 
+type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) => string };
+
 /** Counts each request before its handler runs, and takes back those with another status. */
-const limitAnswers = (status: number, options: Partial<Options>) =>
-  limit({
-    windowMs: 3 * MINUTE,
-    skipSuccessfulRequests: true,
-    requestWasSuccessful: (_req, res) => res.statusCode !== status,
-    ...options,
-  });
+function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
+  const { store, keyGenerator = addressOf } = options;
+  const limiter = limit({ windowMs: 3 * MINUTE, ...options });
+  return (req, res, next) => {
+    const key = keyGenerator(req);
+    // Not an event of `res`: none of them comes when the client left before the answer.
+    const { end } = res;
+    res.end = ((...args: Parameters<typeof end>) => {
+      if (res.statusCode !== status) void store.decrement(key);
+      return end.apply(res, args);
+    }) as typeof end;
+    return limiter(req, res, next);
+  };
+}
 
 const limit = (options: Partial<Options>) =>
   rateLimit({
