@@ -65,6 +65,7 @@ export function createApp(options: AppOptions): Express {
   const { production, log } = options;
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
+  const { outages } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -75,10 +76,13 @@ export function createApp(options: AppOptions): Express {
   app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
   mount(app, healthRoutes(healthHandlers(options)));
   app.use(neverCache, forChanges(refuseCrossSite, bodyParser));
+  if (outages) app.use(outages.middleware);
   app.use(recorder.middleware, sessionMiddleware(session), warnOfLostCookie(log));
   app.use(identify({ accounts, carts }), limits.lostSessions);
   mount(app, sitemap(createHandlers(parts), limits));
-  app.use(notFound, errorHandler({ audit, pages, wayBack }));
+  app.use(notFound);
+  if (outages) app.use(outages.errorPage);
+  app.use(errorHandler({ audit, pages, wayBack }));
   return app;
 }
 

@@ -86,6 +86,7 @@ export function wayBack(path: string) {
 
 /** What the handlers are made of. Each takes what its options name. */
 export type Parts = {
+  secret: string;
   accounts: Accounts;
   carts: Carts;
   catalogue: Catalogue;

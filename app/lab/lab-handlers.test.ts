@@ -30,24 +30,71 @@ describe('the race lab', () => {
     assert.deepEqual([tutorial.right, here.right, here.total], [1, 2, 2]);
   });
 
-  it('leads from a result back to the lab, because a page reloads when its user has logged out', async () => {
-    const visitor = shop.visitor();
-    await visitor.post('/login', { json: ADA });
-    const { text } = await visitor.post('/lab/adds', PAGE);
-    assert.match(text, /data-again="\/lab"/);
-  });
-
-  it('shows the result as a page, and does not change the visitor’s own session', async () => {
+  it('leads a form to a page with all results, which a reload shows again', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    let query = '';
     for (const race of RACES) {
-      const { text } = await visitor.post(`/lab/${race}`, PAGE);
-      assert.match(text, /class="(lost|problem)"/);
-      assert.match(text, /class="(kept|flash)"/);
-      assert.doesNotMatch(text, /style=|<script>/);
+      const { status, headers } = await visitor.post(`/lab/${race}${query}`, PAGE);
+      const { pathname, search, hash } = new URL(headers.get('location') ?? '', shop.origin);
+      assert.deepEqual([status, pathname, hash], [303, '/lab', `#${race}`]);
+      query = search;
     }
+    assert.ok(query.length < 500, 'the address is short');
+    const { text } = await visitor.get(`/lab${query}`, PAGE);
+    for (const words of ['20 of 20</b> hats', '1 of 1</b> log-outs', '2 of 2</b> things'])
+      assert.ok(text.includes(words), words);
+    assert.equal(text.match(/class="race newest" id="tabs"/g)?.length, 1);
+    assert.doesNotMatch(text, /style=|<script>/);
     const { document } = (await visitor.get('/session')).json.coat;
     assert.deepEqual([document.version, document.cart], [1, { 'bowler-hat': 1 }]);
+  });
+
+  it('shows no results that it did not measure', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+    const { headers } = await visitor.post('/lab/tabs', PAGE);
+    const { searchParams } = new URL(headers.get('location') ?? '', shop.origin);
+    const good = searchParams.get('results') ?? '';
+    const cookie = decodeURIComponent(visitor.cookie ?? '').slice('sid=s:'.length);
+    for (const bad of ['', 'lab:e30', `x${good}`, `${good}x`, good.replace('lab:', ''), cookie]) {
+      const page = await visitor.get(`/lab?results=${encodeURIComponent(bad)}`, PAGE);
+      assert.deepEqual([page.status, page.text.includes('class="bars"')], [200, false], bad);
+    }
+    assert.equal((await visitor.get('/lab?results=a&results=b', PAGE)).status, 200);
+  });
+
+  it('comes back by itself from the outage, and says that nothing was lost', async (t) => {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    assert.equal((await visitor.post('/lab/outage', PAGE)).headers.get('location'), '/lab');
+    const { status, headers, text } = await visitor.get('/lab', PAGE);
+    assert.deepEqual([status, headers.get('refresh')], [503, '1']);
+    assert.match(text, /comes back by itself in <b[^>]*>1</);
+    const form = await visitor.post('/cart/clear', PAGE);
+    assert.deepEqual(
+      [form.status, form.headers.get('refresh')],
+      [503, null],
+      'no form is sent again',
+    );
+    t.mock.timers.tick(500);
+    const back = await visitor.get('/lab', PAGE);
+    assert.deepEqual([back.status, back.headers.get('refresh')], [200, null]);
+    assert.match(back.text, /The store is back, and nothing was lost\./);
+  });
+
+  it('takes the store down in no other browser of the account', async (t) => {
+    const [visitor, other] = [shop.visitor(), shop.visitor()];
+    await visitor.post('/login', { json: ADA });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    await visitor.post('/lab/outage');
+    assert.equal((await visitor.get('/account')).status, 503);
+    assert.equal((await other.post('/login', { json: ADA })).status, 200);
+    const { status, json } = await other.get('/account');
+    assert.deepEqual([status, json.sessions.length], [200, 2]);
+    t.mock.timers.tick(500);
+    assert.equal((await visitor.get('/account')).status, 200);
   });
 
   it('takes the store down for one session, and loses nothing', async (t) => {

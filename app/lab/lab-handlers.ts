@@ -1,12 +1,14 @@
 import type { RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { excerpt } from '../guide/excerpt.ts';
+import { leaveFlash } from '../http/flash.ts';
 import { type Pages, redirectOrJson } from '../http/pages.ts';
 import { Refusal } from '../http/refusal.ts';
 import { currentHandle, isStored } from '../session/index.ts';
 import { cloakroomShop } from './cloakroom-shop.ts';
 import type { PretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';
+import { resultLinks, withResult } from './result-links.ts';
 import { tutorialShop } from './tutorial-shop.ts';
 
 const MAX_WAITING = 5;
@@ -15,13 +17,14 @@ type Options = {
   pages: Pages;
   /** Absent: visitors cannot take the store down. */
   outages: PretendOutages | undefined;
+  secret: string;
 };
 
-export function labHandlers({ pages, outages }: Options) {
+export function labHandlers({ pages, outages, secret }: Options) {
   const oneAtATime = pLimit(1);
+  const links = resultLinks(secret);
   const page = {
     title: 'The race lab',
-    path: '/lab', // also on the page of a result, which a browser cannot reload by GET
     outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/lab/tutorial-shop.ts', 'tutorialShop'),
@@ -30,8 +33,9 @@ export function labHandlers({ pages, outages }: Options) {
   };
 
   const show: RequestHandler = (req, res) => {
-    const json = { races: [...races.keys()] };
-    return pages.show(req, res, 'lab/show', { ...page, results: {} }, json);
+    const results = links.read(req.query.results);
+    const content = { ...page, results, kept: links.write(results) };
+    return pages.show(req, res, 'lab/show', content, { races: [...races.keys()] });
   };
 
   const run: RequestHandler = async (req, res) => {
@@ -44,19 +48,21 @@ export function labHandlers({ pages, outages }: Options) {
       tutorial: await runRace(race, tutorialShop),
       here: await runRace(race, cloakroomShop),
     }));
-    const content = { ...page, results: { [name]: result } };
-    return pages.show(req, res, 'lab/show', content, result);
+    const results = withResult(links.read(req.query.results), name, result);
+    redirectOrJson(req, res, `/lab${links.write(results)}#${name}`, result);
   };
 
-  const beginOutage: RequestHandler = (req, res) => {
+  const beginOutage: RequestHandler = async (req, res) => {
     if (!outages) throw new Refusal(404, 'This lab cannot take the store down.');
     if (!isStored(req.session))
       throw new Refusal(
         409,
         'You have no session yet, so there is nothing to take down. Open the shop first.',
       );
+    await leaveFlash(req, 'The store is back, and nothing was lost.');
     outages.begin(currentHandle(req));
-    redirectOrJson(req, res, '/lab', { seconds: outages.seconds });
+    const kept = links.write(links.read(req.query.results));
+    redirectOrJson(req, res, `/lab${kept}`, { seconds: outages.seconds });
   };
 
   return { show, run, beginOutage };
