@@ -124,7 +124,7 @@ it('each curl command of the README answers JSON with 200', async (t) => {
 });
 
 it('the examples compile with the options that the docs name', (t) => {
-  const folder = mkdtempSync(join(root, 'e2e', 'examples-'));
+  const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));
   cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
