@@ -54,6 +54,7 @@ export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version
 /** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
   const { version, createdAt, lastSeenAt, persistent, cookie, ...fields } = session;
+  // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- needed where a field is a list
   return structuredClone(fields as SessionDraft);
 }
 
