@@ -300,10 +300,18 @@ describe('in production', () => {
     );
   });
 
-  it('sends HSTS for two years', async () => {
+  it('sends HSTS for a year, for this host only, unless HSTS says otherwise', async (t) => {
     const { headers } = await shop.visitor().get('/livez');
-    const expected = 'max-age=63072000; includeSubDomains';
-    assert.equal(headers.get('strict-transport-security'), expected);
+    assert.equal(headers.get('strict-transport-security'), 'max-age=31536000');
+    for (const [HSTS, expected] of [
+      ['off', null],
+      ['300,subdomains', 'max-age=300; includeSubDomains'],
+    ] as const) {
+      const other = await startShop(memoryBackend(), {}, { ...env, HSTS });
+      t.after(other.close);
+      const answer = await other.visitor().get('/livez');
+      assert.equal(answer.headers.get('strict-transport-security'), expected);
+    }
   });
 
   it('shows no demo password', async () => {

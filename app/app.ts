@@ -19,7 +19,7 @@ import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
 import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { rememberClient } from './http/remember-client.ts';
-import { securityHeaders } from './http/security-headers.ts';
+import { type Hsts, securityHeaders } from './http/security-headers.ts';
 import { createViews } from './http/views.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
@@ -39,6 +39,7 @@ export type AppOptions = {
   /** Express's `trust proxy`. */
   trustProxy: number | string[] | false;
   log: Logger;
+  hsts: Hsts;
   session: SessionOptions;
   storeName?: string;
   checkStore: () => Promise<unknown>;
@@ -73,7 +74,7 @@ export function createApp(options: AppOptions): Express {
   app.set('etag', false); // no page is the same twice
 
   app.use(requestLog({ log, metrics, secret }), rememberClient(log), decideFormat);
-  app.use(securityHeaders({ https: production }), refuseMalformed, endUnreadBody);
+  app.use(securityHeaders(options.hsts), refuseMalformed, endUnreadBody);
   app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
   mount(app, healthRoutes(healthHandlers(options)));
   app.use(neverCache, forChanges(refuseCrossSite, bodyParser));

@@ -229,3 +229,28 @@ it('notices a misspelt variable, and names the likely one', () => {
     assert.deepEqual(warnings(name), [], name);
   assert.deepEqual(readConfig({ SESION_STORE: '' }).warnings, []);
 });
+
+it('takes HSTS as seconds, with or without subdomains, or off', () => {
+  const read = (HSTS: string, env = PRODUCTION) => readConfig({ ...env, HSTS }).hsts;
+  assert.deepEqual(read(''), { maxAge: 31_536_000, includeSubDomains: false });
+  assert.deepEqual(read('300'), { maxAge: 300, includeSubDomains: false });
+  assert.deepEqual(read('63072000,subdomains'), { maxAge: 63_072_000, includeSubDomains: true });
+  // Browsers forget the host.
+  assert.deepEqual(read('0'), { maxAge: 0, includeSubDomains: false });
+  assert.equal(read('off'), false);
+  for (const wrong of [
+    'on',
+    '-1',
+    '1.5',
+    '1y',
+    '300,',
+    '300,preload',
+    'off,subdomains',
+    '12345678901',
+  ])
+    assert.match(problems({ HSTS: wrong }), /^HSTS must be off or seconds/, wrong);
+});
+
+it('never sends HSTS in development: the browser would refuse plain HTTP from then on', () => {
+  assert.equal(readConfig({ HSTS: '300' }).hsts, false);
+});

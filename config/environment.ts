@@ -89,6 +89,15 @@ export function readConfig(env: Record<string, string | undefined>) {
         'above 1 is refused with SESSION_STORE=memory: each process would have its own sessions. Use redis',
       ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
+    HSTS: z
+      .string()
+      .default('31536000')
+      .transform(
+        parsedBy(
+          parseHsts,
+          () => 'must be off or seconds (31536000), which may be followed by ,subdomains',
+        ),
+      ),
     DEMO_ACCOUNTS: onOrOff().default(!production),
     LAB: onOrOff().default(!production),
     LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent').default('info'),
@@ -132,6 +141,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     demoAccounts: data.DEMO_ACCOUNTS,
     lab: data.LAB,
     logLevel: data.LOG_LEVEL,
+    hsts: production && data.HSTS,
     cookie: {
       // __Host-: no other subdomain can set it.
       name: production ? '__Host-sid' : 'sid',
@@ -176,6 +186,15 @@ const parsedBy =
     if (parsed === undefined) context.addIssue(message(value));
     return parsed as T; // an issue ends the parse
   };
+
+function parseHsts(
+  value: string,
+): { maxAge: number; includeSubDomains: boolean } | false | undefined {
+  if (value === 'off') return false;
+  const [, seconds, subdomains] = /^(\d{1,10})(,subdomains)?$/.exec(value) ?? [];
+  if (seconds === undefined) return undefined;
+  return { maxAge: Number(seconds), includeSubDomains: subdomains !== undefined };
+}
 
 function readText(file: string, context: z.RefinementCtx<string>): string {
   try {

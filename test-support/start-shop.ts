@@ -57,6 +57,7 @@ export function createShop(
     production: config.production,
     trustProxy: config.trustProxy,
     log: createLog('info', sink),
+    hsts: config.hsts,
     session: { ...config, backend },
     checkStore: () => backend.get('nothing'),
     documents: memoryBackend(),

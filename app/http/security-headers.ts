@@ -2,11 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
-/**
- * Helmet runs once, because its headers are the same for every answer.
- * @param https adds HSTS. After that, browsers refuse to open a development server over plain HTTP.
- */
-export function securityHeaders({ https }: { https: boolean }): RequestHandler {
+/** False where browsers may open the server over plain HTTP: in development, or with HSTS=off. */
+export type Hsts = { maxAge: number; includeSubDomains: boolean } | false;
+
+/** Helmet runs once, because its headers are the same for every answer. */
+export function securityHeaders(hsts: Hsts): RequestHandler {
   const headers = new Map<string, string>();
   const recorder = {
     setHeader: (name: string, value: string) => headers.set(name, value),
@@ -29,7 +29,7 @@ export function securityHeaders({ https }: { https: boolean }): RequestHandler {
     },
     // The default, no-referrer, makes Chromium send `Origin: null` with the shop's own forms.
     referrerPolicy: { policy: 'same-origin' },
-    strictTransportSecurity: https && { maxAge: 63_072_000, includeSubDomains: true },
+    strictTransportSecurity: hsts,
     xFrameOptions: { action: 'deny' },
     // Obsolete.
     xDnsPrefetchControl: false,

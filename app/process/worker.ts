@@ -30,6 +30,7 @@ export async function serve(
     production,
     trustProxy: config.trustProxy,
     log,
+    hsts: config.hsts,
     session: {
       backend: redis ? redisBackend(redis) : memoryBackend(memory.sessions),
       secrets: memory.secrets,

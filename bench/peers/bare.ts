@@ -21,7 +21,7 @@ if (log) {
         headers.set(name, value);
       }),
   };
-  securityHeaders({ https: true })({} as never, recorder as never, () => {});
+  securityHeaders(false)({} as never, recorder as never, () => {});
 }
 const common = Object.fromEntries(headers);
 
