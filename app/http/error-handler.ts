@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import type { Logger } from 'pino';
 import type { Audit } from '../observe/audit.ts';
 import { SessionError, SessionGone } from '../session/index.ts';
 import { TOO_LARGE, UNSUPPORTED_TYPE } from './body-parser.ts';
@@ -19,17 +20,19 @@ export const notFound: RequestHandler = () => {
 };
 
 type Options = {
+  log: Logger;
   audit: Audit;
   pages: Pages;
   wayBack: (path: string) => { href: string; label: string } | undefined;
 };
 
 /** The one place where an error becomes an answer: a page or `{"errorMessage"}`. */
-export const errorHandler =
-  ({ audit, pages, wayBack }: Options): ErrorRequestHandler =>
-  (error: unknown, req, res, next) => {
+export const errorHandler = ({ log, audit, pages, wayBack }: Options): ErrorRequestHandler => {
+  const warnBusy = countedWarning(log);
+  return (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
-    if (status >= 500) req.fault = error;
+    if (status === 503 && error instanceof Refusal) warnBusy(message);
+    else if (status >= 500) req.fault = error;
     // These look like guessing or flooding.
     if (status === 429) audit(req, 'limited', { message });
     else if ([400, 403, 413, 415, 422].includes(status) && !req.audited) {
@@ -57,6 +60,23 @@ export const errorHandler =
       requestId: req.requestId,
     });
   };
+};
+
+/** A crowd must not flood the log: the first warning of a minute, then one with the number of the rest. */
+function countedWarning(log: Logger) {
+  const counts = new Map<string, number>();
+  return function warn(message: string, count = 1): void {
+    const waiting = counts.get(message);
+    if (waiting !== undefined) return void counts.set(message, waiting + count);
+    log.warn({ event: 'busy', count }, `Answered 503: ${message}`);
+    counts.set(message, 0);
+    setTimeout(() => {
+      const rest = counts.get(message);
+      counts.delete(message);
+      if (rest) warn(message, rest);
+    }, 60_000).unref();
+  };
+}
 
 function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
