@@ -14,6 +14,7 @@ import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthHandlers } from './http/health-handlers.ts';
 import { mount } from './http/mount.ts';
 import { createPages, neverCache } from './http/pages.ts';
+import { isPrefetch } from './http/prefetch.ts';
 import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
 import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
@@ -113,7 +114,7 @@ function createParts(options: AppOptions) {
     metrics,
     audit: createAudit(log, secret),
     recorder,
-    session: { ...options.session, backend, onEvent, whenLost },
+    session: { ...options.session, backend, onEvent, whenLost, readOnly: isPrefetch },
     storeName: options.storeName,
     accounts: createAccounts(documents, options.demoAccounts),
     carts: createCarts(documents),

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { Carts } from '../cart/account-carts.ts';
 import { adoptGuestCart } from '../cart/current-cart.ts';
+import { isPrefetch } from '../http/prefetch.ts';
 import { Refusal } from '../http/refusal.ts';
 import { returnPath } from '../http/return-path.ts';
 import { currentHandle, newSession, renewSession } from '../session/index.ts';
@@ -21,6 +22,8 @@ export const identify =
     if (!user) return next();
     const [account, cart] = await Promise.all([accounts.find(user.email), carts.read(user.id)]);
     if (account?.id !== user.id || !isLoggedIn(account, currentHandle(req))) {
+      // The browser drops this answer, and asks again when the visitor comes.
+      if (isPrefetch(req)) throw new Refusal(409, 'Your session has ended.');
       const flash =
         'You were logged out here: your session was ended or your password was changed elsewhere.';
       // Even if the answer is JSON: a script of an open page may be asking, and reloads the page.

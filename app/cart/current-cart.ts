@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { leaveFlash, leaveFlashInDraft } from '../http/flash.ts';
-import { requireDeliverableCookie, updateSession } from '../session/index.ts';
+import { canUpdateSession, requireDeliverableCookie, updateSession } from '../session/index.ts';
 import { type AccountCart, type Carts, edited, merge } from './account-carts.ts';
 import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
 
@@ -58,7 +58,7 @@ export async function changeAccountCart(
  */
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
   const { guest = '', cart: lines } = req.session;
-  if (!req.accountCart || Object.keys(lines).length === 0) return;
+  if (!req.accountCart || Object.keys(lines).length === 0 || !canUpdateSession(req)) return;
   let didNotFit = 0;
   await changeAccountCart(req, carts, (cart) => {
     const merged = merge(cart, guest, lines);

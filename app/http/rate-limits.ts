@@ -7,7 +7,7 @@ import {
   rateLimit,
   type Store,
 } from 'express-rate-limit';
-import { isNew, isStored } from '../session/index.ts';
+import { canUpdateSession, isNew, isStored } from '../session/index.ts';
 import { Refusal } from './refusal.ts';
 
 const MINUTE = 60_000;
@@ -54,7 +54,7 @@ export function rateLimits({
       limitAnswers(409, { store: rateLimitStore('taken'), limit: 10 }),
     ],
     /** For a page that starts a session for each new visitor. */
-    newVisitors: onlyWhen((req) => isNew(req.session) && !hasLostSession(req), newSession),
+    newVisitors: onlyWhen((req) => startsSession(req) && !hasLostSession(req), newSession),
     /** For all pages: each starts a session to say that the last one has ended. */
     lostSessions: onlyWhen(hasLostSession, newSession),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
@@ -66,7 +66,8 @@ export function rateLimits({
   };
 }
 
-const hasLostSession = (req: Request) => isNew(req.session) && req.session.flash !== undefined;
+const startsSession = (req: Request) => isNew(req.session) && canUpdateSession(req);
+const hasLostSession = (req: Request) => startsSession(req) && req.session.flash !== undefined;
 
 /** Unlike the limiter's own `skip`, it costs nothing when it skips. */
 const onlyWhen =

@@ -18,6 +18,8 @@ export class ExpressSessionStore extends Store {
   declare generate: (req: Request) => void;
   readonly lifecycle: Lifecycle;
   readonly cookie: SessionCookie;
+  /** The `req.session` of each read-only request. */
+  readonly readOnly = new WeakSet<SessionData>();
 
   constructor(lifecycle: Lifecycle, cookie: SessionCookie) {
     super();
@@ -43,7 +45,7 @@ export class ExpressSessionStore extends Store {
 
   /** Hides a failure from express-session, which would cut off an answer that is complete. */
   override touch(id: string, session: SessionData, callback?: Callback): void {
-    this.lifecycle.touch(id, session);
+    if (!this.readOnly.has(session)) this.lifecycle.touch(id, session);
     callback?.();
   }
 

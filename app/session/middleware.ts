@@ -1,5 +1,5 @@
 import { sign } from 'cookie-signature';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import expressSession from 'express-session';
 import { readCookie } from './cookie.ts';
 import { ExpressSessionStore, type SessionCookie } from './express-session-store.ts';
@@ -11,6 +11,8 @@ export type SessionOptions = LifecycleOptions & {
   cookie: SessionCookie;
   /** Sign the cookie: the first one signs, all of them verify. To rotate: `[new, old]` */
   secrets: readonly string[];
+  /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
+  readOnly?: (req: Request) => boolean;
 };
 
 /**
@@ -27,6 +29,7 @@ export type SessionOptions = LifecycleOptions & {
 export function sessionMiddleware({
   secrets,
   cookie,
+  readOnly = () => false,
   ...options
 }: SessionOptions): RequestHandler[] {
   const lifecycle = createLifecycle(options);
@@ -52,6 +55,7 @@ export function sessionMiddleware({
 
   const freeze: RequestHandler = (req, _res, next) => {
     freezeFields(req.session);
+    if (readOnly(req)) store.readOnly.add(req.session);
     next();
   };
 

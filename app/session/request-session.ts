@@ -94,7 +94,7 @@ export const cookieReachesBrowser = (req: Request) =>
 
 /** Whether `updateSession` can store anything for this request. */
 export const canUpdateSession = (req: Request) =>
-  cookieReachesBrowser(req) && !hasMoved(req.session);
+  cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);
 
 /** @throws CookieUndeliverable when the browser would not get the cookie: it could not come back */
 export function requireDeliverableCookie(req: Request): void {
