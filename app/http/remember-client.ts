@@ -3,8 +3,8 @@ import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 
 /**
- * Fixes `req.protocol` and `req.ip`, which Express computes at each use: after the client has left, it
- * says http and no address.
+ * Fixes `req.protocol`, which may be HTTPS in capitals, and `req.ip`. Express computes both at each use:
+ * after the client has left, it says http and no address.
  */
 export function rememberClient(log: Logger): RequestHandler {
   let warned = false;
@@ -18,7 +18,7 @@ export function rememberClient(log: Logger): RequestHandler {
   };
   return (req, _res, next) => {
     Object.defineProperties(req, {
-      protocol: { value: req.protocol },
+      protocol: { value: req.protocol.toLowerCase() === 'https' ? 'https' : 'http' },
       ip: { value: clientAddress(req, warn) },
     });
     next();

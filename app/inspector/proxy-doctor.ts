@@ -10,29 +10,26 @@ import { cookieReachesBrowser } from '../session/index.ts';
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;
   const peer = canonicalAddress(req.socket.remoteAddress ?? '') ?? 'unknown';
-  const forwardedProto = req.get('X-Forwarded-Proto');
   return {
     scheme: req.protocol,
     host: req.host,
     client: req.ip,
     peer,
     forwardedFor: req.get('X-Forwarded-For'),
-    forwardedProto,
-    ...prescribe(peer, req.app.get('trust proxy fn')(peer, 0), forwardedProto),
+    forwardedProto: req.get('X-Forwarded-Proto'),
+    ...prescribe(req, peer),
   };
 }
 
-function prescribe(peer: string, trusted: boolean, forwardedProto: string | undefined) {
-  if (forwardedProto === undefined)
-    return {
-      cause: 'The request has no X-Forwarded-Proto header. A proxy that ends TLS must send it.',
-      changes: [
-        ['nginx', 'proxy_set_header X-Forwarded-Proto $scheme;'],
-        ['Caddy', 'reverse_proxy sends it by itself. Check that the browser connects to Caddy.'],
-        ['A load balancer', 'use an HTTPS listener that adds X-Forwarded-Proto'],
-      ],
-    };
-  if (!trusted && forwardedProto.split(',', 1)[0]?.trim() === 'https')
+const PASS_ON = 'proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto;';
+
+function prescribe(req: Request, peer: string) {
+  const header = req.get('X-Forwarded-Proto');
+  const [scheme = ''] = (header ?? '')
+    .toLowerCase()
+    .split(',', 1)
+    .map((text) => text.trim());
+  if (scheme === 'https')
     return {
       cause: `X-Forwarded-Proto says https, but it came from ${peer}, which TRUST_PROXY does not trust.`,
       changes: [
@@ -40,15 +37,40 @@ function prescribe(peer: string, trusted: boolean, forwardedProto: string | unde
         ['Behind several proxies', 'TRUST_PROXY=number of proxies, or all their addresses'],
       ],
     };
+  if (cameThroughSeveral(req))
+    return {
+      cause: `The request came through several proxies. The last one, ${peer}, sent ${scheme || 'no scheme'} as X-Forwarded-Proto. It must pass on what the proxy that ends TLS says.`,
+      changes: [
+        [`nginx at ${peer}`, PASS_ON],
+        [`Caddy at ${peer}`, 'servers { trusted_proxies static private_ranges }'],
+        ['The first proxy', 'it ends TLS, and redirects plain HTTP to HTTPS'],
+      ],
+    };
+  if (scheme === '')
+    return {
+      cause: `The request has ${header === undefined ? 'no' : 'an empty'} X-Forwarded-Proto header. A proxy that ends TLS must send it.`,
+      changes: [
+        ['nginx', 'proxy_set_header X-Forwarded-Proto $scheme;'],
+        ['Caddy', 'reverse_proxy sends it by itself. Check that the browser connects to Caddy.'],
+        ['A load balancer', 'use an HTTPS listener that adds X-Forwarded-Proto'],
+      ],
+    };
   return {
-    cause: `The browser connected to the proxy over ${forwardedProto}, not https.`,
+    cause: `The browser connected to the proxy over ${scheme}, not https.`,
     changes: [
       ['nginx', 'listen 80; return 308 https://$host$request_uri;'],
       ['Caddy', 'a site address without http:// redirects to HTTPS by itself'],
       ['A load balancer', 'redirect the HTTP listener to the HTTPS listener'],
+      ['nginx behind a proxy that ends TLS', PASS_ON],
     ],
   };
 }
+
+/** Then the scheme that arrives is the inner proxy's, and a redirect to https would have no end. */
+const cameThroughSeveral = (req: Request) =>
+  req.get('X-Forwarded-For')?.includes(',') ||
+  /"https"/i.test(req.get('CF-Visitor') ?? '') ||
+  /proto="?https/i.test(req.get('Forwarded') ?? '');
 
 const trustable = (peer: string) => (peer === '::1' || peer.startsWith('127.') ? 'loopback' : peer);
 
