@@ -11,15 +11,18 @@ export function textField(body: Body, name: string): string {
   return value;
 }
 
-/** Takes 3 and "3". @throws Refusal 422 naming the field for "3.0", " 3", -0, 1e309, null, a list */
+/** As `<input type=number>` sends numbers. With more digits, a fraction could be rounded to a whole number. */
+const NUMBER = /^(?=.{1,15}$)-?(\d+|\d*\.\d+)(e[-+]?\d+)?$/i;
+
+/** Takes 3, "3", "03", "3.0" and "30e-1". @throws Refusal 422 naming the field for " 3", -0, null, a list */
 export function wholeNumberField(
   body: Body,
   name: string,
   { min, max, ifAbsent }: { min: number; max: number; ifAbsent?: number },
 ): number {
   const { [name]: value = ifAbsent } = body ?? {};
-  const number =
-    typeof value === 'string' && /^(0|[1-9]\d{0,8})$/.test(value) ? Number(value) : value;
+  // A person may write -0, which is 0.
+  const number = typeof value === 'string' && NUMBER.test(value) ? Number(value) + 0 : value;
   const whole = typeof number === 'number' && Number.isInteger(number) && !Object.is(number, -0);
   if (!whole || number < min || number > max)
     throw invalidField(name, `must be a whole number from ${min} to ${max}`);
