@@ -54,8 +54,14 @@ export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version
 /** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
   const { version, createdAt, lastSeenAt, persistent, cookie, ...fields } = session;
-  // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- needed where a field is a list
-  return structuredClone(fields as SessionDraft);
+  return copyOf(fields) as SessionDraft;
+}
+
+/** A deep copy of a JSON value, made at each change: structuredClone would be slow for that. */
+function copyOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
 }
 
 /**
