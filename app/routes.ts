@@ -55,7 +55,7 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
     ['post', '/cart/clear', limits.cartChanges, cart.clear],
     ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
 
-    ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
+    ['post', '/checkout', requireUser, limits.orders, orders.checkOut],
     ['get', '/orders', requireUser, orders.showAll],
     ['get', '/orders/:id', requireUser, orders.show],
 

@@ -13,6 +13,7 @@ import {
   updateSession,
 } from '../session/index.ts';
 import { type Account, type Accounts, canLogIn, type Edit, sanitizedUser } from './accounts.ts';
+import { clientOf } from './client.ts';
 import { formPage } from './form-page.ts';
 import { accountOf } from './identify.ts';
 import {
@@ -51,7 +52,11 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
       throw invalidField('newPassword', 'must differ from the current password');
     await requirePassword(req, currentPassword);
 
-    const passwordHash = await hashPassword(newPassword, hashCost);
+    const passwordHash = await hashPassword(
+      newPassword,
+      hashCost,
+      clientOf(req, accountOf(req).email),
+    );
     const admit = (handle: string) => storePassword(req, passwordHash, handle);
     await renewLoggedIn(req, admit, (old) => afterNewPassword(req, old));
     backToAccount(req, res);
@@ -118,7 +123,11 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
 
   async function requirePassword(req: Request, password: string): Promise<void> {
     const account = accountOf(req);
-    const proved = await verifyPassword(password, account.passwordHash);
+    const proved = await verifyPassword(
+      password,
+      account.passwordHash,
+      clientOf(req, account.email),
+    );
     if (proved && canLogIn(account)) return;
     audit(req, 'log-in-failed', { account: account.id });
     throw new Refusal(403, proved ? 'This password no longer works.' : 'Wrong password.');

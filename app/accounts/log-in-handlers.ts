@@ -25,6 +25,7 @@ import {
   newAccount,
   sanitizedUser,
 } from './accounts.ts';
+import { clientOf, requireClient } from './client.ts';
 import { formPage } from './form-page.ts';
 import {
   isLoggedIn,
@@ -53,10 +54,11 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const next = returnPath(req.body?.next);
     const persistent = checkboxField(req.body, 'keep');
 
+    const client = clientOf(req, email);
     const known = await accounts.find(email);
-    const proved = await verifyPassword(password, known?.passwordHash);
+    const proved = await verifyPassword(password, known?.passwordHash, client);
     if (!known || !proved || !canLogIn(known)) throw denied(req, known);
-    const passwordHash = await upToDateHash(known.passwordHash, password, hashCost);
+    const passwordHash = await upToDateHash(known.passwordHash, password, hashCost, client);
     const admit = (handle: string) => admitTo(known, req, handle, passwordHash);
     const account = await startUserSession(req, 'log-in', admit, persistent);
     redirectOrJson(req, res, next, { user: sanitizedUser(account) });
@@ -90,7 +92,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     requireGoodPassword('password', password, identity);
 
     // Hashed even when the address is taken, so that the answer takes the same time.
-    const passwordHash = await hashPassword(password, hashCost);
+    const passwordHash = await hashPassword(password, hashCost, clientOf(req, identity.email));
     const admit = async (handle: string) => {
       const added = withSession(newAccount({ ...identity, passwordHash }), handle, logInOf(req));
       const account = await accounts.create(added);
@@ -173,11 +175,6 @@ function survivingLogIn(req: Request, old: SessionRecord | undefined, account: A
   const draft: SessionDraft = { user, authenticatedAt: Date.now(), views, cart };
   if (countItems(cart) > 0) draft.guest = currentHandle(req);
   return draft;
-}
-
-/** @throws Refusal that nobody will read, when the client has left: it may have sent its form again */
-function requireClient(req: Request): void {
-  if (req.res?.closed) throw new Refusal(499, 'The client left before the answer.');
 }
 
 const logInOf = (req: Request) => ({

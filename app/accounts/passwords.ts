@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
-import pLimit from 'p-limit';
 import { invalidField, Refusal } from '../http/refusal.ts';
+import { type Client, fairQueue } from './fair-queue.ts';
 
 const MIN_BYTES = 15;
 /** bcrypt ignores the rest, so longer passwords with the same beginning would match. */
@@ -14,16 +14,17 @@ const NO_ACCOUNT = '$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZNTMZ2eIbXq9m8Xo0c3hB1m1kq5N1K
 
 // bcrypt keeps a core busy for 0.2 s or more, on one of libuv's four threads, which also read files.
 // So one core and one thread stay free, and the queue has a limit.
-const queue = pLimit(Math.max(1, Math.min(3, availableParallelism() - 1)));
-const MAX_QUEUED = 30;
-
-function enqueue<T>(job: () => Promise<T>): Promise<T> {
-  if (queue.pendingCount >= MAX_QUEUED)
-    throw new Refusal(503, 'Too many people are logging in right now. Please try again in 10 s.', {
+const inTurn = fairQueue(
+  Math.max(1, Math.min(3, availableParallelism() - 1)),
+  30,
+  () =>
+    new Refusal(503, 'Too many people are logging in right now. Please try again in 10 s.', {
       'Retry-After': '10',
-    });
-  return queue(job);
-}
+    }),
+);
+
+/** The operator's command, which has no queue to share. */
+const NO_CLIENT: Client = { address: '', account: '', requirePresence: () => {} };
 
 /** One password has several forms in Unicode, and the keyboard chooses: NIST SP 800-63B asks for one. */
 const normalized = (password: string) => password.normalize('NFC');
@@ -37,9 +38,13 @@ const isWhole = (password: string) =>
  * @param hash undefined if there is no such account
  * @throws Refusal 503 when too many others are waiting
  */
-export async function verifyPassword(password: string, hash: string | undefined): Promise<boolean> {
+export async function verifyPassword(
+  password: string,
+  hash: string | undefined,
+  client = NO_CLIENT,
+): Promise<boolean> {
   const matches = async (form: string) => {
-    const equal = await enqueue(() => bcrypt.compare(form, hash ?? NO_ACCOUNT));
+    const equal = await inTurn(client, () => bcrypt.compare(form, hash ?? NO_ACCOUNT));
     return equal && hash !== undefined && isWhole(form);
   };
   if (await matches(normalized(password))) return true;
@@ -48,17 +53,22 @@ export async function verifyPassword(password: string, hash: string | undefined)
 }
 
 /** @throws Refusal 503 as `verifyPassword` does */
-export async function hashPassword(password: string, cost: number): Promise<string> {
+export async function hashPassword(
+  password: string,
+  cost: number,
+  client = NO_CLIENT,
+): Promise<string> {
   // A password from before may be too long when it is normalized.
   const form = isWhole(normalized(password)) ? normalized(password) : password;
-  return enqueue(() => bcrypt.hash(form, cost));
+  return inTurn(client, () => bcrypt.hash(form, cost));
 }
 
 export const upToDateHash = async (
   hash: string,
   password: string,
   cost: number,
-): Promise<string> => (bcrypt.getRounds(hash) < cost ? hashPassword(password, cost) : hash);
+  client: Client,
+): Promise<string> => (bcrypt.getRounds(hash) < cost ? hashPassword(password, cost, client) : hash);
 
 // Its first line names its source.
 const COMMON_FILE = join(import.meta.dirname, 'common-passwords.txt');

@@ -15,6 +15,8 @@ import { until } from '../../test-support/until.ts';
 import { memoryBackend, redisBackend } from '../session/index.ts';
 import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 
+const TRUST = { TRUST_PROXY: 'loopback' };
+
 onEachStore('the limits', (store) => {
   /** As two processes would be: they share only the store. */
   let shops: Shop[];
@@ -23,7 +25,7 @@ onEachStore('the limits', (store) => {
     const shared = redis
       ? { rateLimitStore: (name: string) => redisRateLimitStore(redis, name) }
       : {};
-    const env = { TRUST_PROXY: 'loopback' };
+    const env = TRUST;
     const processes = redis ? 2 : 1;
     shops = await Promise.all(
       Array.from({ length: processes }, () => startShop(store.backend, shared, env)),
@@ -91,7 +93,7 @@ it('an address that tries many accounts has a hundred tries', async (t) => {
 });
 
 it('500 simultaneous log-ins do not block the shop, and most get 503 with Retry-After', async (t) => {
-  const shop = await startShop(memoryBackend(), REAL_PASSWORDS, { TRUST_PROXY: 'loopback' });
+  const shop = await startShop(memoryBackend(), REAL_PASSWORDS, TRUST);
   t.after(shop.close);
   const time = async (request: Promise<{ status: number }>, status: number) => {
     const started = performance.now();
@@ -167,4 +169,54 @@ it('one session cannot change its cart without limit, and another still can', as
   const clear = async (n: number) => (await visitors[n]?.post('/cart/clear'))?.status;
   for (let change = 0; change < 5; change++) assert.equal(await clear(0), 200);
   assert.deepEqual([await clear(0), await clear(1)], [429, 200]);
+});
+
+it('an account cannot change its cart or order without limit by logging in again', async (t) => {
+  const floodLimits = { cartChanges: 5, orders: 3 };
+  const shop = await startShop(memoryBackend(), { floodLimits });
+  t.after(shop.close);
+  for (const [path, limit] of [
+    ['/cart/clear', 5],
+    ['/checkout', 3],
+  ] as const) {
+    const statuses = [];
+    for (let n = 0; n <= limit; n++) {
+      const visitor = shop.visitor();
+      await visitor.post('/login', { json: ADA });
+      statuses.push((await visitor.post(path)).status);
+    }
+    assert.deepEqual(
+      statuses.map((status) => status === 429),
+      [...Array.from({ length: limit }, () => false), true],
+      path,
+    );
+  }
+  const other = shop.visitor();
+  await other.post('/login', { json: GRACE });
+  assert.equal((await other.post('/cart/clear')).status, 200);
+});
+
+it('an address cannot change carts without limit by starting sessions', async (t) => {
+  const shop = await startShop(memoryBackend(), { floodLimits: { cartChanges: 1 } });
+  t.after(shop.close);
+  const statuses = [];
+  for (let n = 0; n < 11; n++) {
+    const visitor = shop.visitor();
+    await visitor.get('/');
+    statuses.push((await visitor.post('/cart/clear')).status);
+  }
+  assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 200), 429]);
+});
+
+it('right log-ins have a limit, too, for each account and address', async (t) => {
+  const shop = await startShop(memoryBackend(), { floodLimits: { logIns: 3 } }, TRUST);
+  t.after(shop.close);
+  const logIn = async (json: object, address: string) => {
+    const headers = { 'x-forwarded-for': address };
+    return (await shop.visitor().post('/login', { json, headers })).status;
+  };
+  for (const expected of [200, 200, 200, 429])
+    assert.equal(await logIn(ADA, '203.0.113.1'), expected);
+  assert.equal(await logIn(GRACE, '203.0.113.1'), 200);
+  assert.equal(await logIn(ADA, '203.0.113.2'), 200);
 });

@@ -12,10 +12,12 @@ import { Refusal } from './refusal.ts';
 
 const MINUTE = 60_000;
 
-export type FloodLimits = { newSessions: number; cartChanges: number };
+/** Per minute, of one account or session. Each process counts alone, which costs no round trip. */
+const FLOOD_LIMITS = { newSessions: 10_000, cartChanges: 3000, orders: 60, logIns: 60 };
+export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 
-/** Per minute, for one address or session. Each process counts alone, which costs no round trip. */
-const FLOOD_LIMITS: FloodLimits = { newSessions: 10_000, cartChanges: 3000 };
+/** An address may be that of many people. */
+const PEOPLE_PER_ADDRESS = 10;
 
 type LimitOptions = {
   /** Stores a limit that holds over all processes. Default: each process counts alone. */
@@ -29,9 +31,10 @@ export type Limits = ReturnType<typeof rateLimits>;
 /** Limits against guessing and flooding. An IPv6 address counts with its /56. */
 export function rateLimits({
   rateLimitStore = () => new MemoryStore(),
-  floodLimits = FLOOD_LIMITS,
+  floodLimits,
   userEmail,
 }: LimitOptions) {
+  const flood = { ...FLOOD_LIMITS, ...floodLimits };
   const accountStore = rateLimitStore('account');
 
   // The address is part of the key: otherwise an attacker elsewhere could lock out the owner.
@@ -39,13 +42,17 @@ export function rateLimits({
     limitAnswers(403, {
       store: accountStore,
       limit: 10,
-      keyGenerator: (req) => `${emailHash(emailOf(req))}:${addressOf(req)}`,
+      keyGenerator: keyOf(emailOf),
     });
   const byAddress = limitAnswers(403, { store: rateLimitStore('address'), limit: 100 });
-  const newSession = limit({ windowMs: MINUTE, limit: floodLimits.newSessions });
+  const newSession = limit({ windowMs: MINUTE, limit: flood.newSessions });
+  // Not by the session of a user: each log-in starts a new one.
+  const ownerOf = (req: Request) =>
+    userEmail(req) ?? (isStored(req.session) ? req.sessionID : addressOf(req));
+  const formEmail = (req: Request): unknown => req.body?.email;
 
   return {
-    logIn: [byAddress, byAccount((req) => req.body?.email)],
+    logIn: [...limitFlood(flood.logIns, keyOf(formEmail)), byAddress, byAccount(formEmail)],
     /** Where a user enters the password again. */
     password: [byAddress, byAccount(userEmail)],
     /** A registration costs a hash, and reveals whether an email address has an account. */
@@ -58,11 +65,9 @@ export function rateLimits({
     /** For all pages: each starts a session to say that the last one has ended. */
     lostSessions: onlyWhen(hasLostSession, newSession),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
-    cartChanges: limit({
-      windowMs: MINUTE,
-      limit: floodLimits.cartChanges,
-      keyGenerator: (req) => (isStored(req.session) ? req.sessionID : addressOf(req)),
-    }),
+    cartChanges: limitFlood(flood.cartChanges, ownerOf),
+    /** Orders are kept for ever. */
+    orders: limitFlood(flood.orders, ownerOf),
   };
 }
 
@@ -74,6 +79,11 @@ const onlyWhen =
   (applies: (req: Request) => boolean, limiter: RequestHandler): RequestHandler =>
   (req, res, next) =>
     applies(req) ? limiter(req, res, next) : next();
+
+const limitFlood = (max: number, keyGenerator: (req: Request) => string) => [
+  limit({ windowMs: MINUTE, limit: max, keyGenerator }),
+  limit({ windowMs: MINUTE, limit: max * PEOPLE_PER_ADDRESS }),
+];
 
 type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) => string };
 
@@ -109,7 +119,11 @@ const limit = (options: Partial<Options>) =>
     ...options,
   });
 
-const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
+/** An account that is named at this address. */
+const keyOf = (emailOf: (req: Request) => unknown) => (req: Request) =>
+  `${emailHash(emailOf(req))}:${addressOf(req)}`;
+
+export const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
 // The store holds no email address.
 function emailHash(email: unknown): string {

@@ -1,0 +1,19 @@
+import type { Request } from 'express';
+import { addressOf } from '../http/rate-limits.ts';
+import { Refusal } from '../http/refusal.ts';
+import type { Client } from './fair-queue.ts';
+
+/** The client of this request, in the queue for passwords. */
+export const clientOf = (req: Request, email: string): Client => ({
+  address: addressOf(req),
+  account: email.trim().toLowerCase(),
+  requirePresence: () => requireClient(req),
+});
+
+/**
+ * @throws Refusal that nobody will read, when the client has left: it may have sent its form again. 499
+ *   is the status in the log, as in nginx.
+ */
+export function requireClient(req: Request): void {
+  if (req.res?.closed) throw new Refusal(499, 'The client left before the answer.');
+}
