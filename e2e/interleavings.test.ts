@@ -180,7 +180,7 @@ onEachStore('two operations at once', (store) => {
       disabled: account.disabled === true,
       ...(account.disabled && { loggedInWhenEnabled: await whoIsIn() }),
       cart: (await cart.read(id)).lines,
-      orders: (await orders.ofAccount(id)).map(({ lines }) => lines.length),
+      orders: (await orders.ofAccount(id)).orders.map(({ lines }) => lines.length),
       password: [OLD, ...NEW][matches.indexOf(true)],
     });
   }

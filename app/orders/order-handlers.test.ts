@@ -4,6 +4,8 @@ import type { HttpClient } from '../../test-support/http-client.ts';
 import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
 import type { SessionRecord } from '../session/index.ts';
+import { createDocuments } from '../storage/documents.ts';
+import { createOrders } from './orders.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 
@@ -162,6 +164,28 @@ onEachStore(
         placed.unshift((await one.post('/checkout')).json);
       }
       assert.deepEqual(await orders(), placed);
+    });
+
+    it('list 50 orders a page, with a link to the older ones', async () => {
+      const { user } = (await one.get('/')).json;
+      const { place } = createOrders(createDocuments(store.documents));
+      for (let n = 1; n <= 60; n++)
+        await place({ id: `${user.id}-${n}`, accountId: user.id, placedAt: n, lines: [] });
+      const ids = (answer: { json: { orders: { id: string }[] } }) =>
+        answer.json.orders.map(({ id }) => Number(id.split('-').at(-1)));
+      const first = await one.get('/orders');
+      assert.deepEqual([ids(first).at(0), ids(first).at(-1)], [60, 11]);
+      const [, next = ''] = /^<(.+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? [];
+      assert.match(
+        (await one.get('/orders', PAGE)).text,
+        new RegExp(`"${next.replace('?', '.')}">Older`),
+      );
+      const second = await one.get(next);
+      assert.deepEqual([ids(second).at(0), ids(second).length], [10, 10]);
+      assert.equal(second.headers.get('link'), null);
+      assert.doesNotMatch((await one.get(next, PAGE)).text, /Older orders/);
+      for (const before of ['0', '-1', 'x', '1e9', '999999999999', '1&before=2'])
+        assert.equal(ids(await one.get(`/orders?before=${before}`))[0], 60, before);
     });
 
     it('place one order for many requests without form fields', async () => {

@@ -53,13 +53,20 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   };
 
   const showAll: RequestHandler = async (req, res) => {
-    const list = (await orders.ofAccount(accountOf(req).id)).map(asJson);
-    const content = { title: 'Your orders', orders: list };
+    const page = await orders.ofAccount(accountOf(req).id, pageStart(req.query.before));
+    const list = page.orders.map(asJson);
+    const next = page.before && `/orders?before=${page.before}`;
+    if (next) res.links({ next });
+    const content = { title: 'Your orders', orders: list, next };
     return pages.show(req, res, 'orders/list', content, { orders: list });
   };
 
   return { checkOut: [checkOut, brokenForm], show, showAll };
 }
+
+/** Anything but a page's own link leads to the first page. */
+const pageStart = (before: unknown) =>
+  typeof before === 'string' && /^[1-9]\d{0,8}$/.test(before) ? Number(before) : undefined;
 
 /** Whether the form showed this cart at these prices. A program need not send what it saw. */
 function matchesForm(req: Request, version: number, totalCents: number): boolean {

@@ -20,25 +20,63 @@ const shape = {
 export type Order = z.infer<z.ZodObject<typeof shape>>;
 export type Orders = ReturnType<typeof createOrders>;
 
+/** Orders are listed in documents of so many ids. */
+const PAGE = 50;
+
 export function createOrders(documents: Documents) {
   const stored = documents('order', shape);
-  const lists = documents('orders', { ids: z.array(z.string()) });
+  const lists = documents('orders', {
+    ids: z.array(z.string()),
+    /** How many documents of full pages came before these ids. They never change again. */
+    pages: z.int().optional(),
+  });
 
   /** @returns the stored order with this id: this one, or one that was placed before */
   async function place(order: Order): Promise<Order> {
     const { id, accountId } = order;
     // The list comes first: if the second write fails, no order is missing from its owner's list.
-    await lists.change(accountId, undefined, (list) =>
-      list?.ids.includes(id) ? list : { ...list, ids: [...(list?.ids ?? []), id] },
-    );
+    await addToList(accountId, id);
     return stored.change(id, undefined, (existing) => existing ?? order);
   }
 
-  async function ofAccount(accountId: string): Promise<Order[]> {
-    const ids = (await lists.read(accountId))?.ids ?? [];
-    const orders = await Promise.all(ids.slice(-100).toReversed().map(stored.read));
-    return orders.filter((order) => order !== undefined);
+  async function addToList(accountId: string, id: string): Promise<void> {
+    const seen = await lists.read(accountId);
+    const { ids: seenIds = [], pages: seenPages = 0 } = seen ?? {};
+    const full = Math.floor(seenIds.length / PAGE); // more than one in a list from before pages
+    for (let n = 0; n < full; n++) {
+      const page = { ids: seenIds.slice(n * PAGE, (n + 1) * PAGE) };
+      await lists.change(pageKey(accountId, seenPages + n), undefined, (stored) => stored ?? page);
+    }
+    await lists.change(accountId, seen, (list) => {
+      if (list?.ids.includes(id)) return list;
+      const { ids = [], pages = 0 } = list ?? {};
+      // If another request took these pages off the list, the ids that it left stay for now.
+      const taken = pages === seenPages ? full : 0;
+      return { ...list, ids: [...ids.slice(taken * PAGE), id], pages: pages + taken };
+    });
+  }
+
+  /**
+   * @param before how many of the account's orders to take the newest of, so that a page stays the same
+   *   while orders are placed
+   * @returns at most 50 orders, the newest first, and the `before` of the next page, if there is one
+   */
+  async function ofAccount(accountId: string, before = Number.POSITIVE_INFINITY) {
+    const { ids: newest = [], pages = 0 } = (await lists.read(accountId)) ?? {};
+    const end = Math.min(before, pages * PAGE + newest.length);
+    const start = Math.max(0, end - PAGE);
+    const first = Math.min(pages, Math.floor(start / PAGE));
+    const full = [first, first + 1].filter((page) => page < pages);
+    const older = await Promise.all(full.map((page) => lists.read(pageKey(accountId, page))));
+    const ids = [...older.flatMap((page) => page?.ids ?? []), ...newest];
+    const shown = ids.slice(start - first * PAGE, end - first * PAGE).toReversed();
+    const orders = (await Promise.all(shown.map(stored.read))).filter(
+      (order) => order !== undefined,
+    );
+    return { orders, before: start > 0 ? start : undefined };
   }
 
   return { find: stored.read, place, ofAccount };
 }
+
+const pageKey = (accountId: string, page: number) => `${accountId}:${page}`;
