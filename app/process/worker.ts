@@ -41,7 +41,7 @@ export async function serve(
     },
     storeName: store,
     checkStore: async () => redis?.check(),
-    rateLimitStore: redis && ((name) => redisRateLimitStore(redis, name)),
+    rateLimitStore: redis && ((name) => redisRateLimitStore(redis, name, config.secrets.join())),
     documents: redis ? redisBackend(redis, 'doc:') : memoryBackend(memory.documents),
     demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,
