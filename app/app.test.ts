@@ -314,6 +314,24 @@ describe('in production', () => {
     }
   });
 
+  it('names each file by an address that changes with the files', async () => {
+    const visitor = shop.visitor();
+    const headers = { ...https, ...PAGE.headers };
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' }, headers });
+    const urls = new Set<string>();
+    for (const path of ['/', '/cart', '/login', '/register', '/session']) {
+      const { text: page } = await visitor.get(path, { headers });
+      for (const [, url = ''] of page.matchAll(/"([^"]*\/assets\/[^"]+)"/g)) urls.add(url);
+    }
+    assert.ok(urls.size > 10);
+    for (const url of urls) {
+      assert.match(url, /\/assets\/[0-9a-f]{12}\//);
+      const file = await fetch(new URL(new URL(url, shop.origin).pathname, shop.origin));
+      assert.equal(file.status, 200, url);
+      assert.equal(file.headers.get('cache-control'), 'public, max-age=31536000, immutable');
+    }
+  });
+
   it('shows no demo password', async () => {
     const { text: page } = await shop
       .visitor()
@@ -522,8 +540,11 @@ it('compiles every view', () => {
   const files = readdirSync(views, { recursive: true, encoding: 'utf8' });
   const templates = files.filter((file) => file.endsWith('.ejs'));
   assert.ok(templates.length >= 8);
-  for (const file of templates)
-    ejs.compile(readFileSync(join(views, file), 'utf8'), { _with: false, localsName: 'page' });
+  for (const file of templates) {
+    const text = readFileSync(join(views, file), 'utf8');
+    ejs.compile(text, { _with: false, localsName: 'page' });
+    assert.ok(!text.includes('/assets/'), `${file} names a file without its fingerprint`);
+  }
 });
 
 it('logs once that stored sessions do not fit their fields, and names the field', async (t) => {

@@ -7,7 +7,7 @@ import { identify } from './accounts/identify.ts';
 import { createCarts } from './cart/account-carts.ts';
 import { itemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
-import { assetsInMemory, assetsOnDisk } from './http/assets.ts';
+import { createAssets } from './http/assets.ts';
 import { bodyParser, endUnreadBody } from './http/body-parser.ts';
 import { decideFormat } from './http/decide-format.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
@@ -64,10 +64,10 @@ const PUBLIC = join(ROOT, 'public');
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log } = options;
+  const { log } = options;
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
-  const { outages } = parts;
+  const { assets, outages } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -75,7 +75,7 @@ export function createApp(options: AppOptions): Express {
 
   app.use(requestLog({ log, metrics, secret }), rememberClient(log), decideFormat);
   app.use(securityHeaders(options.hsts), refuseMalformed, endUnreadBody);
-  app.use('/assets', production ? assetsInMemory(PUBLIC) : assetsOnDisk(PUBLIC), notFound);
+  app.use('/assets', assets.handlers, notFound);
   mount(app, healthRoutes(healthHandlers(options)));
   app.use(neverCache, forChanges(refuseCrossSite, bodyParser));
   if (outages) app.use(outages.middleware);
@@ -92,6 +92,7 @@ function createParts(options: AppOptions) {
   const { production, log, lab, rateLimitStore, floodLimits } = options;
   const [secret = ''] = options.session.secrets;
   const metrics = createMetrics();
+  const assets = createAssets(PUBLIC, production);
   const recorder = createRecorder({ alwaysOn: !production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip(trip);
@@ -117,6 +118,7 @@ function createParts(options: AppOptions) {
   return {
     secret,
     metrics,
+    assets,
     audit: createAudit(log, secret),
     recorder,
     session: { ...options.session, backend, onEvent, whenLost, readOnly: isPrefetch },
@@ -127,7 +129,7 @@ function createParts(options: AppOptions) {
     catalogue: createCatalogue(options.products),
     hashCost: options.hashCost ?? 12,
     limits: rateLimits({ rateLimitStore, floodLimits, userEmail: (req) => req.account?.email }),
-    pages: createPages(createViews(VIEWS, production), pageFrame(options, recorder)),
+    pages: createPages(createViews(VIEWS, production), pageFrame(options, recorder, assets)),
     lab: lab !== undefined,
     outages,
     itemCount,

@@ -5,6 +5,7 @@ import type { DemoAccount } from './accounts/accounts.ts';
 import { addedAtLogIn, itemCount } from './cart/current-cart.ts';
 import { formatCents } from './catalogue/catalogue.ts';
 import { highlight } from './guide/highlight.ts';
+import type { Assets } from './http/assets.ts';
 import { diagnose } from './inspector/proxy-doctor.ts';
 import type { Recorder } from './inspector/recorder.ts';
 import { describeSession } from './session/index.ts';
@@ -18,9 +19,10 @@ type Options = {
 };
 
 /** What every page shows around its content. While the store is down, a page has no session. */
-export function pageFrame(options: Options, recorder: Recorder) {
+export function pageFrame(options: Options, recorder: Recorder, assets: Assets) {
   const { idleMs, absoluteMs } = options.session;
   const constants = {
+    asset: assets.url,
     formatCents,
     highlight,
     // Only in development, where these passwords are no secret.

@@ -31,7 +31,7 @@ before(async () => {
   await until(() => redis.check().then(() => true), 'connected');
   const { app } = createShop(redisBackend(redis), {
     checkStore: () => redis.check(),
-    rateLimitStore: (name) => redisRateLimitStore(redis, name),
+    rateLimitStore: (name) => redisRateLimitStore(redis, name, 'a secret'),
     documents: redisBackend(redis, 'doc:'),
   });
   shop = await listen(app);

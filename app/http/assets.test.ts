@@ -5,7 +5,7 @@ import { after, before, it } from 'node:test';
 import express from 'express';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { tempDir } from '../../test-support/temp-dir.ts';
-import { assetsInMemory, assetsOnDisk } from './assets.ts';
+import { assetsInMemory, assetsOnDisk, createAssets } from './assets.ts';
 
 let site: Listening;
 let folder: Awaited<ReturnType<typeof tempDir>>;
@@ -17,7 +17,7 @@ before(async () => {
   writeFileSync(join(folder.path, 'deep/b.svg'), '<svg>€</svg>');
   const app = express().set('env', 'test'); // Express prints no errors then
   app.use('/heap', assetsInMemory(folder.path));
-  app.use('/disk', assetsOnDisk(folder.path, 3600));
+  app.use('/disk', assetsOnDisk(folder.path, 300));
   site = await listen(app);
 });
 after(async () => {
@@ -71,6 +71,39 @@ it('a file in memory is sent compressed if the client accepts that and it is sma
   assert.deepEqual(await as('/heap/long.css', 'br;q=0, identity'), whole);
   const short = [undefined, 16, undefined, 'a { color: red }'];
   assert.deepEqual(await as('/heap/a.css', 'br'), short);
+});
+
+it('a file has an address that changes with the files, and its browser asks only once', async (t) => {
+  const old = await tempDir('assets');
+  t.after(() => old[Symbol.asyncDispose]());
+  writeFileSync(join(old.path, 'a.css'), 'a { color: blue }');
+  const worker = async (path: string) => {
+    const assets = createAssets(path, true);
+    const app = express().set('env', 'test').use('/assets', assets.handlers);
+    const { origin, close } = await listen(app);
+    t.after(close);
+    const get = async (url: string) => {
+      const answer = await fetch(origin + url);
+      return [answer.status, await answer.text(), answer.headers.get('cache-control')];
+    };
+    return { url: assets.url('a.css'), get };
+  };
+  const [before, after] = [await worker(old.path), await worker(folder.path)];
+
+  const forever = 'public, max-age=31536000, immutable';
+  assert.match(after.url, /^\/assets\/[0-9a-f]{12}\/a\.css$/);
+  assert.notEqual(after.url, before.url);
+  assert.equal(createAssets(folder.path, true).url('a.css'), after.url);
+  assert.deepEqual(await after.get(after.url), [200, 'a { color: red }', forever]);
+  // During a roll, a page asks a worker for the file of another version, which nobody may keep.
+  assert.deepEqual(await after.get(before.url), [200, 'a { color: red }', 'no-cache']);
+  assert.deepEqual(await before.get(after.url), [200, 'a { color: blue }', 'no-cache']);
+  assert.equal((await after.get('/assets/a.css'))[2], 'public, max-age=300');
+  const hash = after.url.split('/')[2];
+  for (const path of [`${hash}/c.css`, `${hash}/${hash}/a.css`, `${hash}/`, `${hash}/..%2fa.css`])
+    assert.equal((await after.get(`/assets/${path}`))[0], 404, path);
+
+  assert.equal(createAssets(folder.path, false).url('a.css'), '/assets/a.css');
 });
 
 it('files in memory do not change after the start', async () => {

@@ -1,12 +1,54 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import express, { type RequestHandler } from 'express';
 
-const MAX_AGE_SECONDS = 3600;
+// For an address without a fingerprint, such as the icon's in the manifest.
+const MAX_AGE_SECONDS = 300;
+const IMMUTABLE = 'public, max-age=31536000, immutable';
 // Quality 11 would delay each start by half a second, for files that are hardly smaller.
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
 const RANGE_OR_PRECONDITION = ['range', 'if-match', 'if-unmodified-since'];
+
+export type Assets = ReturnType<typeof createAssets>;
+
+/**
+ * In production, the address of a file holds a fingerprint of all files: a new page never gets an old
+ * stylesheet from a cache. One fingerprint is enough: few files change rarely, and those that name each
+ * other change together.
+ */
+export function createAssets(folder: string, production: boolean) {
+  if (!production)
+    return { handlers: [assetsOnDisk(folder)], url: (name: string) => `/assets/${name}` };
+  const fingerprint = fingerprintOf(folder);
+  // While workers are replaced, a page may ask a worker for the files of another version. It gets the
+  // files of this one, and must not keep them.
+  const byFingerprint: RequestHandler = (req, res, next) => {
+    const [, asked, path] = /^\/([0-9a-f]{12})(\/.*)$/.exec(req.url) ?? [];
+    if (path) {
+      req.url = path;
+      res.setHeader('Cache-Control', asked === fingerprint ? IMMUTABLE : 'no-cache');
+    }
+    next();
+  };
+  return {
+    handlers: [byFingerprint, ...assetsInMemory(folder)],
+    url: (name: string) => `/assets/${fingerprint}/${name}`,
+  };
+}
+
+function fingerprintOf(folder: string): string {
+  const sum = createHash('sha256');
+  for (const name of namesIn(folder)) sum.update(name).update(readFileSync(join(folder, name)));
+  return sum.digest('hex').slice(0, 12);
+}
+
+/** In the same order on every machine. */
+const namesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .sort();
 
 /**
  * Serves the files of `folder` from memory, compressed where that makes them smaller. Pages are not
@@ -14,11 +56,9 @@ const RANGE_OR_PRECONDITION = ['range', 'if-match', 'if-unmodified-since'];
  */
 export function assetsInMemory(folder: string): RequestHandler[] {
   const files = new Map<string, { body: Buffer; brotli?: Buffer; headers: Map<string, string> }>();
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+  for (const name of namesIn(folder)) {
     const stat = statSync(join(folder, name));
-    if (!stat.isFile()) continue;
     const headers = new Map([
-      ['Cache-Control', `public, max-age=${MAX_AGE_SECONDS}`],
       ['ETag', `W/"${stat.size.toString(16)}-${stat.mtime.getTime().toString(16)}"`],
       ['Last-Modified', stat.mtime.toUTCString()],
       ['Accept-Ranges', 'bytes'],
@@ -33,6 +73,8 @@ export function assetsInMemory(folder: string): RequestHandler[] {
     const isRead = req.method === 'GET' || req.method === 'HEAD';
     if (!file || !isRead || RANGE_OR_PRECONDITION.some((name) => name in req.headers))
       return next();
+    if (!res.hasHeader('Cache-Control'))
+      res.setHeader('Cache-Control', `public, max-age=${MAX_AGE_SECONDS}`);
     res.setHeaders(file.headers).type(extname(req.path));
     if (req.fresh) return res.status(304).end();
     const brotli = req.acceptsEncodings('br', 'identity') === 'br' ? file.brotli : undefined;

@@ -5,6 +5,8 @@ import type { RoundTrip } from '../storage/timed.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
+
 /** Labels have fixed values, never a visitor's text. */
 export function createMetrics() {
   register.clear();
@@ -31,7 +33,8 @@ export function createMetrics() {
     request: (req: Request, status: number, seconds: number) => {
       const route: unknown =
         req.route?.path ?? (req.originalUrl.startsWith('/assets/') ? '/assets' : 'none');
-      requests.observe({ method: req.method, route: String(route), status }, seconds);
+      const method = METHODS.has(req.method) ? req.method : 'other';
+      requests.observe({ method, route: String(route), status }, seconds);
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
     roundTrip: ({ operation, outcome, ms }: RoundTrip) =>

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
@@ -12,6 +12,7 @@ import { connectRedis, whenConnected } from '../storage/redis-client.ts';
 import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 import { devMemory } from './dev-memory.ts';
 import { prepareDrain } from './drain.ts';
+import { createHttpServer } from './http-server.ts';
 import { listenUrl, shopUrl } from './shop-url.ts';
 
 export async function serve(
@@ -40,7 +41,7 @@ export async function serve(
     },
     storeName: store,
     checkStore: async () => redis?.check(),
-    rateLimitStore: redis && ((name) => redisRateLimitStore(redis, name)),
+    rateLimitStore: redis && ((name) => redisRateLimitStore(redis, name, config.secrets.join())),
     documents: redis ? redisBackend(redis, 'doc:') : memoryBackend(memory.documents),
     demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,
@@ -48,9 +49,7 @@ export async function serve(
     lab: config.lab ? { outageSeconds: production ? 0 : 10 } : undefined,
   });
 
-  const server = createServer({ connectionsCheckingInterval: 1000 }, app);
-  server.headersTimeout = 5_000;
-  server.requestTimeout = 10_000;
+  const server = createHttpServer(app);
   server.on('error', (err) => {
     log.fatal({ err }, `Cannot listen on ${listenUrl(host, config.port)}`);
     if ('code' in err && err.code === 'EADDRINUSE' && !production)

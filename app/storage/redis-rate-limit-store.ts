@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Store } from 'express-rate-limit';
 import { answersWithin } from '../session/index.ts';
 import type { RedisClient } from './redis-client.ts';
@@ -13,11 +14,14 @@ const DECREMENT = `
  * A store for express-rate-limit. Its own Redis store loads its scripts once at start, so an app that
  * starts before Redis never recovers, and it can leave keys that never expire.
  */
-export function redisRateLimitStore(redis: RedisClient, name: string): Store {
+export function redisRateLimitStore(redis: RedisClient, name: string, secret: string): Store {
   const ask = answersWithin(1500);
   let windowMs = 0;
+  // A hash without the secret would hide no IPv4 address from somebody who tries them all.
+  const keyOf = (key: string) =>
+    `limit:${name}:${hash('sha256', `${secret} limit:${key}`, 'base64url')}`;
   const run = (script: string, key: string) =>
-    ask(redis.eval(script, { keys: [`limit:${name}:${key}`], arguments: [String(windowMs)] }));
+    ask(redis.eval(script, { keys: [keyOf(key)], arguments: [String(windowMs)] }));
   return {
     init: (options) => {
       windowMs = options.windowMs;
@@ -31,7 +35,7 @@ export function redisRateLimitStore(redis: RedisClient, name: string): Store {
       await run(DECREMENT, key).catch(() => {});
     },
     resetKey: async (key) => {
-      await ask(redis.del([`limit:${name}:${key}`]));
+      await ask(redis.del([keyOf(key)]));
     },
   };
 }

@@ -32,6 +32,7 @@ export const pageOf = (id: string, { views = 0, cart = {}, user }: Visit) => ({
   flash: undefined,
   proxyProblem: undefined,
   products: demoProducts,
+  asset: (name: string) => `/assets/${name}`,
   formatCents,
   once: (_: string, render: () => string) => render(),
   user,

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../test-support/until.ts';
+import { createHttpServer } from './http-server.ts';
+
+const MEGABYTE = 2 ** 20;
+const large = Buffer.alloc(20 * MEGABYTE, 'x');
+
+/** Connections to a server whose answers fit into no buffer of the system. */
+async function connectTo(t: TestContext, stallMs: number, clients: number) {
+  const server = createHttpServer((_req, res) => res.end(large), { stallMs });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const sockets = Array.from({ length: clients }, () => {
+    const { port } = server.address() as AddressInfo;
+    return connect(port, '127.0.0.1')
+      .pause()
+      .on('error', () => {}); // cut off
+  });
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const open = () =>
+    new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
+  return { sockets, open };
+}
+
+const ask = (socket: Socket) => socket.write('GET / HTTP/1.1\r\nHost: shop\r\n\r\n'.repeat(3));
+
+it('clients that never read their answers are cut off', async (t) => {
+  const { sockets, open } = await connectTo(t, 1000, 20);
+  sockets.forEach(ask);
+  await until(async () => (await open()) === 20, 'all are connected');
+  await until(async () => (await open()) === 0, 'all are cut off');
+});
+
+it('a client that reads slowly gets its whole answer', async (t) => {
+  const { sockets } = await connectTo(t, 2000, 1);
+  const [socket] = sockets as [Socket];
+  let bytes = 0;
+  socket.on('data', async (data) => {
+    bytes += data.length;
+    socket.pause();
+    await sleep(bytes < 10 * MEGABYTE ? 20 : 0);
+    socket.resume();
+  });
+  const started = performance.now();
+  ask(socket);
+  socket.resume();
+  await until(async () => bytes > 3 * large.length, 'all answers have arrived');
+  assert.ok(performance.now() - started > 2000, 'it read for longer than a stall may last');
+});
