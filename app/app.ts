@@ -84,7 +84,7 @@ export function createApp(options: AppOptions): Express {
   mount(app, sitemap(createHandlers(parts), limits));
   app.use(notFound);
   if (outages) app.use(outages.errorPage);
-  app.use(errorHandler({ log, audit, pages, wayBack }));
+  app.use(errorHandler({ log, audit, pages, wayBack, showFaults: !production }));
   return app;
 }
 

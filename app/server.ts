@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { utimesSync, watch } from 'node:fs';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
-import { buffered, createLog } from './observe/log.ts';
+import { buffered, createLog, readable } from './observe/log.ts';
 import { supervise } from './process/primary.ts';
 
 // `npm run dev` restarts this process when a file of the watched folders is saved. It cannot watch .env,
@@ -13,7 +13,7 @@ if (isWatched)
   });
 
 const config = await configOrExit();
-const log = createLog(config.logLevel, config.production ? buffered() : undefined);
+const log = createLog(config.logLevel, config.production ? buffered() : readable());
 
 // In production even a single worker has a primary, so that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;

@@ -10,9 +10,9 @@ export function similarName(name: string, known: readonly string[]): string | un
 /** How many characters to insert, delete or replace (Levenshtein's distance). */
 function edits(from: string, to: string): number {
   let above = Array.from({ length: to.length + 1 }, (_, n) => n);
-  for (const [row, a] of [...from].entries()) {
+  for (const [row, a] of Array.from(from).entries()) {
     const line = [row + 1];
-    for (const [column, b] of [...to].entries()) {
+    for (const [column, b] of Array.from(to).entries()) {
       const [left = 0, diagonal = 0, up = 0] = [line[column], above[column], above[column + 1]];
       line.push(Math.min(left + 1, up + 1, diagonal + (a === b ? 0 : 1)));
     }

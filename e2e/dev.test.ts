@@ -82,7 +82,7 @@ it('npm run dev sees every save of a file that is replaced, as editors and git d
   const files = ['app/catalogue/catalogue.ts', 'views/catalogue/shop.ejs'];
   for (const [round, name] of [...files, ...files].entries()) {
     const file = join(folder, name);
-    writeFileSync(`${file}.new`, `${readFileSync(file)}\n`);
+    writeFileSync(`${file}.new`, `${readFileSync(file, 'utf8')}\n`);
     renameSync(`${file}.new`, file);
     await until(async () => starts(child) > round + 1, `save ${round} of ${name} is seen`, 30_000);
   }

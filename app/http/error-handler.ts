@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { inspect } from 'node:util';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { Audit } from '../observe/audit.ts';
 import { SessionError, SessionGone } from '../session/index.ts';
@@ -24,10 +25,13 @@ type Options = {
   audit: Audit;
   pages: Pages;
   wayBack: (path: string) => { href: string; label: string } | undefined;
+  /** For developers only: the page shows the error and the request. */
+  showFaults: boolean;
 };
 
 /** The one place where an error becomes an answer: a page or `{"errorMessage"}`. */
-export const errorHandler = ({ log, audit, pages, wayBack }: Options): ErrorRequestHandler => {
+export function errorHandler(options: Options): ErrorRequestHandler {
+  const { log, audit, pages, wayBack, showFaults } = options;
   const warnBusy = countedWarning(log);
   return (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
@@ -58,9 +62,17 @@ export const errorHandler = ({ log, audit, pages, wayBack }: Options): ErrorRequ
       retry: status === 503 && req.method === 'GET' && returnPath(req.originalUrl),
       wayBack: wayBack(req.path),
       requestId: req.requestId,
+      fault: showFaults && req.fault !== undefined && describeFault(req),
     });
   };
-};
+}
+
+function describeFault(req: Request): string {
+  const headers = Object.entries(req.headers).map(([name, value]) =>
+    ['cookie', 'authorization'].includes(name) ? `${name}: …` : `${name}: ${String(value)}`,
+  );
+  return [inspect(req.fault), '', `${req.method} ${req.originalUrl}`, ...headers].join('\n');
+}
 
 /** A crowd must not flood the log: the first warning of a minute, then one with the number of the rest. */
 function countedWarning(log: Logger) {

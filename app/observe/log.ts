@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
 /** Standard output in pieces of 8 KB, to save system calls. A SIGKILL can lose the last 100 ms. */
@@ -9,3 +10,36 @@ export function buffered() {
 
 export const createLog = (level: string, destination?: DestinationStream): Logger =>
   pino({ level, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+
+const COLORS: Record<string, 'dim' | 'yellow' | 'red'> = {
+  debug: 'dim',
+  warn: 'yellow',
+  error: 'red',
+  fatal: 'red',
+};
+
+/** Lines for a developer's terminal, in place of JSON. */
+export function readable(output: NodeJS.WritableStream = process.stdout): DestinationStream {
+  return {
+    write(json) {
+      const { level, time, msg, err, pid, hostname, session, requestId, ...line } =
+        JSON.parse(json);
+      const { method, path, status, ms, ...more } = line;
+      const isRequest = msg === 'request';
+      const label = pino.levels.labels[level] ?? '';
+      const color = COLORS[label];
+      const text = isRequest ? `${method} ${path} ${status} ${ms} ms` : msg;
+      const details = isRequest ? more : { ...line, requestId };
+      const words = [
+        new Date(time).toTimeString().slice(0, 8),
+        color ? styleText(color, label.padEnd(5), { stream: output }) : label.padEnd(5),
+        text,
+        // JSON escapes what a terminal would obey.
+        ...Object.entries(details)
+          .filter(([, value]) => value !== undefined)
+          .map(([name, value]) => `${name}=${JSON.stringify(value)}`),
+      ];
+      output.write(`${words.join(' ')}\n${err ? `${err.stack}\n` : ''}`);
+    },
+  };
+}
