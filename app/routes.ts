@@ -53,6 +53,7 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
     ['post', '/cart/lines', limits.cartChanges, cart.add],
     ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
     ['post', '/cart/clear', limits.cartChanges, cart.clear],
+    ['post', '/cart/undo', limits.cartChanges, cart.undo],
     ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
 
     ['post', '/checkout', requireUser, limits.cartChanges, orders.checkOut],
