@@ -62,6 +62,7 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
 
     ['get', '/session', xray.show],
     ['get', '/guide', guide.index],
+    ['get', '/guide/source/*file', guide.source],
     ['get', '/guide/:chapter', guide.show],
     ...(lab ? labRoutes(lab, limits) : []),
   ];
