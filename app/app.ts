@@ -64,7 +64,7 @@ const PUBLIC = join(ROOT, 'public');
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { log } = options;
+  const { production, log } = options;
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
   const { assets, outages } = parts;

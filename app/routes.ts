@@ -53,6 +53,7 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
     ['post', '/cart/lines', limits.cartChanges, cart.add],
     ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
     ['post', '/cart/clear', limits.cartChanges, cart.clear],
+    ['post', '/cart/undo', limits.cartChanges, cart.undo],
     ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
 
     ['post', '/checkout', requireUser, limits.orders, orders.checkOut],
@@ -61,6 +62,7 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
 
     ['get', '/session', xray.show],
     ['get', '/guide', guide.index],
+    ['get', '/guide/source/*file', guide.source],
     ['get', '/guide/:chapter', guide.show],
     ...(lab ? labRoutes(lab, limits) : []),
   ];

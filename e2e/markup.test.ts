@@ -45,6 +45,7 @@ it('the guide', async () => {
   await check(shop.visitor(), 'GET', '/guide');
   const { chapters } = (await shop.visitor().get('/guide')).json;
   for (const { slug } of chapters) await check(shop.visitor(), 'GET', `/guide/${slug}`);
+  await check(shop.visitor(), 'GET', '/guide/source/app/app.test.ts');
 });
 
 it('the race lab after a race', async () => {

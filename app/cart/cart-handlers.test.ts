@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, it } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
-import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 
 const HAT = { sku: 'bowler-hat', name: 'Bowler hat', unitPriceCents: 8900 };
@@ -63,6 +63,50 @@ onEachStore('the cart', (store) => {
       const { status } = await visitor.post(path, { ...PAGE, form: { quantity: '0' } });
       assert.equal(status, 303);
     }
+  });
+
+  it('offers to undo a removal, until the cart changes, and does it only once', async () => {
+    const lines = async () => (await cart()).lines.map((l: { sku: string }) => l.sku).toSorted();
+    const send = (path: string, quantity?: string) =>
+      visitor.post(path, { ...PAGE, form: quantity ? { quantity } : {} });
+    await add({ sku: HAT.sku, quantity: 3 });
+    await add({ sku: 'wool-beret' });
+    await send('/cart/lines/bowler-hat', '0');
+    await send('/cart/lines/bowler-hat', '0'); // a double click
+    assert.match((await visitor.get('/cart', PAGE)).text, />Bowler hat removed\.<[\s\S]*>Undo</);
+    const undone = await Promise.all([send('/cart/undo'), send('/cart/undo')]);
+    for (const { status, headers } of undone)
+      assert.deepEqual([status, headers.get('location')], [303, '/cart']);
+    assert.equal((await cart()).count, 4);
+    assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, />Undo</);
+    await send('/cart/clear');
+    assert.match((await visitor.get('/cart', PAGE)).text, />2 products removed\.</);
+    assert.equal((await visitor.post('/cart/undo')).json.count, 4);
+    await send('/cart/clear');
+    await add({ sku: 'felt-fedora' });
+    assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, />Undo</);
+    assert.deepEqual((await visitor.post('/cart/undo')).json.count, 1, 'too late');
+    assert.deepEqual(await lines(), ['felt-fedora']);
+  });
+
+  it('offers a user to undo a removal in this browser', async () => {
+    await visitor.post('/login', { json: ADA });
+    await add({ sku: HAT.sku, quantity: 3 });
+    await visitor.post('/cart/clear', PAGE);
+    assert.match((await visitor.get('/cart', PAGE)).text, />Bowler hat removed\.<[\s\S]*>Undo</);
+    assert.equal((await visitor.post('/cart/undo', PAGE)).status, 303);
+    assert.equal((await cart()).count, 3);
+    assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, />Undo</);
+    await visitor.post('/cart/clear');
+  });
+
+  it('says at the line that it is full, and offers no more', async () => {
+    await add({ sku: HAT.sku, quantity: 98 });
+    assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, /at most/);
+    await add({ sku: HAT.sku });
+    const { text } = await visitor.get('/cart', PAGE);
+    assert.match(text, /id="limit-bowler-hat">a cart holds at most 99</);
+    assert.match(text, /id="more-bowler-hat"[^>]* disabled/);
   });
 
   it('says that the last session has ended, then what was added to the new one', async () => {

@@ -5,7 +5,15 @@ import { textField, wholeNumberField } from '../http/form-fields.ts';
 import { type Pages, redirectOrJson } from '../http/pages.ts';
 import { invalidField, Refusal } from '../http/refusal.ts';
 import { type Carts, unmerge } from './account-carts.ts';
-import { addLine, countItems, MAX_QUANTITY, priceCart, quantityOf, setLine } from './cart.ts';
+import {
+  addLine,
+  type Cart,
+  countItems,
+  MAX_QUANTITY,
+  priceCart,
+  quantityOf,
+  setLine,
+} from './cart.ts';
 import { changeAccountCart, changeCart, currentCart } from './current-cart.ts';
 
 type Options = { carts: Carts; catalogue: Catalogue; pages: Pages };
@@ -14,7 +22,8 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
   const show: RequestHandler = (req, res) => {
     const cart = priceCart(currentCart(req), catalogue);
     const { orderId, version } = req.accountCart?.cart ?? {};
-    const content = { title: 'Your cart', cart, MAX_QUANTITY, orderId, version };
+    const removed = namesOf(req.session.removed ?? {});
+    const content = { title: 'Your cart', cart, MAX_QUANTITY, orderId, version, removed };
     return pages.show(req, res, 'cart/show', content, cart);
   };
 
@@ -39,13 +48,21 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     if (!product) throw new Refusal(404, 'No product has this sku.');
     const quantity = wholeNumberField(req.body, 'quantity', { min: 0, max: MAX_QUANTITY });
     const { name } = product;
-    const sentence = quantity === 0 ? `${name} removed.` : `${name}: quantity ${quantity}.`;
+    const sentence = quantity === 0 ? '' : `${name}: quantity ${quantity}.`;
     await changeCart(req, carts, sentence, (cart) => setLine(cart, product.sku, quantity));
     answer(req, res);
   };
 
   const clear: RequestHandler = async (req, res) => {
-    await changeCart(req, carts, 'Your cart is now empty.', () => ({}));
+    await changeCart(req, carts, '', () => ({}));
+    answer(req, res);
+  };
+
+  /** Twice is the same as once: lines that are in the cart again stay as they are. */
+  const undo: RequestHandler = async (req, res) => {
+    const { removed } = req.session;
+    const sentence = 'Your cart has back what you removed.';
+    if (removed) await changeCart(req, carts, sentence, (cart) => ({ ...removed, ...cart }));
     answer(req, res);
   };
 
@@ -63,5 +80,8 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
   const answer = (req: Request, res: Response) =>
     redirectOrJson(req, res, '/cart', priceCart(currentCart(req), catalogue));
 
-  return { show, add, set, clear, undoMerge };
+  const namesOf = (cart: Cart) =>
+    Object.keys(cart).flatMap((sku) => catalogue.get(sku)?.name ?? []);
+
+  return { show, add, set, clear, undo, undoMerge };
 }

@@ -16,6 +16,10 @@ export function setLine(cart: Cart, sku: string, quantity: number): Cart {
   return quantity === 0 ? others : { ...cart, [sku]: quantity };
 }
 
+/** The lines of `before` that `after` no longer has. */
+export const removedLines = (before: Cart, after: Cart): Cart =>
+  Object.fromEntries(Object.entries(before).filter(([sku]) => !Object.hasOwn(after, sku)));
+
 export const plus = (cart: Cart, lines: Cart): Cart =>
   combine(cart, lines, (now, more) => Math.max(now, Math.min(now + more, MAX_QUANTITY)));
 

@@ -1,8 +1,13 @@
 import type { Request } from 'express';
 import { leaveFlash, leaveFlashInDraft } from '../http/flash.ts';
-import { canUpdateSession, requireDeliverableCookie, updateSession } from '../session/index.ts';
+import {
+  canUpdateSession,
+  requireDeliverableCookie,
+  type SessionDraft,
+  updateSession,
+} from '../session/index.ts';
 import { type AccountCart, type Carts, edited, merge } from './account-carts.ts';
-import { type Cart, countItems, MAX_QUANTITY } from './cart.ts';
+import { type Cart, countItems, MAX_QUANTITY, removedLines } from './cart.ts';
 
 type OwnedCart = { accountId: string; cart: AccountCart };
 
@@ -23,7 +28,10 @@ export const accountCartOf = (req: Request) => req.accountCart as OwnedCart;
 export const addedAtLogIn = (req: Request): number =>
   countItems(req.accountCart?.cart.merged[req.session.guest ?? ''] ?? {});
 
-/** Changes the visitor's cart, and leaves `sentence` as a flash. If it throws, nothing changes. */
+/**
+ * Changes the visitor's cart, and leaves `sentence` as a flash. If it throws, nothing changes. If lines are
+ * removed, the cart page says so and offers to undo it.
+ */
 export async function changeCart(
   req: Request,
   carts: Carts,
@@ -32,14 +40,27 @@ export async function changeCart(
 ): Promise<void> {
   if (!req.accountCart) {
     await updateSession(req, (draft) => {
-      draft.cart = edit(draft.cart);
+      const before = draft.cart;
+      draft.cart = edit(before);
+      noteRemoved(draft, before, draft.cart);
       leaveFlashInDraft(req, draft, sentence);
     });
     return;
   }
   requireDeliverableCookie(req);
-  await changeAccountCart(req, carts, (cart) => edited(cart, edit(cart.lines)));
-  await leaveFlash(req, sentence);
+  let before: Cart = {};
+  await changeAccountCart(req, carts, (cart) => {
+    before = cart.lines;
+    return edited(cart, edit(before));
+  });
+  await leaveFlash(req, sentence, (draft) => noteRemoved(draft, before, currentCart(req)));
+}
+
+/** A change that changed nothing, such as the second of a double click, leaves the note as it is. */
+function noteRemoved(draft: SessionDraft, before: Cart, after: Cart): void {
+  const removed = removedLines(before, after);
+  if (countItems(removed) > 0) draft.removed = removed;
+  else if (countItems(after) !== countItems(before)) delete draft.removed;
 }
 
 /** Only behind `requireUser`. */

@@ -46,9 +46,31 @@ describe('the guide', () => {
   it('links only to pages that exist', async () => {
     for (const slug of ['', ...slugs.map((s) => `/${s}`)]) {
       const page = await shop.visitor().get(`/guide${slug}`, PAGE);
-      for (const [, href = ''] of page.text.matchAll(/href="(\/[^"#]*)"/g))
+      for (const [, href = ''] of page.text.matchAll(/href="(\/[^"#]*)/g))
         assert.equal((await shop.visitor().get(href, PAGE)).status, 200, href);
     }
+  });
+
+  it('shows each file that a chapter names, and links to it', async () => {
+    for (const slug of slugs) {
+      const { code, tests } = (await shop.visitor().get(`/guide/${slug}`)).json;
+      const { text } = await shop.visitor().get(`/guide/${slug}`, PAGE);
+      for (const { file } of [...code, ...tests]) {
+        assert.ok(text.includes(`href="/guide/source/${file}#:~:text=`), `${slug}: ${file}`);
+        const source = (await shop.visitor().get(`/guide/source/${file}`)).json;
+        assert.deepEqual(source, { file, text: readFileSync(join(root, file), 'utf8') });
+      }
+    }
+  });
+
+  it('shows no other file', async () => {
+    for (const file of [
+      ...['', 'app/server.ts', '.env', 'package.json', 'app/session', '/app/session/fields.ts'],
+      ...['../package.json', '..%2f..%2fetc/passwd', '%2e%2e/package.json', '/etc/passwd'],
+      ...['app//session/fields.ts', 'app%2fsession%2ffields.ts%00'],
+      ...['constructor', '__proto__'],
+    ])
+      assert.equal((await shop.visitor().get(`/guide/source/${file}`)).status, 404, file);
   });
 
   it('has no other chapters', async () => {

@@ -11,17 +11,24 @@ import {
 // A flash is a sentence that a form leaves for the page it redirects to. Programs do not use it.
 
 /** For use after a change to a document, which holds even if the session has ended or is busy. */
-export async function leaveFlash(req: Request, sentence: string): Promise<void> {
+export async function leaveFlash(
+  req: Request,
+  sentence: string,
+  alsoChange: (draft: SessionDraft) => void = () => {},
+): Promise<void> {
   if (req.wantsJson) return;
   try {
-    await updateSession(req, (draft) => leaveFlashInDraft(req, draft, sentence));
+    await updateSession(req, (draft) => {
+      alsoChange(draft);
+      leaveFlashInDraft(req, draft, sentence);
+    });
   } catch (error) {
     if (!(error instanceof SessionGone || error instanceof TooManyConflicts)) throw error;
   }
 }
 
 export function leaveFlashInDraft(req: Request, draft: SessionDraft, sentence: string): void {
-  if (req.wantsJson) return;
+  if (req.wantsJson || sentence === '') return;
   // A new session may start with a flash: the last session has ended.
   const unread = isNew(req.session) && draft.flash ? `${draft.flash} ` : '';
   draft.flash = unread + sentence;

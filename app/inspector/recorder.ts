@@ -13,6 +13,8 @@ import type { RoundTrip } from '../storage/timed.ts';
 type Recording = {
   method: string;
   path: string;
+  /** In milliseconds since 1970. */
+  at: number;
   /** Unknown until the request has ended. */
   status?: number;
   ms?: number;
@@ -33,6 +35,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
+  const ignored = new WeakSet<Recording>();
 
   // Records a step of the current request.
   const add = (step: () => Step) => {
@@ -46,12 +49,12 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
   const middleware: RequestHandler = (req, res, next) => {
     if (now() >= awakeUntil) return next();
     const path = req.path.slice(0, MAX_PATH); // without the query, which may hold a secret
-    const recording: Recording = { method: req.method, path, steps: [] };
+    const recording: Recording = { method: req.method, path, at: Date.now(), steps: [] };
     const started = performance.now();
     res.on('close', () => {
       recording.status = res.statusCode;
       recording.ms = performance.now() - started;
-      addToSession(req, recording);
+      if (!ignored.has(recording)) addToSession(req, recording);
     });
     current.run(recording, next);
   };
@@ -70,15 +73,24 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 
   const currentRequest = () => current.getStore();
 
+  /** The current request is not part of what happened: a page only asks whether something did. */
+  const ignore = () => {
+    const recording = currentRequest();
+    if (recording) ignored.add(recording);
+  };
+
   /** Wakes the recorder. The current request comes first. */
   const recall = (req: Request) => {
     if (now() >= awakeUntil) bySession.clear(); // requests are missing after these
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
-    return [currentRequest(), ...before].filter((r) => r !== undefined).slice(0, MAX_REQUESTS);
+    return [currentRequest(), ...before]
+      .filter((r) => r !== undefined)
+      .filter((r) => !ignored.has(r))
+      .slice(0, MAX_REQUESTS);
   };
 
-  return { onEvent, onTrip, middleware, currentRequest, recall };
+  return { onEvent, onTrip, middleware, currentRequest, ignore, recall };
 }
 
 export type Recorder = ReturnType<typeof createRecorder>;

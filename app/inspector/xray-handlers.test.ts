@@ -73,6 +73,33 @@ onEachStore('the X-ray', (store) => {
     assert.ok(Number(trip?.ms) > 0);
   });
 
+  it('is up to date while it is open, without keeping the session alive', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', { ...PAGE, form: HAT.json });
+    const { lastSeenAt } = (await visitor.get('/session?live')).json.coat.document;
+    await until(async () => Date.now() > lastSeenAt + 2, 'time has passed');
+    const { text } = await visitor.get('/session?live', PAGE);
+    assert.match(text, /id="document" data-live[\s\S]*id="trace" data-live/);
+    assert.doesNotMatch(text, /role="status"/, 'the flash is not taken');
+    const { coat, requests } = (await visitor.get('/session?live')).json;
+    assert.equal(coat.document.lastSeenAt, lastSeenAt);
+    const paths = requests.map(({ path }: { path: string }) => path);
+    assert.deepEqual(paths, ['/cart/lines'], 'it does not record itself');
+    assert.match((await visitor.get('/session', PAGE)).text, /Bowler hat added\./);
+  });
+
+  it('shows times as times, beside the milliseconds', async () => {
+    const visitor = shop.visitor();
+    await visitor.post('/cart/lines', HAT);
+    const { coat, requests } = (await visitor.get('/session')).json;
+    const { createdAt } = coat.document;
+    assert.ok(Math.abs(requests[1].at - createdAt) < 5000);
+    const { text } = await visitor.get('/session', PAGE);
+    const time = new Date(createdAt).toISOString().slice(0, 19).replace('T', ' ');
+    assert.match(text, new RegExp(`>${createdAt}</span>, <span class="comment">// ${time} UTC<`));
+    assert.match(text, /<time datetime="[\d-]+T[\d:.]+Z">\d\d:\d\d:\d\d<\/time> · 200 · /);
+  });
+
   it('shows a conflict, and that the change was applied again', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', HAT);

@@ -20,7 +20,10 @@ type Options = {
 export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   const { cookie, secrets, idleMs, absoluteMs, now = Date.now } = session;
 
+  /** `?live`: an open page asks again and again, which must not keep its session alive. */
   const show: RequestHandler = (req, res) => {
+    const isLive = 'live' in req.query;
+    if (isLive) recorder.ignore();
     const xray = isStored(req.session)
       ? {
           stored: true,
@@ -32,6 +35,8 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
           requests: recorder.recall(req),
         }
       : { stored: false, store: storeName, cookie };
+    // express-session touches no session that is gone from the request, and no flash is taken.
+    if (isLive) Reflect.deleteProperty(req, 'session');
     return pages.show(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
   };
 
@@ -59,6 +64,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
     return {
       idleSeconds: seconds(idleMs),
       wasIdleForSeconds: seconds(now() - lastSeenAt),
+      idleSecondsLeft: seconds(Math.min(lastSeenAt + idleMs, createdAt + absoluteMs) - now()),
       absoluteSeconds: seconds(absoluteMs),
       absoluteSecondsLeft: seconds(createdAt + absoluteMs - now()),
     };

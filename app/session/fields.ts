@@ -14,6 +14,8 @@ export const sessionFields = z.object({
   views: z.int().nonnegative(),
   /** A guest's cart: sku -> quantity. Log-in moves it to the account. */
   cart: z.record(z.string(), z.int().positive()).readonly(),
+  /** The lines that the last change removed from the cart, for "Undo". */
+  removed: z.record(z.string(), z.int().positive()).readonly().optional(),
   /** A message for the next page, shown once. */
   flash: z.string().optional(),
   /** The handle of the guest session before log-in, so that its cart is added only once. */
