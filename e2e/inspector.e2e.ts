@@ -49,7 +49,7 @@ test.describe('without JavaScript', () => {
     await expect(page.getByText('The visitor is logged in again.')).toBeVisible();
     await expect(page.getByText('The visitor stays logged out.')).toBeVisible();
     await page.getByRole('button', { name: 'Add from two tabs' }).click();
-    await expect(page.getByText('2 of 2 things kept')).toBeVisible();
+    await expect(page.getByText('2 of 2 items kept')).toBeVisible();
     await page.goto('/');
     await page.goto('/lab');
     await page.getByRole('button', { name: 'Take the store down for me' }).click();
