@@ -1,8 +1,8 @@
-// Every check that there is, and how to run it.
+// Every check, and how to run it.
 import { globSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startsServers } from './starts-servers.ts';
+import { needsServers } from './needs-servers.ts';
 
 export type Totals = {
   passed: number;
@@ -14,7 +14,9 @@ export type Totals = {
 export type Check = {
   command: string[];
   env?: NodeJS.ProcessEnv;
-  /** Reads what the runner has left; without it the check counts as one test. */
+  /**
+   * Reads the results that the runner wrote. Without this function, the check counts as one test.
+   */
   totals?: () => Totals;
   /** What to show of a check that failed, beyond what it printed itself. */
   details?: string;
@@ -32,21 +34,21 @@ const browserTests = globSync('e2e/*.e2e.ts').sort();
 const timed = ['app/http/rate-limits.test.ts', 'e2e/outage.test.ts'];
 
 export const staticChecks: Record<string, Check> = {
-  // (Biome colours its output even where it goes into a file.)
+  // Biome colours its output even in a file.
   format: { command: ['biome', 'ci', '--error-on-warnings', `--colors=${colors}`] },
   lint: { command: ['oxlint', '--type-aware', '--deny-warnings'] },
   types: { command: ['tsc'] },
   'dead-code': { command: ['knip'] },
 };
 
-// They take as long as all other quick ones.
+// This file takes as long as all the other quick tests together.
 const slow = ['e2e/interleavings.test.ts'];
 
 /** The tests that start no server, no proxy and no browser, in memory alone. */
 export const quickTests = (): Record<string, Check> => ({
   quick: nodeTests(
     'quick',
-    tests.filter((file) => !slow.includes(file) && !startsServers(file)),
+    tests.filter((file) => !slow.includes(file) && !needsServers(file)),
     { concurrency: 3, env: { TEST_WITHOUT_SERVERS: '1' } },
   ),
 });

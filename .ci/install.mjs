@@ -3,7 +3,8 @@
 //   --with-tools     those of the tests and checks, too
 //   --with-services  the tools, and the programs that the tests start
 //   --check          nothing; fails if there is no Node.js 26
-// This runs before Node.js 26 is there: it is plain JavaScript for Node.js 20, without dependencies.
+// This runs before Node.js 26 is installed, so it is plain JavaScript for Node.js 20, without
+// dependencies.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -34,7 +35,7 @@ if (process.argv.includes('--check')) {
 }
 if (isWindows) {
   // The npm scripts start with exec, so that a signal reaches the server and not only npm's shell.
-  // cmd.exe has no exec: this file is one.
+  // cmd.exe has no exec, so this file stands in for it.
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, 'exec.cmd'), '@%*\r\n');
 }
@@ -68,9 +69,10 @@ function hasNode(dirs = [bin, ...systemPath]) {
 }
 
 function installPackages() {
-  // Tools that are there stay: `npm run dev` must not remove what `npm test` needs.
+  // Installed tools stay: `npm run dev` must not remove what `npm test` needs.
   const withTools = needsTools || Object.values(installed ?? {}).some(({ dev }) => dev);
-  // The tools come in optional packages for each platform. Without tools, only Node.js does.
+  // The tools come in optional packages for each platform. Without the tools, the only optional
+  // package is Node.js.
   const withOptional = withTools || !hasNode(systemPath);
   const megabytes = withTools ? 490 : withOptional ? 250 : 40;
   print(`Installing npm packages, about ${megabytes} MB, once ...`);
@@ -139,7 +141,9 @@ function installWithApt(packages) {
   }
 }
 
-/** Tries again before the tests, which often run unattended: the network may fail for a while. */
+/**
+ * Retries, but only for `npm test`: it often runs unattended, and the network may fail for a while.
+ */
 function persist(attempt) {
   for (const seconds of withServices ? [5, 20, 60] : []) {
     if (attempt()) return true;

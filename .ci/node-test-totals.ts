@@ -2,8 +2,9 @@ import { relative } from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
 
 /**
- * A reporter of node:test that answers one JSON object. A test that did not run has not passed:
- * skipped and todo tests and suites, and files without a test, which node:test takes for passed.
+ * A reporter for node:test that prints one JSON object. It counts whatever did not run as failed:
+ * skipped and todo tests and suites, and files without tests. node:test would count these as
+ * passed.
  */
 export default async function* totals(events: AsyncIterable<TestEvent>) {
   let passed = 0;
@@ -23,7 +24,7 @@ export default async function* totals(events: AsyncIterable<TestEvent>) {
       // (A reason may be an empty string.)
       if (data.skip !== undefined || data.todo !== undefined) {
         notes.push(`${data.skip !== undefined ? 'skipped' : 'todo'}: ${data.name} (${place})`);
-        // node:test counts no suites.
+        // node:test does not count suites.
         if (data.details.type === 'suite') failed++;
       } else if (type === 'test:pass' && data.nesting === 0 && data.name === place) {
         notes.push(`no test in ${place}`);

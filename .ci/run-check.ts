@@ -18,7 +18,7 @@ export function stopChecks(signal: NodeJS.Signals): void {
 }
 
 type RunOptions = {
-  /** Others run at the same time, so its output is printed when it has ended. */
+  /** Other checks run at the same time, so this one's output is printed when it has ended. */
   sideBySide: boolean;
 };
 
@@ -41,7 +41,7 @@ export async function runCheck(
       print(report.slice(Math.max(0, report.indexOf('failing tests:'))));
     }
   } catch {
-    // It ended before it wrote any.
+    // The check ended before it wrote a report.
   }
   for (const note of notes) print(`!! ${note}`);
   const slowest = Object.entries(seconds).sort(([, a], [, b]) => b - a);
@@ -51,7 +51,7 @@ export async function runCheck(
   return found;
 }
 
-/** Runs a command, for as long as the limit allows. */
+/** Runs a command, and stops it at the time limit. */
 async function runCommand({ command: [program = '', ...args], env }: Check, collect: boolean) {
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
   // On Windows the tools are .cmd files, which need a shell.
@@ -62,7 +62,7 @@ async function runCommand({ command: [program = '', ...args], env }: Check, coll
     env: {
       ...process.env,
       PATH: path,
-      // The tests start many processes. With this each of them starts faster.
+      // The tests start many processes. This makes each of them start faster.
       NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compile'),
       ...env,
     },
@@ -103,7 +103,7 @@ async function runCommand({ command: [program = '', ...args], env }: Check, coll
   for (const timer of timers) clearTimeout(timer);
   killGroup('SIGKILL');
   stops.delete(stop);
-  await closed; // the last of its output has come
+  await closed; // until all of its output has arrived
   return { ok: code === 0, output };
 }
 

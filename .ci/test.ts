@@ -1,6 +1,6 @@
 // node .ci/test.ts           every check, whether or not the ones before it passed
 // node .ci/test.ts --quick   those that need no server, side by side
-// node .ci/test.ts PATH ...  the tests of the files whose paths begin so
+// node .ci/test.ts PATH ...  the test files whose paths begin with PATH
 import { rmSync } from 'node:fs';
 import { type Check, quickTests, results, staticChecks, type Totals, testsOf } from './checks.ts';
 import { print, runCheck, stopChecks } from './run-check.ts';
@@ -12,7 +12,7 @@ function stop(signal: NodeJS.Signals): void {
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
 process.stdout.on('error', () => stop('SIGTERM'));
-// npm passes a signal on to its shell only, which dies of it and leaves this process behind.
+// npm passes a signal only to its shell, which dies and leaves this process running.
 const parent = process.ppid;
 setInterval(() => process.ppid !== parent && stop('SIGTERM'), 500).unref();
 

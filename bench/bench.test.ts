@@ -21,7 +21,7 @@ it('the bench proves that each contestant counts and stores, and compares them',
   for (const { name, can } of contestants)
     for (const workload of options.workloads.filter((one) => can.includes(one)))
       assert.ok(results[workload]?.[name]?.[0]?.rps, `${name}: ${workload}`);
-  // Who loads, counts and stores is slower than who does the least that can be done.
+  // An app that loads, counts and stores is slower than the bare upper bound.
   const { median } = ratioOf(results, 'view', 'cpu', 'tutorial', 'node:http');
   assert.ok(!Number.isFinite(median) || median > 1, `${median}`);
   const text = tables(results, { sessionBytes: 1, memoryMb: 1 });
@@ -29,7 +29,7 @@ it('the bench proves that each contestant counts and stores, and compares them',
   assert.match(chart(results), /^<svg [\s\S]*Cloakroom[\s\S]*<\/svg>\n$/);
 });
 
-it('a spread is the median and the ends', () => {
+it('a spread is the median, the minimum and the maximum', () => {
   assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, least: 1, most: 3 });
   assert.deepEqual(spreadOf([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
 });

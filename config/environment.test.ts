@@ -91,7 +91,7 @@ it('reads the secret from SESSION_SECRET_FILE', (t) => {
   assert.match(problems({ ...env, SESSION_SECRET_FILE: `${folder}/no` }), /^SESSION_SECRET_FILE/);
 });
 
-it('accepts a number or addresses as TRUST_PROXY, and never everyone', () => {
+it('accepts a number or addresses as TRUST_PROXY, but never everyone', () => {
   const read = (TRUST_PROXY: string) => readConfig({ TRUST_PROXY }).trustProxy;
   assert.equal(read('1'), 1);
   assert.equal(read('none'), false);

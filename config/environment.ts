@@ -25,7 +25,7 @@ export function loadEnvFile(): void {
 
 /** @throws ConfigError naming every wrong variable */
 export function readConfig(env: Record<string, string | undefined>) {
-  // An empty variable counts as absent: compose files and .env files leave them behind.
+  // An empty variable counts as absent: compose and .env files often contain empty ones.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   if (given.SESSION_SECRET_FILE) given.SESSION_SECRET = undefined;
   const warnings: string[] = [];
@@ -65,7 +65,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
-        'memory is refused in production: it is lost at each restart, each visitor takes more of it, and processes cannot share it. Use redis',
+        'memory is refused in production: it is lost at each restart, each visitor uses more of it, and processes cannot share it. Use redis',
       ),
     REDIS_URL: z
       .string()

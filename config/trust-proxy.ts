@@ -15,7 +15,7 @@ function isTrustable(address: string): boolean {
   if (longest === undefined || rest.length > 0) return false;
   if (bits === undefined) return true;
   if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
-  // A range of everyone (0.0.0.0/0, or half of it) would mean the same as `true`.
+  // A range that covers everyone (0.0.0.0/0, or half of it) would mean the same as `true`.
   if (longest === 32) return +bits >= 8;
   // So would all of IPv4 in IPv6 notation, however it is spelt.
   const range = new BlockList();

@@ -5,8 +5,8 @@ import {
   startRedisCluster,
   startRedisSentinel,
 } from '../test-support/redis.ts';
+import { startRelay } from '../test-support/relay.ts';
 import { until } from '../test-support/until.ts';
-import { startWay } from '../test-support/way.ts';
 import type { Outage, Print } from './run-outage.ts';
 
 const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync'];
@@ -89,18 +89,18 @@ function partitionedMaster(setting: string, args: string[]): Outage {
     failure: 'replica cut off for 4 s, then master killed',
     start: async () => {
       const stack = new AsyncDisposableStack();
-      const ways: Awaited<ReturnType<typeof startWay>>[] = [];
-      const wayTo = async (port: number) => {
-        const way = stack.adopt(await startWay(port), ({ stop }) => stop());
-        ways.push(way);
-        return way.port;
+      const relays: Awaited<ReturnType<typeof startRelay>>[] = [];
+      const relayTo = async (port: number) => {
+        const relay = stack.adopt(await startRelay(port), ({ stop }) => stop());
+        relays.push(relay);
+        return relay.port;
       };
-      const { url, master, replica, stop } = await startRedisSentinel({ args, wayTo });
+      const { url, master, replica, stop } = await startRedisSentinel({ args, relayTo });
       stack.defer(stop);
       const happen = async (say: Print) => {
         say('The network loses what the master sends to its replica, and tells nobody.');
         const list = await master.cli('CLIENT', 'LIST', 'TYPE', 'replica');
-        ways[0]?.silence(Number(/ addr=[\d.]+:(\d+)/.exec(list)?.[1]));
+        relays[0]?.silence(Number(/ addr=[\d.]+:(\d+)/.exec(list)?.[1]));
         await sleep(4000);
         say('The master is killed (SIGKILL).');
         await master.kill();

@@ -12,9 +12,9 @@ it('the drill counts nothing as lost where Redis syncs each write to its disk', 
   assert.ok(outcome.unavailableMs > 900, `${outcome.unavailableMs} ms`);
 });
 
-it('the drill counts as lost all that Redis held in memory alone, and nothing that came later', async () => {
+it('the drill counts everything that Redis held only in memory as lost, and nothing that came later', async () => {
   const { before, lost, acknowledged } = await runOutage(noPersistence, quietly);
   assert.ok(before > 20 && acknowledged > before);
-  // As it fails, each of 20 visitors may be on the way with one more.
+  // When Redis fails, each of the 20 visitors may have one more add under way.
   assert.ok(lost >= before && lost <= before + 20, `${lost} of ${before}, ${acknowledged} in all`);
 });

@@ -18,7 +18,7 @@ async function register(page: Page): Promise<string> {
   return email;
 }
 
-/** The same person in a browser of its own. */
+/** The same person in a second browser. */
 async function secondBrowser(browser: Browser, origin: string, email: string): Promise<Page> {
   const context = await browser.newContext({
     baseURL: origin,
@@ -52,7 +52,7 @@ test('says why a password is refused, and keeps the rest of the form', async ({ 
   await expect(page.getByLabel('Password', { exact: true })).toHaveValue('');
 });
 
-test('shows the password on demand, and takes one that is pasted', async ({ page }) => {
+test('shows the password on request, and accepts a pasted one', async ({ page }) => {
   await page.goto('/login');
   const field = page.getByLabel('Password', { exact: true });
   await field.focus();
@@ -62,13 +62,13 @@ test('shows the password on demand, and takes one that is pasted', async ({ page
   await show.click();
   await expect(field).toHaveAttribute('type', 'text');
   await expect(field).toHaveValue('pasted-in');
-  await expect(show).toHaveAttribute('aria-pressed', 'true'); // and the label stays
+  await expect(show).toHaveAttribute('aria-pressed', 'true'); // and the label does not change
   await show.click();
   await expect(show).toHaveAttribute('aria-pressed', 'false');
   await expect(field).toHaveAttribute('type', 'password');
 });
 
-test('one browser ends the other, which notices when it is next looked at', async ({
+test('one browser ends another’s session, and that browser notices when it next gets the focus', async ({
   page,
   browser,
   origin,
@@ -88,7 +88,7 @@ test('one browser ends the other, which notices when it is next looked at', asyn
   await expect(page.getByRole('heading', { name: /Firefox on Windows/ })).toHaveCount(0);
 
   await expect(other.getByRole('heading', { name: 'Your account' })).toBeVisible();
-  expect(polls, 'nothing is asked in the background').toEqual([]);
+  expect(polls, 'no request is made in the background').toEqual([]);
   await other.evaluate(() => window.dispatchEvent(new Event('focus')));
   await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();
   await expect(other.getByText('You were logged out here')).toBeVisible();
@@ -96,7 +96,7 @@ test('one browser ends the other, which notices when it is next looked at', asyn
   await other.context().close();
 });
 
-test('a page that is looked at again stays as it is while the session lives', async ({ page }) => {
+test('a page that regains the focus does not change while the session lives', async ({ page }) => {
   await register(page);
   await page.goto('/account/password');
   await page.getByLabel('Current password').fill('half a pass');
@@ -106,7 +106,7 @@ test('a page that is looked at again stays as it is while the session lives', as
   await expect(page.getByLabel('Current password')).toHaveValue('half a pass');
 });
 
-test('changes the password: the other browser is out, this one stays', async ({
+test('changes the password: the other browser is logged out, this one is not', async ({
   page,
   browser,
   origin,
@@ -125,7 +125,9 @@ test('changes the password: the other browser is out, this one stays', async ({
   await other.context().close();
 });
 
-test('sends a guest from the cart to log in, back to it, and orders once', async ({ page }) => {
+test('sends a guest from the cart to the log-in page and back, and places one order', async ({
+  page,
+}) => {
   const email = await register(page);
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
@@ -145,7 +147,7 @@ test('sends a guest from the cart to log in, back to it, and orders once', async
   await expect(page.getByRole('listitem')).toHaveCount(1);
 });
 
-test('leaves nothing of the cart on a shared computer after log-out', async ({ page }) => {
+test('leaves no trace of the cart on a shared computer after log-out', async ({ page }) => {
   await register(page);
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();

@@ -1,5 +1,5 @@
-// What a request may cost, in what does not drift with the machine: commands to a real Redis, bytes,
-// renders. Whoever has to raise a number here should know why.
+// The cost limits of a request, in units that do not depend on the machine: Redis commands, bytes
+// and renders. Do not raise a number without knowing why.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -21,7 +21,10 @@ let redis: RedisClient;
 let shop: Listening;
 const monitor = { client: undefined as ReturnType<typeof createClient> | undefined, seen: [''] };
 const compile = mock.method(ejs, 'compile');
-/** In development each page is compiled whenever it is shown; some of its parts are, too. */
+/**
+ * In development, each page is compiled every time it is shown. So are some of its parts, which do
+ * not count.
+ */
 const renders = () =>
   compile.mock.calls.filter(({ arguments: [text] }) => text.startsWith('<!DOCTYPE html>')).length;
 
@@ -46,14 +49,20 @@ after(async () => {
   await server.stop();
 });
 
-/** The commands that Redis got so far, in order, less those of scripts and the PINGs of the watch. */
+/**
+ * The commands that Redis has received so far, in order, without those sent by scripts and without
+ * the pings of `endSilentConnections`.
+ */
 const commands = () =>
   monitor.seen.flatMap((line) => /\d\] "((?!ping)\w+)"/i.exec(line)?.[1]?.toUpperCase() ?? []);
 
-/** The commands of a request, and of what the app does after its answer: a touch, a count taken back. */
+/**
+ * The commands that a request causes, including those after its answer: a touch, or a rate-limit
+ * count that is undone.
+ */
 async function commandsOf(request: () => Promise<unknown>): Promise<string[]> {
-  // Each command was sent before the answer was. When Redis has answered a PING on the same connection,
-  // it got them all, and the next PING comes after them in what the monitor sees.
+  // The app sends each command before it answers. So once Redis has answered a PING on the same
+  // connection, it has received them all, and the monitor shows them before the next PING.
   const allSeen = async () => {
     await redis.check();
     const mark = randomUUID();
@@ -82,7 +91,7 @@ const budgets: {
   { what: 'a first view', request: look, commands: [EVAL], renders: 1 },
   { what: 'a returning view', before: [look], request: look, commands: [GET, EVAL], renders: 1 },
   {
-    what: 'a view that takes the message of a form',
+    what: 'a view that shows the flash of a form',
     before: [look, add],
     request: look,
     commands: [GET, EVAL],
@@ -99,26 +108,26 @@ const budgets: {
     what: 'a view by a user',
     before: [(visitor) => visitor.post('/login', { json: ADA })],
     request: look,
-    commands: [GET, GET, GET, EVAL], // the session; at once, the account and the cart; the view
+    commands: [GET, GET, GET, EVAL], // the session; the account and the cart, in parallel; the view
     renders: 1,
   },
-  { what: 'a line added', before: [look], request: add, commands: [GET, EVAL], renders: 0 },
+  { what: 'adding a line', before: [look], request: add, commands: [GET, EVAL], renders: 0 },
   {
-    what: 'the cart after it, with its message',
+    what: 'the cart after it, with its flash',
     before: [look, add],
     request: (visitor) => visitor.get('/cart', PAGE),
     commands: [GET, EVAL],
     renders: 1,
   },
   {
-    what: 'a page that changes nothing, but the idle clock',
+    what: 'a page that changes nothing but the idle clock',
     before: [look],
     request: (visitor) => visitor.get('/login', PAGE),
     commands: [GET, EVAL],
     renders: 1,
   },
   {
-    what: 'a page for who has no session',
+    what: 'a page for a visitor without a session',
     request: (visitor) => visitor.get('/login', PAGE),
     commands: [],
     renders: 1,
@@ -138,7 +147,7 @@ const budgets: {
     renders: 0,
   },
   {
-    what: '/readyz, but for its PING,',
+    what: '/readyz, apart from its PING,',
     before: [look],
     request: (visitor) => visitor.get('/readyz'),
     commands: [],
@@ -148,16 +157,27 @@ const budgets: {
     what: 'a log-in',
     before: [look],
     request: (visitor) => visitor.post('/login', { json: ADA }),
-    // Session, two limits; account, account and cart; the account, the new session, a mark under the
-    // old id, the old session; the cart; both limits taken back.
-    commands: [GET, EVAL, EVAL, GET, GET, EVAL, EVAL, EVAL, EVAL, GET, EVAL, EVAL],
+    commands: [
+      GET, // the session
+      EVAL, // the limit of the address
+      EVAL, // the limit of the account
+      GET, // the account
+      GET, // the last use of the account's other session
+      EVAL, // the account lists the new session
+      EVAL, // the new session
+      EVAL, // a mark under the old id
+      EVAL, // the old session ends
+      GET, // the cart
+      EVAL, // the limit of the account, undone
+      EVAL, // the limit of the address, undone
+    ],
     renders: 0,
   },
   {
     what: 'a log-out',
     before: [(visitor) => visitor.post('/login', { json: ADA })],
     request: (visitor) => visitor.post('/logout'),
-    commands: [GET, GET, GET, EVAL, EVAL], // the account's mark goes, and the session
+    commands: [GET, GET, GET, EVAL, EVAL], // ends the session, then removes it from the account
     renders: 0,
   },
 ];

@@ -29,7 +29,7 @@ function contrast(name: string, other: string, scheme: 0 | 1): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-/** What a rule sets a property to: the name of the colour. */
+/** The name of the colour that a rule gives to a property. */
 function colourOf(selector: string, property: string): string {
   const start = css.indexOf(`\n${selector} {`);
   assert.ok(start >= 0, selector);
@@ -43,7 +43,7 @@ const grounds = ['paper', 'card'];
 const schemes = { light: 0, dark: 1 } as const;
 
 for (const [scheme, n] of Object.entries(schemes)) {
-  it(`focus rings, borders and marks have 3:1 on every ground, ${scheme}`, () => {
+  it(`focus rings, borders and marks have a contrast of 3:1 on every background, ${scheme}`, () => {
     for (const [selector, property] of [
       [':focus-visible', 'outline'],
       ['.quiet', 'border-color'],
@@ -61,7 +61,7 @@ for (const [scheme, n] of Object.entries(schemes)) {
       }
   });
 
-  it(`text has 4.5:1, ${scheme}`, () => {
+  it(`text has a contrast of 4.5:1, ${scheme}`, () => {
     const onGrounds = ['ink', 'soft', 'accent', 'numeral', 'good'];
     for (const [text, ground] of [
       ...onGrounds.flatMap((colour) => grounds.map((each) => [colour, each])),

@@ -1,4 +1,4 @@
-// docs/curl.md keeps to what it says, and covers every route.
+// Checks that the commands of docs/curl.md work as it says, and that it covers every route.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Of deploy/, what needs an engine or an init system that tests do not have: checked as far as it goes
-// without.
+// Checks the files of deploy/ that need Docker or systemd, as far as possible without running
+// either.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ const root = new URL('../', import.meta.url).pathname;
 const read = (file: string) => readFileSync(`${root}deploy/${file}`, 'utf8');
 
 if (process.platform === 'linux')
-  it('systemd takes the service, as one and as a template, and finds it well locked up', async () => {
+  it('systemd accepts the service, with and without an instance name, and rates it as well locked down', async () => {
     await using dir = await tempDir('systemd');
     const unit = await recipe('systemd/cloakroom.service', {
       'WorkingDirectory=/opt/cloakroom': `WorkingDirectory=${root}`,
@@ -38,7 +38,7 @@ if (process.platform === 'linux')
     assert.ok(exposure <= 1.5, `exposure ${exposure}`);
   });
 
-it('the image holds all that the app needs, starts as written, and knows whether it lives', async (t) => {
+it('the image contains everything the app needs, its start command works, and its health check works', async (t) => {
   const dockerfile = read('docker/Dockerfile');
   await using image = await tempDir('image');
   const ignored = read('docker/Dockerfile.dockerignore').split('\n');
@@ -77,7 +77,7 @@ it('the image holds all that the app needs, starts as written, and knows whether
   assert.ok(!isHealthy());
 });
 
-it('in compose.yaml Redis is reached by the app only, and no secret is written down', () => {
+it('compose.yaml lets only the app reach Redis, and contains no secret', () => {
   const { services, networks, secrets } = parse(read('docker/compose.yaml'));
   assert.deepEqual(Object.keys(services), ['proxy', 'app', 'redis']);
   assert.deepEqual(services.redis.networks, ['back']);

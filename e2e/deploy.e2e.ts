@@ -1,4 +1,5 @@
-// The shop as deploy/ puts it up: a real proxy with TLS, two processes, and one Redis with its users.
+// The shop as deploy/ sets it up: a real proxy with TLS, two processes, and one Redis with the
+// users of users.acl.
 import { expect, test } from 'playwright/test';
 import { startBriefCaddy, startCaddy } from '../test-support/caddy.ts';
 import { startNginx } from '../test-support/nginx.ts';
@@ -19,7 +20,8 @@ for (const [name, start] of Object.entries(proxies))
     for (const server of servers) stack.defer(async () => void (await server.stop()));
     const proxy = await start(servers.map(({ port }) => port));
     stack.defer(proxy.stop);
-    // What a visitor might claim must not keep the cookie from being sent, nor a form from being his.
+    // Headers that a visitor forges must neither stop the cookie from being sent nor make the
+    // shop's own forms look foreign.
     const extraHTTPHeaders = {
       'X-Forwarded-For': '203.0.113.9',
       'X-Forwarded-Proto': 'http',
@@ -48,7 +50,7 @@ for (const [name, start] of Object.entries(proxies))
     await expect(page.getByText('Your cart is empty.')).toBeVisible();
 
     for (const server of servers) {
-      await server.stop(); // the last lines of its log come then
+      await server.stop(); // so that the last lines of its log are written
       expect(server.output()).toContain('"path":"/cart"');
       expect(server.output()).not.toMatch(/No session cookie|NOPERM/);
     }

@@ -1,4 +1,4 @@
-// The recipes of deploy/, by the programs that they are for.
+// Runs the files of deploy/ in the programs they are for.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -20,7 +20,7 @@ import { until } from '../test-support/until.ts';
 
 type Ask = { method?: string; headers?: Record<string, string>; body?: string };
 
-/** Asks over a TLS connection of its own that trusts nothing but the proxy's CA. */
+/** Sends a request over a new TLS connection that trusts only the proxy's CA. */
 async function ask({ origin, caFile }: TlsProxy, path = '/', { method, headers, body }: Ask = {}) {
   const ca = await readFile(caFile);
   const { hostname: servername } = new URL(origin);
@@ -30,7 +30,7 @@ async function ask({ origin, caFile }: TlsProxy, path = '/', { method, headers, 
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
 }
 
-/** An app that says who it is and what reached it. */
+/** An app that answers with its name and the request headers it got. */
 const echo = (name: string, seen: (req: IncomingMessage) => void = () => {}) =>
   listen((req, res) => {
     seen(req);
@@ -61,7 +61,7 @@ for (const [file, start] of Object.entries(proxies))
     });
     after(() => stack.disposeAsync());
 
-    it('tells the app the visitor’s address, scheme and host, whatever the visitor claims', async () => {
+    it('passes the visitor’s address, scheme and host to the app, whatever the visitor claims', async () => {
       for (const headers of [{}, forged]) {
         const { headers: seen } = JSON.parse((await ask(proxy, '/', { headers })).body);
         const { host } = new URL(proxy.origin);
@@ -73,11 +73,11 @@ for (const [file, start] of Object.entries(proxies))
       }
     });
 
-    it('sends HTTP to HTTPS by 308, so that a form stays a POST', async () => {
+    it('redirects HTTP to HTTPS with 308, so that a form stays a POST', async () => {
       const from = `${proxy.httpOrigin}/cart?add=1`;
       const answer = await fetch(from, { method: 'POST', headers: forged, redirect: 'manual' });
       assert.equal(answer.status, 308);
-      // (Caddy takes the ports of the tests for those of a container and names 443.)
+      // (Caddy redirects to 443, because it thinks that the tests' ports are a container's.)
       const location = answer.headers.get('location')?.replace(/:\d+/, '');
       assert.equal(location, 'https://localhost/cart?add=1');
     });
@@ -104,7 +104,7 @@ for (const [file, start] of [
   ['nginx/cloakroom.conf', startNginx],
   ['caddy/Caddyfile', startCaddy],
 ] as const) {
-  test(`deploy/${file} uses both processes, and the other when one is gone`, async (t) => {
+  test(`deploy/${file} uses both processes, and only the remaining one when one has stopped`, async (t) => {
     const connections = new Set<Socket>();
     let looks = 0;
     const a = await echo('a', ({ socket }) => connections.add(socket));
@@ -124,20 +124,20 @@ for (const [file, start] of [
       return [...names].sort();
     };
     assert.deepEqual(await askMany(), ['a', 'b']);
-    // A POST that meets a closing connection is lost: it must not be sent twice.
+    // A POST on a closing connection is lost, because it must not be sent twice.
     for (const connection of connections) {
       connection.end();
       if (!connection.closed) await once(connection, 'close'); // by the proxy, too
     }
     await a.close();
     looks = 0;
-    // Caddy looks at both once a second. The third look shows that the second one is over.
+    // Caddy checks both once a second. The third check shows that the second one is complete.
     if (file === 'caddy/Caddyfile') await until(async () => looks >= 3, 'Caddy has looked');
     assert.deepEqual(await askMany(), ['b']);
   });
 
   for (const body of ['coat=1', ''])
-    test(`deploy/${file} sends a POST of ${body.length} bytes once, even if the app dies of it`, async (t) => {
+    test(`deploy/${file} sends a POST of ${body.length} bytes only once, even if the app closes the connection on it`, async (t) => {
       let received = 0;
       const apps = await Promise.all(
         ['a', 'b'].map(() =>
@@ -161,7 +161,7 @@ for (const [file, start] of [
       assert.equal(received, 2);
     });
 
-  test(`deploy/${file} keeps connections to the app, and closes an idle one before the app`, async (t) => {
+  test(`deploy/${file} reuses connections to the app, and closes an idle one before the app does`, async (t) => {
     let connections = 0;
     let open = 0;
     const atOnce: ServerResponse[] = [];
@@ -188,22 +188,22 @@ for (const [file, start] of [
     t.after(proxy.stop);
     connections = 0;
     for (let count = 0; count < 5; count++) await ask(proxy);
-    // (One of more than half a second's pause takes a new one.)
+    // (A request after a pause of more than half a second opens a new connection.)
     assert.ok(connections < 5, `${connections} connections for 5 requests`);
     await Promise.all(Array.from({ length: 5 }, () => ask(proxy, '/at-once')));
     const { keepAliveTimeout } = createServer();
     await sleep(keepAliveTimeout - 200);
-    // Caddy's look at /livez keeps one busy.
+    // Caddy's health check keeps one connection open.
     assert.ok(open <= 1, `${open} idle connections left`);
   });
 }
 
-/** How long the proxy keeps a connection on which nothing follows `start`. */
+/** How long the proxy keeps a connection that sends nothing after `start`. */
 async function msUntilHungUp({ origin, caFile }: TlsProxy, start: string): Promise<number> {
   const { hostname, port } = new URL(origin);
   const ca = await readFile(caFile);
   const socket = connectTls({ host: hostname, servername: hostname, port: Number(port), ca });
-  socket.on('error', () => {}); // a reset is as good
+  socket.on('error', () => {}); // a reset counts, too
   socket.write(start);
   const started = performance.now();
   await new Promise((resolve) => socket.resume().once('close', resolve));
@@ -236,7 +236,7 @@ for (const [file, start] of Object.entries(oneSecond))
       msUntilHungUp(proxy, head),
       msUntilHungUp(proxy, `${head}Content-Length: 10\r\n\r\nslow`),
     ]);
-    // nginx waits 60 s unless it is told otherwise, and Caddy for ever.
+    // By default, nginx waits 60 s, and Caddy waits for ever.
     for (const ms of times) assert.ok(ms > 900 && ms < 9000, `hung up after ${ms} ms`);
   });
 
@@ -288,7 +288,7 @@ describe('deploy/nginx/cloakroom.conf in a stock nginx.conf', () => {
     assert.deepEqual([status, headers['x-content-type-options']], [502, 'nosniff']);
   });
 
-  it('answers to its own host name only', async () => {
+  it('answers only to its own host name', async () => {
     const { host } = new URL(proxy.origin);
     for (const name of [host, 'LOCALHOST', 'localhost.', 'localhost:443'])
       assert.equal((await ask(proxy, '/', { headers: { Host: name } })).status, 200, name);

@@ -1,4 +1,4 @@
-// npm run dev, as package.json has it, in a copy of the project whose files may be saved.
+// Runs `npm run dev` from package.json in a copy of the project, so that the test may edit files.
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
@@ -27,7 +27,7 @@ async function project(t: TestContext) {
   const folder = mkdtempSync(join(root, 'e2e', 'dev-'));
   const children: Child[] = [];
   t.after(async () => {
-    for (const child of children) await child.stop(); // its last act is to write
+    for (const child of children) await child.stop(); // it writes a file as it exits
     rmSync(folder, { recursive: true });
   });
   for (const name of ['app', 'config', 'views', 'public', 'package.json'])
@@ -37,7 +37,7 @@ async function project(t: TestContext) {
     env: { PORT?: string | undefined } = { PORT: String(port) },
     ready = /is open/,
   ) => {
-    // (Without predev, which would install.)
+    // (Skips predev, which would install packages.)
     const args = ['run', 'dev', '--ignore-scripts'];
     const all = { NODE_ENV: 'development', ...env };
     const child = await startChild('npm', args, { cwd: folder, env: all, ready });
@@ -49,7 +49,7 @@ async function project(t: TestContext) {
 
 const starts = ({ output }: Child) => output().split('Cloakroom is open').length - 1;
 
-it('npm run dev keeps logins and carts over its restarts, and forgets them when a signal ends it', async (t) => {
+it('npm run dev keeps log-ins and carts across restarts, and forgets them when a signal ends it', async (t) => {
   const { folder, port, start } = await project(t);
   const first = await start();
   const guest = httpClient(`http://localhost:${port}`);
@@ -76,7 +76,7 @@ it('npm run dev keeps logins and carts over its restarts, and forgets them when 
   assert.ok(await refuses(port));
 });
 
-it('npm run dev sees every save of a file that is replaced, as editors and git do it', async (t) => {
+it('npm run dev notices every save that replaces a file, as editors and git do', async (t) => {
   const { folder, start } = await project(t);
   const child = await start();
   const files = ['app/catalogue/catalogue.ts', 'views/catalogue/shop.ejs'];
@@ -88,7 +88,7 @@ it('npm run dev sees every save of a file that is replaced, as editors and git d
   }
 });
 
-it('npm run dev sees that .env has changed, also after a mistake in it and when the port is taken', async (t) => {
+it('npm run dev notices a change to .env, even after a mistake in it or when the port was taken', async (t) => {
   const { folder, port, start } = await project(t);
   const write = (...lines: string[]) => {
     writeFileSync(join(folder, '.env.new'), lines.join('\n'));
@@ -101,8 +101,8 @@ it('npm run dev sees that .env has changed, also after a mistake in it and when 
   for (const round of [1, 2]) {
     write(`PORT=${port}`, `LOG_LEVEL=loud${round}`);
     const refusals = () => child.output().split('LOG_LEVEL must be').length - 1;
-    await until(async () => refusals() === round, 'the mistake is told', 30_000);
+    await until(async () => refusals() === round, 'the mistake is reported', 30_000);
     write(`PORT=${port}`);
-    await until(async () => starts(child) === round, 'the mended .env is seen', 30_000);
+    await until(async () => starts(child) === round, 'the corrected .env is noticed', 30_000);
   }
 });

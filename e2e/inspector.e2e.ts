@@ -11,13 +11,13 @@ test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
   );
   const idle = page.getByRole('progressbar', { name: 'Idle clock' });
   await expect(idle).toHaveJSProperty('value', 1800);
-  await page.waitForLoadState(); // and the script with it
+  await page.waitForLoadState(); // its script has to run, too
   await page.clock.runFor(2000);
   await expect(idle).toHaveJSProperty('value', 1798);
   await expect(page.getByText('29 min 58 s left of 30 min')).toBeVisible();
 });
 
-test('the toolbar is there in development only, and opens the X-ray', async ({ page, shape }) => {
+test('the toolbar appears in development only, and links to the X-ray', async ({ page, shape }) => {
   await page.goto('/');
   const toolbar = page.getByRole('complementary', { name: 'Toolbar' });
   if (shape === 'production') return expect(toolbar).toHaveCount(0);
@@ -40,10 +40,7 @@ test('the navigation leads to the guide, chapter by chapter', async ({ page }) =
 test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('the race lab shows what happened; in production it is not there', async ({
-    page,
-    shape,
-  }) => {
+  test('the race lab shows what happened; production has no race lab', async ({ page, shape }) => {
     const answer = await page.goto('/lab');
     if (shape === 'production') return expect(answer?.status()).toBe(404);
     await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
@@ -52,7 +49,7 @@ test.describe('without JavaScript', () => {
     await expect(page.getByText('The visitor is logged in again.')).toBeVisible();
     await expect(page.getByText('The visitor stays logged out.')).toBeVisible();
     await page.getByRole('button', { name: 'Add from two tabs' }).click();
-    await expect(page.getByText('2 of 2 things kept')).toBeVisible();
+    await expect(page.getByText('2 of 2 items kept')).toBeVisible();
     await page.goto('/');
     await page.goto('/lab');
     await page.getByRole('button', { name: 'Take the store down for me' }).click();

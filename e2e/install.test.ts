@@ -30,14 +30,14 @@ function isLocked(packages: Packages, place: string, name: string): boolean {
   return place !== '' && isLocked(packages, above, name);
 }
 
-it('the lockfile names no registry, and a checksum of each package', () => {
+it('the lockfile names no registry, and has a checksum for each package', () => {
   assert.doesNotMatch(text, /"resolved"/);
   const { '': _project, ...packages } = JSON.parse(text).packages;
   for (const place of Object.keys(packages))
     assert.match(packages[place].integrity, /^sha512-/, place);
 });
 
-it('npm run dev installs no tools, npm test adds them, and npm run dev then leaves them', async (t) => {
+it('npm run dev installs no tools, npm test adds them, and npm run dev then keeps them', async (t) => {
   const dir = await tempDir('install');
   t.after(() => dir[Symbol.asyncDispose]());
   const write = (name: string, content: object) =>
@@ -46,7 +46,7 @@ it('npm run dev installs no tools, npm test adds them, and npm run dev then leav
     const packages = { '': {}, app: { version }, tool: { version, dev: true } };
     write('package-lock.json', { packages: { ...packages, other: { version, optional: true } } });
   };
-  // It says how it was called, and writes down what npm would have installed.
+  // A stand-in for npm: it records its arguments, and lists what npm would have installed.
   const npm = `#!${process.execPath}
     const { mkdirSync, readFileSync, writeFileSync } = require('node:fs');
     const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
@@ -71,7 +71,7 @@ it('npm run dev installs no tools, npm test adds them, and npm run dev then leav
   };
 
   lock('1.0.0');
-  // There is a Node.js 26 already.
+  // The fake PATH already has Node.js 26.
   assert.equal(install(), 'ci --omit=dev --omit=optional');
   assert.equal(install(), '');
   assert.equal(install('--with-tools'), 'install --no-save --include=dev --include=optional');

@@ -1,6 +1,6 @@
 // Two requests of one account, in two processes. The second runs while the first is paused, at every
-// possible moment. The result must be the same as one after the other, or one of the two is refused
-// and changes nothing.
+// possible moment. The result must be the same as if they had run one after the other, or one of
+// them must be refused and change nothing.
 
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -52,7 +52,7 @@ const gated = <B extends Record<string, Ask>>(backend: B): B =>
     ]),
   ) as B;
 
-/** An account with two browsers that are logged in, two that are about to, and a cart. */
+/** An account with two browsers that are logged in, two that are about to log in, and a cart. */
 type World = {
   id: string;
   email: string;
@@ -70,7 +70,7 @@ onEachStore('two operations at once', (store) => {
   });
   after(() => Promise.all(processes.map(({ close }) => close())));
 
-  /** The shop. Its calls to the store pass the gate of the actor that the request names. */
+  /** The shop. Its calls to the store go through the gate of the actor that the request names. */
   function oneProcess() {
     const options = { documents: gated(store.documents) };
     const { app } = createShop(gated(store.backend), options, { TRUST_PROXY: 'loopback' });
@@ -153,7 +153,7 @@ onEachStore('two operations at once', (store) => {
   /** Everything that is visible from outside when both have finished. */
   async function outcome(world: World, old: HttpClient[], answers: { status: number }[]) {
     const { id, email, ada, guests } = world;
-    // A page that only accounts have, and that reads nothing but the session and the account.
+    // Only users can open this page, and it reads only the session and the account.
     const isIn = async (client: HttpClient) =>
       (await on(client, 0).get('/account/password')).status === 200;
     const [cart, orders] = [createCarts(documents()), createOrders(documents())];
@@ -193,7 +193,7 @@ onEachStore('two operations at once', (store) => {
   };
 
   type Step = { operation: Operation; side: number };
-  /** One step after the other. A side without a step is refused. */
+  /** One step after the other. A side without a step counts as refused. */
   async function serial(...steps: Step[]) {
     const world = await newWorld();
     const old = world.ada.map((client) => on(client, 0));
@@ -206,7 +206,7 @@ onEachStore('two operations at once', (store) => {
   }
 
   const known = new Map<string, Promise<string>>();
-  /** One step alone, found out once for the many tests that ask. */
+  /** The outcome of one step alone, computed once and shared by the tests. */
   function alone(name: string, step: Step) {
     const key = `${name} ${step.side}`;
     const result = known.get(key) ?? serial(step);
@@ -214,7 +214,9 @@ onEachStore('two operations at once', (store) => {
     return result;
   }
 
-  /** The first stops before its n-th call to the store, and the whole second runs there. */
+  /**
+   * The first stops before its n-th call to the store, and the second runs in full at that point.
+   */
   async function interleaved(one: Operation, two: Operation, n: number) {
     const world = await newWorld();
     const old = world.ada.map((client) => on(client, 0));

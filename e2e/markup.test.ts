@@ -1,4 +1,4 @@
-// Every page, in each of its states, is valid HTML: html-validate has nothing to say.
+// Every page, in each of its states, is valid HTML according to html-validate.
 
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
@@ -11,7 +11,7 @@ const html = new HtmlValidate({
   extends: ['html-validate:recommended', 'html-validate:document'],
   rules: {
     'require-sri': ['error', { target: 'crossorigin' }],
-    'void-style': 'off', // how a void element is written, which is taste
+    'void-style': 'off', // a matter of taste
     'no-trailing-whitespace': 'off', // EJS leaves some
   },
 });
@@ -77,7 +77,7 @@ it('the pages of a user', async () => {
   await check(visitor, 'GET', '/orders');
 });
 
-it('the pages that say no', async () => {
+it('the error pages', async () => {
   const visitor = shop.visitor();
   await check(visitor, 'GET', '/nowhere'); // 404
   await check(visitor, 'POST', '/'); // 405

@@ -1,18 +1,19 @@
-// Redis fails in every way it can, under load, and the shop stays on its feet.
+// Redis fails in several ways under load, and the shop recovers.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../test-support/http-client.ts';
 import { startRedis, startRedisCluster, startRedisSentinel } from '../test-support/redis.ts';
+import { startRelay } from '../test-support/relay.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
-import { startWay } from '../test-support/way.ts';
 
 type Seen = { at: number; ms: number; status: number; retryAfter: string | null };
 
 /**
- * Visitors who look and change until told to stop: ten alone, and forty on one session. One more asks
- * for what needs no store: what that costs, the machine takes and no outage.
+ * Fifty visitors who read and write until `stop` is called: ten with their own sessions, and forty
+ * who share one. One more asks only for /livez, which needs no store: its times show how slow the
+ * machine is, outage or not.
  */
 async function startLoad(origin: string) {
   const shared = httpClient(origin);
@@ -26,7 +27,7 @@ async function startLoad(origin: string) {
       const { status, headers } = await (step % 2
         ? visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })
         : visitor.get('/'));
-      // The hundredth hat is refused, by the cart and not for want of a store.
+      // The cart, not the store, refuses the hundredth hat.
       if (status === 409) visitor.cookie = undefined;
       else
         seen.push({
@@ -74,30 +75,31 @@ const cluster = async () => {
 type Server = Awaited<ReturnType<typeof startRedis>>;
 const kill = {
   fail: (victim: Server) => victim.kill(),
-  mend: (victim: Server) => victim.restart(),
+  repair: (victim: Server) => victim.restart(),
 };
-const hang = { fail: async (v: Server) => v.pause(), mend: async (v: Server) => v.resume() };
+const hang = { fail: async (v: Server) => v.pause(), repair: async (v: Server) => v.resume() };
 const refuse = {
   fail: (victim: Server) => victim.cli('CONFIG', 'SET', 'min-replicas-to-write', '9'),
-  mend: (victim: Server) => victim.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'),
+  repair: (victim: Server) => victim.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'),
 };
 const full = {
   fail: (victim: Server) => victim.cli('CONFIG', 'SET', 'maxmemory', '1'),
-  mend: (victim: Server) => victim.cli('CONFIG', 'SET', 'maxmemory', '0'),
+  repair: (victim: Server) => victim.cli('CONFIG', 'SET', 'maxmemory', '0'),
 };
 type Outage = {
   what: string;
   start: () => Promise<{ url: string; victim: Server; stop(): Promise<void> }>;
   fail: (victim: Server) => Promise<unknown>;
-  mend: (victim: Server) => Promise<unknown>;
+  repair: (victim: Server) => Promise<unknown>;
   backWithinMs: number;
   answersNoPing?: boolean;
 };
 
-/** A failover mends itself: the replica becomes the master. */
-const itself = async () => {};
+/** Nothing to repair after a failover: the replica becomes the master. */
+const noRepair = async () => {};
 
-// Back within: 1 s where the app alone decides; more where a cluster or the sentinels have to agree.
+// `backWithinMs` is 1 s where only the app has to recover, and more where a cluster or sentinels
+// must agree first.
 const outages: Outage[] = [
   { what: 'Redis is killed', start: redis, ...kill, backWithinMs: 1000, answersNoPing: true },
   { what: 'Redis hangs', start: redis, ...hang, backWithinMs: 1000, answersNoPing: true },
@@ -107,7 +109,7 @@ const outages: Outage[] = [
     what: 'the master of a Sentinel dies',
     start: sentinel,
     fail: kill.fail,
-    mend: itself,
+    repair: noRepair,
     backWithinMs: 9000,
   },
   { what: 'a master of a Cluster hangs', start: cluster, ...hang, backWithinMs: 9000 },
@@ -116,8 +118,8 @@ const outages: Outage[] = [
 
 const medianOf = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
-for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of outages)
-  it(`when ${what}: 503 within 2 s, then at once; /livez and files answer; it comes back by itself`, async (t) => {
+for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of outages)
+  it(`when ${what}: answers 503 within 2 s and then at once, still serves /livez and files, and recovers by itself`, async (t) => {
     const store = await start();
     t.after(store.stop);
     const server = await startServer({ SESSION_STORE: 'redis', REDIS_URL: store.url });
@@ -130,14 +132,15 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
     assert.ok(load.seen.every(({ status }) => status === 200));
 
     const failedAt = performance.now();
-    /** How long it takes, from now. */
+    /** The time until the check succeeds, in milliseconds. */
     const time = async (...args: Parameters<typeof until>) => {
       const started = performance.now();
       await until(...args);
       return performance.now() - started;
     };
     await fail(store.victim);
-    // Who only refuses writes is there; a cluster may lose one master and keep the others.
+    // /readyz need not fail when Redis only refuses writes, or when a cluster loses one of its
+    // masters.
     const unready = answersNoPing
       ? await time(async () => !(await isReady()), '/readyz says so')
       : 0;
@@ -147,7 +150,7 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
     assert.equal((await probe.get('/livez')).status, 200);
     assert.equal((await probe.get('/assets/cloakroom.css')).status, 200);
 
-    await mend(store.victim);
+    await repair(store.victim);
     const writes = async () => (await httpClient(server.origin).get('/')).status === 200;
     const back = await time(writes, 'back', 30_000);
     const ready = await time(isReady, 'ready again');
@@ -158,7 +161,8 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
     assert.deepEqual(statuses, [200, 503]);
     assert.ok(during.every(({ status, retryAfter }) => status === 200 || retryAfter === '2'));
     const paces = load.paces.filter(({ at }) => at > failedAt - 2000).map(({ ms }) => ms);
-    // Forty of one session wait in one line, by which a slow machine makes a visit long before any outage.
+    // The forty visitors on one session queue behind each other, so on a slow machine a visit takes
+    // long even without an outage.
     const before = load.seen.filter(({ at, ms }) => at + ms < failedAt).map(({ ms }) => ms);
     const machine = Math.max(...paces) + Math.max(...before);
     const slowest = Math.max(...during.map(({ ms }) => ms));
@@ -179,20 +183,20 @@ for (const { what, start, fail, mend, backWithinMs, answersNoPing = false } of o
     assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
   });
 
-it('when a connection falls silent without an end, under traffic, another one is made', async (t) => {
+it('replaces a connection that falls silent without closing, under load', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
-  const way = await startWay(store.port);
-  t.after(way.stop);
+  const relay = await startRelay(store.port);
+  t.after(relay.stop);
   const server = await startServer({
     SESSION_STORE: 'redis',
-    REDIS_URL: `redis://127.0.0.1:${way.port}`,
+    REDIS_URL: `redis://127.0.0.1:${relay.port}`,
   });
   t.after(server.stop);
   const visitor = httpClient(server.origin);
   const works = async () => (await visitor.get('/')).status === 200;
   await until(works, 'ready');
-  way.silence();
+  relay.silence();
   assert.equal((await visitor.get('/')).status, 503);
   await until(works, 'another connection', 8000);
 });

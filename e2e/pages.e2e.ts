@@ -9,7 +9,7 @@ const hat = { sku: 'bowler-hat' };
 const overflow = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-/** Puts 99 of each product into the cart: the largest totals that there are. */
+/** Puts 99 of each product into the cart: the largest possible totals. */
 async function fillTheCart(page: Page): Promise<void> {
   const { products } = await (await page.request.get('/', JSON_ANSWER)).json();
   for (const { sku } of products)
@@ -45,7 +45,7 @@ test('every page fits a screen of 320, 390 and 1280 px, with the largest totals'
   await page.request.post('/cart/clear');
 });
 
-test('the shop leads to the guide, the lab and the session without scrolling', async ({
+test('the guide, the lab and the session can be reached from the shop without scrolling', async ({
   page,
   shape,
 }) => {
@@ -86,7 +86,7 @@ test('nothing in the header of a narrow page moves when the cart fills', async (
   const empty = await places();
   for (const sku of ['bowler-hat', 'wool-beret'])
     await page.request.post(`/cart/lines/${sku}`, { form: { quantity: 99 } });
-  await page.goto('/cart'); // takes the message
+  await page.goto('/cart'); // shows the flash
   await page.goto('/');
   await expect(page.getByRole('navigation', main)).toContainText('198 items');
   expect(await places()).toEqual(empty);
@@ -152,7 +152,9 @@ test('in its last minute the ticket offers to keep the session, and keeps it', a
   await expect(page.getByLabel('Name')).toHaveValue('Half a na');
 });
 
-test('the ticket says it when the session cannot be kept, or is gone already', async ({ page }) => {
+test('the ticket says so when the session cannot be kept, or has already ended', async ({
+  page,
+}) => {
   await stopTheClock(page);
   for (const [session, name] of [
     [{ stored: true, expiresInSeconds: 20 }, 'Only a log-in keeps it longer'],
@@ -167,7 +169,7 @@ test('the ticket says it when the session cannot be kept, or is gone already', a
   }
 });
 
-test('what another tab does restarts the clock here, too', async ({ page, context }) => {
+test('a request from another tab restarts the clock in this one', async ({ page, context }) => {
   await stopTheClock(page);
   await page.goto('/');
   await page.waitForLoadState();
@@ -179,7 +181,7 @@ test('what another tab does restarts the clock here, too', async ({ page, contex
   await expect(page.getByText(/Expires in: 1[78]\d\d seconds/)).toBeVisible();
 });
 
-test('at its end a guest’s ticket says that the cart is gone, and no button works', async ({
+test('when a guest’s session ends, the ticket says that the cart is gone, and no button works', async ({
   page,
   context,
 }) => {
@@ -196,7 +198,7 @@ test('at its end a guest’s ticket says that the cart is gone, and no button wo
   await expect(page.getByText('Your cart is empty.')).toBeVisible();
 });
 
-test('at its end a user’s ticket says that the cart stays, and leads to it', async ({
+test('when a user’s session ends, the ticket says that the cart is kept, and links to it', async ({
   page,
   context,
 }) => {
@@ -217,7 +219,7 @@ test('at its end a user’s ticket says that the cart stays, and leads to it', a
   await page.request.post('/cart/clear');
 });
 
-test('a session that was lost is a notice, not a success', async ({ page, context }) => {
+test('a lost session is shown as a notice, not as a success', async ({ page, context }) => {
   await page.goto('/');
   const [cookie] = await context.cookies();
   const value = `s%3A${'x'.repeat(43)}.${'y'.repeat(43)}`;
@@ -233,7 +235,7 @@ for (const javaScriptEnabled of [true, false])
   test.describe(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', () => {
     test.use({ javaScriptEnabled });
 
-    test('log-out says that it is done, and says it once', async ({ page }) => {
+    test('the shop confirms a log-out, and only once', async ({ page }) => {
       await page.goto('/');
       await expect(page.getByText('You are logged out.')).toBeHidden();
       await logIn(page, ADA.email, ADA.password);
@@ -248,7 +250,7 @@ for (const javaScriptEnabled of [true, false])
       await expect(page.getByRole('status')).toHaveText('You are logged out.');
     });
 
-    test('a guest on the way to the account is told why to log in', async ({ page }) => {
+    test('a guest who opens the account page is told why to log in', async ({ page }) => {
       await page.goto('/account');
       await expect(page.getByText('Log in to see your account.')).toBeVisible();
       await page.goto('/orders');

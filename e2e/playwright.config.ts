@@ -7,19 +7,19 @@ export default defineConfig<object, ShopOptions>({
   outputDir: 'results',
   forbidOnly: true,
   workers: 2,
-  // So long that only what hangs reaches them: machines are slow at times.
+  // Long enough that only a hang reaches these limits, even on a slow machine.
   timeout: 180_000,
   expect: { timeout: 20_000 },
   use: {
     browserName: 'chromium',
     launchOptions: chromiumOptions(),
-    ignoreHTTPSErrors: true, // the certificates of the tests' proxies are their own
+    ignoreHTTPSErrors: true, // the proxies of the tests have certificates of a private CA
     // A trace costs a fifth of the time. To see what happened: playwright test --trace on
     trace: 'off',
   },
   projects: [
     { name: 'development', testIgnore: 'deploy.e2e.ts', use: { shape: 'development' } },
-    // The pages are the same: they are measured once.
+    // The pages are the same as in development, so they are measured only there.
     {
       name: 'production',
       testIgnore: 'deploy.e2e.ts',

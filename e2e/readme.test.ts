@@ -1,4 +1,4 @@
-// README.md and docs/ keep to what they say.
+// Checks that README.md and docs/ are true.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -32,7 +32,7 @@ const codeBlocks = (text: string, language = '\\w*') =>
     ([, code = '']) => code,
   );
 
-it('every link in README and docs leads to a file, and to a heading in it', () => {
+it('every link in the README and docs leads to an existing file, and every anchor to a heading in it', () => {
   const anchors = (file: string) =>
     [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
       heading
@@ -59,7 +59,7 @@ it('no code block in README and docs has a comment: zsh would run it', () => {
       assert.doesNotMatch(code, /(^|\s)(#|\/\/|\/\*)/, `${page}:\n${code}`);
 });
 
-it('the README takes ninety seconds, and the session module one sitting', () => {
+it('the README has at most 900 words, and the session module fewer than 1,150 lines', () => {
   assert.ok(readme.split(/\s+/).length <= 900);
   const session = globSync('app/session/**/*.ts', { cwd: root });
   const lines = session
@@ -68,7 +68,7 @@ it('the README takes ninety seconds, and the session module one sitting', () => 
   assert.ok(lines.reduce((sum, each) => sum + each) < 1150);
 });
 
-it('each row of the README names a file of tests; each row with a ✔ has its tutorial', () => {
+it('each row of the README’s table links to a test file, and each ✔ has a test in tutorials.test.ts', () => {
   const testsIn = (file: string) => read(file).match(/^ *(it|test)\(/gm)?.length ?? 0;
   const rows = readme
     .split('\n')
@@ -83,7 +83,7 @@ it('each row of the README names a file of tests; each row with a ✔ has its tu
   assert.equal(marked.length, testsIn('e2e/tutorials.test.ts'));
 });
 
-it('the example of the README runs as it stands', async (t) => {
+it('the README’s example runs unchanged', async (t) => {
   const [code = ''] = codeBlocks(readme, 'ts');
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
@@ -155,7 +155,7 @@ function emptyFolder(t: TestContext): string {
   return folder;
 }
 
-it('the session module compiles on its own, with other fields than this shop has', (t) => {
+it('the session module compiles on its own, with fields other than this shop’s', (t) => {
   const folder = emptyFolder(t);
   cpSync(join(root, 'app/session'), folder, { recursive: true });
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));

@@ -31,7 +31,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     await visitor.get('/');
     assert.equal((await visitor.get('/')).json.views, 2);
     assert.equal((await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })).status, 200);
-    // More often than log-ins may fail: a success is no failure.
+    // More log-ins than the limit allows failures: successes do not count.
     for (let n = 0; n < 11; n++)
       assert.equal((await visitor.post('/login', { json: ADA })).status, 200);
     assert.equal((await visitor.get('/cart')).json.count, 1);
@@ -42,7 +42,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     assert.doesNotMatch(server.output(), /NOPERM/);
   });
 
-  it("the operator's user may run npm run accounts, and reads no session", async () => {
+  it("the operator's user can run npm run accounts, but cannot read a session", async () => {
     const env = { ...process.env, SESSION_STORE: 'redis', REDIS_URL: redis.operatorUrl };
     const cli = new URL('../app/accounts/accounts-cli.ts', import.meta.url).pathname;
     const accounts = (...args: string[]) =>
@@ -61,7 +61,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     }
   });
 
-  it('what the shop may use works: documents, and the scripts and counters of limits', async () => {
+  it('allows what the shop needs: documents, scripts and the counters of rate limits', async () => {
     const client = createClient({ url: redis.url });
     await client.connect();
     try {
@@ -96,7 +96,7 @@ describe('with the users of deploy/redis/users.acl', () => {
       await assert.rejects(redis.cli(...command.split(' ')), /NOPERM.*no permissions to run/);
     });
 
-  it('refuses every key of another prefix, in scripts too', async () => {
+  it('refuses every key with another prefix, even in scripts', async () => {
     const refused = /NOPERM.*keys|can't access at least one of the keys/;
     await assert.rejects(redis.cli('GET', 'other:1'), refused);
     await assert.rejects(redis.cli('SET', 'session:1', 'x'), refused);
@@ -108,7 +108,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     await assert.rejects(redis.cli('EVAL', forbidden, '0'), /can't run this command|ACL failure/);
   });
 
-  it('takes nobody without the password', async () => {
+  it('refuses clients without the password', async () => {
     const anyone = (...args: string[]) => run('redis-cli', ['-e', '-p', `${redis.port}`, ...args]);
     await assert.rejects(anyone('PING'), /NOAUTH/);
     await assert.rejects(anyone('AUTH', ''), /WRONGPASS/);
@@ -116,7 +116,7 @@ describe('with the users of deploy/redis/users.acl', () => {
   });
 });
 
-it('Redis does not start before the placeholder of users.acl is replaced', async () => {
+it('Redis does not start until the placeholder in users.acl is replaced', async () => {
   assert.match(await readFile(file, 'utf8'), /^user default off\nuser cloakroom on #SHA256-/);
   await using dir = await tempDir('redis');
   const args = [

@@ -1,4 +1,4 @@
-// The files by which GitHub and editors run this repository, checked as far as it goes without them.
+// Checks the configuration files for GitHub and editors, as far as possible without either.
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -15,7 +15,7 @@ function readYaml(file: string) {
   return document.toJS();
 }
 
-it('GitHub runs on Linux and macOS what CI runs, and on Windows what needs no server', () => {
+it('the workflow runs every test on Linux and macOS, and on Windows those that need no server', () => {
   const { permissions, jobs } = readYaml('.github/workflows/ci.yml');
   assert.deepEqual(permissions, { contents: 'read' });
   const matrix: { os: string; command: string }[] = jobs.test.strategy.matrix.include;
@@ -29,7 +29,7 @@ it('GitHub runs on Linux and macOS what CI runs, and on Windows what needs no se
   );
   for (const { os } of matrix) assert.doesNotMatch(os, /latest/);
   assert.equal(jobs.test.steps.at(-1).run, `\${{ matrix.command }}`);
-  assert.match(read('README.md'), /only Linux has been run/);
+  assert.match(read('README.md'), /it has run on Linux only/);
 });
 
 it('no version floats: packages, actions and images are pinned', () => {
@@ -48,7 +48,7 @@ it('no version floats: packages, actions and images are pinned', () => {
   for (const each of [image, base]) assert.ok(each.startsWith(node), each);
 });
 
-it('Dependabot proposes updates once a month, all of a kind together, and none on its first days', () => {
+it('Dependabot proposes updates once a month, grouped by kind, and only of versions at least a week old', () => {
   const { version, updates } = readYaml('.github/dependabot.yml');
   assert.equal(version, 2);
   const files: Record<string, string> = {
@@ -90,6 +90,6 @@ it('the dev container installs what npm test needs and shows the shop', () => {
   assert.deepEqual(forwardPorts, [3000]);
 });
 
-it('a checkout on Windows has the same line ends', () => {
+it('a checkout on Windows has the same line endings', () => {
   assert.equal(read('.gitattributes'), '* text=auto eol=lf\n');
 });

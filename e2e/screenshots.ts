@@ -1,5 +1,5 @@
-// npm run screenshots: makes the pictures in docs/, and the one that other sites show of a link to
-// the shop, anew, from the shop as it is.
+// npm run screenshots: takes the pictures in docs/ again, and the picture that other sites show for
+// a link to the shop.
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { chromium, type Page } from 'playwright';
@@ -30,14 +30,14 @@ for (const colorScheme of ['light', 'dark'] as const) {
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
   for (const [name, show] of Object.entries(pictures)) {
-    if (colorScheme === 'dark' && name !== 'shop') continue; // the README shows this one in both
+    if (colorScheme === 'dark' && name !== 'shop') continue; // only the shop's picture has both
     await show(page);
     await page.screenshot({ path: `${root}/docs/${name}-${colorScheme}.png` });
   }
   await page.close();
 }
 
-// The policy of the shop allows no style of others; this picture needs some.
+// The shop's content security policy blocks added styles, which this picture needs.
 const poster = await browser.newPage({
   viewport: { width: 1200, height: 630 },
   baseURL: server.origin,

@@ -16,7 +16,7 @@ test('counts the views: Welcome, then the number and the time left', async ({ pa
   await expect(page.getByText('Expires in: 1800 seconds')).toBeVisible();
 });
 
-test('lets the time run down on the ticket', async ({ page }) => {
+test('counts down the time on the ticket', async ({ page }) => {
   await stopTheClock(page);
   await page.goto('/');
   await page.clock.runFor(2000);
@@ -66,7 +66,7 @@ test('hides the cookie from scripts and keeps it to this site', async ({
   expect(await page.evaluate(() => document.cookie)).toBe('');
 });
 
-test('says no to a wrong password, and keeps the email', async ({ page }) => {
+test('refuses a wrong password, and keeps the email', async ({ page }) => {
   await logIn(page, ADA.email, 'wrong');
   await expect(page.getByRole('alert')).toContainText('Wrong email or password.');
   await expect(page.getByLabel('Email')).toHaveValue(ADA.email);
@@ -88,7 +88,7 @@ test('fills, changes and empties the cart', async ({ page }) => {
   await expect(page.getByText('Your cart is empty.')).toBeVisible();
 });
 
-test('shows nothing of the user to who presses Back after log-out', async ({ page }) => {
+test('shows nothing about the user when someone presses Back after log-out', async ({ page }) => {
   await logIn(page, ADA.email, ADA.password);
   await page.goto('/cart');
   await expect(page.getByText('Your account: ')).toBeAttached();
@@ -106,7 +106,7 @@ test('has a log-out page that a link can point to', async ({ page }) => {
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
 });
 
-test('tells why a quantity is not taken, and keeps the cart', async ({ page }) => {
+test('says why a quantity is refused, and keeps the cart', async ({ page }) => {
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
   await page.getByLabel('Quantity of Wool beret').fill('99');
@@ -118,7 +118,7 @@ test('tells why a quantity is not taken, and keeps the cart', async ({ page }) =
   await expect(page.getByLabel('Quantity of Wool beret')).toHaveValue('99');
 });
 
-test('has a page for what is not there', async ({ page }) => {
+test('has a page for addresses that do not exist', async ({ page }) => {
   const answer = await page.goto('/nowhere');
   expect(answer?.status()).toBe(404);
   await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
@@ -152,7 +152,7 @@ test('can be used by keyboard alone', async ({ page }) => {
       });
       if (text.replace(/\s+/g, ' ').trim().match(name)) return;
     }
-    throw new Error(`${name} is out of the keyboard's reach`);
+    throw new Error(`${name} cannot be reached by keyboard`);
   };
   await page.goto('/');
   await page.keyboard.press('Tab');
@@ -176,7 +176,7 @@ test('can be used by keyboard alone', async ({ page }) => {
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
 });
 
-test('asks nothing of any other origin, breaks no rule of its own and logs no error', async ({
+test('loads nothing from another origin, violates none of its own policies and logs no error', async ({
   page,
   origin,
 }) => {
@@ -201,7 +201,7 @@ test('is not shown in a frame of another site', async ({ page, origin }) => {
   await expect(page.frameLocator('iframe').getByText('Hand in your coat')).toHaveCount(0);
 });
 
-test('takes no form from another site', async ({ page, origin }) => {
+test('refuses a form from another site', async ({ page, origin }) => {
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
   await page.route('https://evil.test/', (route) =>
@@ -233,7 +233,9 @@ test('every page is accessible and fits the screen', async ({ page }) => {
   await checkPage(page);
 });
 
-test('every page that explains is accessible and fits the screen', async ({ page }) => {
+test('the guide, the race lab and the session page are accessible and fit the screen', async ({
+  page,
+}) => {
   await page.goto('/session');
   await checkPage(page);
   await page.goto('/');

@@ -1,5 +1,5 @@
-// What happens in the app that the tutorials build, on today's packages. If one of these turns red,
-// express-session has changed, and the README's table with it.
+// What happens in the app that the tutorials build, on today's packages. If one of these tests
+// fails, express-session has changed and the README's table must change, too.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { type RedisServer, startRedis } from '../test-support/redis.ts';
 
-// As the tutorials write it, types and all.
+// Untyped, as in the tutorials.
 // biome-ignore lint/suspicious/noExplicitAny: the tutorials are in JavaScript
 type Loose = any;
 
@@ -35,7 +35,7 @@ after(async () => {
 
 function tutorial(cookie: { secure: boolean }) {
   const app = express();
-  app.set('env', 'test'); // Express prints no errors then
+  app.set('env', 'test'); // so that Express prints no errors
   app.use(
     session({
       store: new RedisStore({ client }),
@@ -46,7 +46,9 @@ function tutorial(cookie: { secure: boolean }) {
     }),
   );
   app.post('/add', async (req: Loose, res) => {
-    await delay(50); // as a handler that asks a database; without it a busy machine runs them in turn
+    // Like a handler that queries a database. Without the delay, a busy machine runs the requests one
+    // after the other.
+    await delay(50);
     req.session.items = (req.session.items ?? 0) + 1;
     res.json({ items: req.session.items });
   });
@@ -76,7 +78,7 @@ it('the tutorial loses many of 200 changes made at once, though each was answere
   assert.ok(items < 195, `${items} of 201 were stored`);
 });
 
-it('the tutorial logs a user in again whose log-out met a slow request', async () => {
+it('the tutorial logs a user back in when a slow request ends after log-out', async () => {
   const visitor = httpClient(site.origin);
   await visitor.post('/add');
   await visitor.post('/login');

@@ -14,7 +14,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-/** Has `cleanup` called when this process ends, the latest first; answers how to take it back. */
+/**
+ * Registers `cleanup` to run when this process ends, last registered first. Returns a function that
+ * unregisters it.
+ */
 export function atExit(cleanup: () => void): () => void {
   cleanups.add(cleanup);
   return () => {

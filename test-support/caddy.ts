@@ -7,8 +7,8 @@ import { recipe } from './recipe.ts';
 import { tempDir } from './temp-dir.ts';
 
 /**
- * Caddy with `deploy/caddy/Caddyfile`, or with that of `deploy/docker/` and one process. For localhost
- * it makes its own certificate, without the network.
+ * Caddy with `deploy/caddy/Caddyfile`, or with that of `deploy/docker/` and one process. It makes
+ * its own certificate for localhost, without the network.
  * @param edit changes the file further
  */
 export async function startCaddy(
@@ -56,7 +56,7 @@ export async function startCaddy(
   };
 }
 
-/** Caddy with nothing but the two lines that name the site and the app. */
+/** Caddy with only the two lines that name the site and the app. */
 export const startBriefCaddy = (upstreams: number[]): Promise<TlsProxy> =>
   startCaddy(upstreams, 'caddy/Caddyfile', (site) => {
     const [, address, proxy] = /^(localhost) \{\n(\treverse_proxy .*) \{$/m.exec(site) ?? [];

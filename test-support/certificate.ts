@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './run.ts';
 
-// Its own file, so that the system's openssl.cnf has no say.
+// A separate file, so that the system's openssl.cnf has no effect.
 const config = `
 [req]
 distinguished_name = name
@@ -22,7 +22,7 @@ subjectKeyIdentifier = hash
 
 type Certificate = { caFile: string; keyFile: string; certFile: string };
 
-/** Makes, in `dir`, a private CA and a certificate of it for localhost and 127.0.0.1. */
+/** Creates a private CA in `dir`, and a certificate signed by it for localhost and 127.0.0.1. */
 export async function makeCertificate(dir: string): Promise<Certificate> {
   const openssl = (command: string) => run('openssl', command.trim().split(/\s+/), dir);
   const newKey = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';

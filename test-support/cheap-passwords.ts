@@ -1,5 +1,5 @@
-// For `node --import`: in that process a password costs next to nothing. Everything else about it
-// stays as it is. Tests whose subject is the cost do without.
+// Load with `node --import`. It makes password hashing almost free in that process and changes
+// nothing else about passwords. Tests of the cost do not load it.
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import bcrypt from 'bcrypt';
@@ -11,7 +11,7 @@ Object.assign(bcrypt, {
   // The hash that is compared for an unknown account is a constant of the app.
   compare: (password: string, stored: string) =>
     compare(password, stored.replace('$2b$12$', '$2b$04$')),
-  // No hash is too cheap, so none is made anew at log-in.
+  // Every hash looks up to date, so log-in never hashes a password again.
   getRounds: () => 12,
 });
 

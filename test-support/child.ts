@@ -10,22 +10,27 @@ export type Child = {
   /** stdout and stderr so far. */
   output: () => string;
   kill: (signal: NodeJS.Signals) => void;
-  /** Asks it to end, SIGKILL after 10 s; answers the exit code, null if a signal ended it. */
+  /**
+   * Asks the process to end, and kills it after 20 s. Resolves to its exit code, or to null if a
+   * signal ended it.
+   */
   stop: (signal?: NodeJS.Signals) => Promise<number | null>;
   exited: Promise<number | null>;
 };
 
 type StartOptions = {
-  /** Added to this process's own environment; undefined takes a variable away. */
+  /** Added to this process's own environment; undefined removes a variable. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** Matched against the output so far, or asked every 25 ms (a rejection means not yet). */
+  /** Matched against the output so far, or called every 25 ms (a rejection means not yet). */
   ready: RegExp | (() => Promise<boolean>);
   name?: string;
   timeoutMs?: number;
 };
 
-/** Starts a command and answers once it is ready; rejects with its output if it never is. */
+/**
+ * Starts a command and resolves once it is ready. Rejects with its output if that never happens.
+ */
 export async function startChild(
   command: string,
   args: string[],
@@ -41,7 +46,7 @@ export async function startChild(
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
-      // Of a long run under load the end is enough.
+      // After a long run under load, the end of the output is enough.
       if (output.length > 50_000_000) output = output.slice(-1_000_000);
     });
   }
@@ -54,7 +59,8 @@ export async function startChild(
     child.once('close', end);
     child.once('exit', () => {
       forget();
-      // 'close' brings the last output, but a grandchild that holds the pipes can withhold it.
+      // 'close' comes after the last output, but a grandchild that keeps the pipes open can delay
+      // it.
       const letGo = () => {
         for (const stream of [child.stdout, child.stderr]) stream.destroy();
         end();
@@ -88,7 +94,7 @@ export async function startChild(
   let stopping: Promise<number | null> | undefined;
   const stop = async (signal: NodeJS.Signals) => {
     child.kill(signal);
-    // A paused process takes no signal but SIGKILL before it continues.
+    // A paused process handles no signal except SIGKILL until it continues.
     if (process.platform !== 'win32') child.kill('SIGCONT');
     const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
     const code = await exited;

@@ -9,11 +9,11 @@ const places = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** How to launch the Chromium of this machine: no browser is downloaded. */
+/** The options to launch this machine's Chromium. No browser is downloaded. */
 export function chromiumOptions() {
   const executablePath = places.find(existsSync);
   if (!executablePath) throw new Error('Chromium is not installed');
-  // Its own sandbox does not work for root, as in a container.
+  // Chromium's sandbox does not work for root, for example in a container.
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   return { executablePath, args: [...sandbox, '--disable-background-networking'] };
 }

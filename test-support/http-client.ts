@@ -4,7 +4,7 @@ export type Answer = {
   status: number;
   headers: Headers;
   text: string;
-  // What a test expects of JSON, it asserts.
+  // Each test asserts what it expects of the JSON.
   // biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for
   json: any;
 };
@@ -19,8 +19,8 @@ export type HttpClient = {
 };
 
 /**
- * A client with a cookie jar for one cookie that follows no redirect. It asks for JSON unless the
- * `accept` header says otherwise.
+ * A client that keeps one cookie and follows no redirects. It asks for JSON unless the `accept`
+ * header says otherwise.
  */
 export function httpClient(origin: string, cookie?: string): HttpClient {
   const client: HttpClient = {

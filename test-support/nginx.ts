@@ -8,7 +8,7 @@ import { answers, type TlsProxy } from './proxy.ts';
 import { recipe } from './recipe.ts';
 import { tempDir } from './temp-dir.ts';
 
-// One process without a master: it keeps its user, and no worker can outlive it.
+// nginx runs as a single process, so it keeps its user and leaves no worker behind.
 const main = `
 daemon off;
 master_process off;
@@ -29,7 +29,7 @@ const stock = '/etc/nginx/nginx.conf';
 const settled =
   /^\s*(user|pid|error_log|access_log|include .*(modules-enabled|conf\.d|sites-enabled)).*;/gm;
 
-/** Debian's nginx.conf (which says `gzip on`), or the like, with the paths of a test. */
+/** Debian's nginx.conf (which turns gzip on), or a similar one, with the paths of a test. */
 function mainConf(): string {
   const text = existsSync(stock)
     ? readFileSync(stock, 'utf8').replace(settled, '')
@@ -38,8 +38,8 @@ function mainConf(): string {
 }
 
 /**
- * nginx with `deploy/nginx/cloakroom.conf`: it ends TLS and passes requests to the ports `upstreams`
- * of 127.0.0.1 in turn.
+ * nginx with `deploy/nginx/cloakroom.conf`: it terminates TLS and passes requests in turn to the
+ * ports `upstreams` of 127.0.0.1.
  */
 export async function startNginx(upstreams: number[], changes = {}): Promise<TlsProxy> {
   await using cleanup = new AsyncDisposableStack();

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { request } from 'node:https';
 
-/** A reverse proxy that ends TLS with a certificate of its own. */
+/** A reverse proxy that terminates TLS with its own certificate. */
 export type TlsProxy = {
   origin: string;
-  /** Answers 308 to the same path at `origin`. */
+  /** Redirects (308) to the same path at `origin`. */
   httpOrigin: string;
   caFile: string;
   pid: number;

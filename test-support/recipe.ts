@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 
 /**
- * A file of `deploy/`, changed as its reader is told to change it: each key of `changes` stands in it
- * exactly once.
+ * A file of `deploy/` with the changes that its comments ask for. Each key of `changes` must occur
+ * in it exactly once.
  */
 export async function recipe(file: string, changes: Record<string, string>): Promise<string> {
   let text = await readFile(new URL(`../deploy/${file}`, import.meta.url), 'utf8');

@@ -5,11 +5,14 @@ import { tempDir } from './temp-dir.ts';
 export type RedisServer = {
   url: string;
   port: number;
-  /** redis-cli; answers what it prints, rejects on an error reply. */
+  /** Runs redis-cli. Resolves to its output, and rejects on an error reply. */
   cli: (...args: string[]) => Promise<string>;
-  /** SIGKILL; answers once the process is gone. */
+  /** Sends SIGKILL. Resolves once the process is gone. */
   kill: () => Promise<void>;
-  /** SIGKILL and the same again: empty, unless its arguments have it keep its data. */
+  /**
+   * Kills the server and starts it again. It is then empty, unless its arguments make it keep its
+   * data.
+   */
   restart: () => Promise<void>;
   pause: () => void;
   resume: () => void;
@@ -18,7 +21,9 @@ export type RedisServer = {
 
 const ready = /Ready to accept connections|Sentinel ID is/;
 
-/** redis-server in a temp dir of its own, with the arguments that `configure` answers. */
+/**
+ * Starts redis-server in its own temporary directory, with the arguments that `configure` returns.
+ */
 export async function serve(
   port: number,
   configure: (dir: string) => string[] | Promise<string[]>,

@@ -24,11 +24,11 @@ const stopServer = (server: RedisServer) => server.stop();
 const addresses = (servers: RedisServer[]) =>
   servers.map(({ port }) => `127.0.0.1:${port}`).join(',');
 
-// A master would wait up to 10 s at its end for a replica that lags.
+// Otherwise a master would wait up to 10 s at shutdown for a lagging replica.
 const always = '--bind 127.0.0.1 --appendonly no --shutdown-timeout 0'.split(' ');
 const inMemory = (dir: string) => [...always, '--save', '', '--dir', dir];
 
-/** A Redis that keeps nothing on disk, unless `args` say so. */
+/** A Redis that keeps nothing on disk, unless `args` says otherwise. */
 export async function startRedis(
   options: { args?: string[]; port?: number } = {},
 ): Promise<RedisServer> {
@@ -36,7 +36,7 @@ export async function startRedis(
   return serve(port, (dir) => ['--port', `${port}`, ...inMemory(dir), ...(options.args ?? [])]);
 }
 
-/** A Redis with the users of `deploy/redis/users.acl`: `url` and `cli` are those of the app's user. */
+/** A Redis with the users of `deploy/redis/users.acl`: `url` and `cli` use the app's user. */
 export async function startRedisWithUsers(): Promise<RedisServer & { operatorUrl: string }> {
   const port = await freePort();
   const password = 'coat-check';
@@ -53,7 +53,7 @@ export async function startRedisWithUsers(): Promise<RedisServer & { operatorUrl
   return { ...server, url: urlOf('cloakroom'), operatorUrl: urlOf('operator') };
 }
 
-/** A Redis that only speaks TLS, with a certificate of the private CA in `caFile`. */
+/** A Redis that only speaks TLS, with a certificate signed by the private CA in `caFile`. */
 export async function startTlsRedis(): Promise<TlsRedisServer> {
   const port = await freePort();
   const configure = async (dir: string) => {
@@ -66,14 +66,13 @@ export async function startTlsRedis(): Promise<TlsRedisServer> {
   return { ...server, url: `rediss://localhost:${port}`, caFile: join(server.dir, 'ca.pem') };
 }
 
-/** Three masters that share the 16384 slots, no replicas; ready once all three say so. */
 async function startNode() {
   const bus = `${await freePort()}`;
   const options = `--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port ${bus} --cluster-node-timeout 2000`;
   return { bus, node: await startRedis({ args: options.split(' ') }) };
 }
 
-/** A replica of `master`, which has all that it has. */
+/** A replica of `master`. Resolves once it has all the data. */
 export async function startReplica(master: RedisServer): Promise<RedisServer> {
   const { bus, node } = await startNode();
   await master.cli('CLUSTER', 'MEET', '127.0.0.1', `${node.port}`, bus);
@@ -84,6 +83,7 @@ export async function startReplica(master: RedisServer): Promise<RedisServer> {
   return node;
 }
 
+/** A Cluster of three masters without replicas. Resolves once all three report that it is ready. */
 export async function startRedisCluster(): Promise<RedisCluster> {
   await using cleanup = new AsyncDisposableStack();
   const nodes: RedisServer[] = [];
@@ -105,19 +105,19 @@ export async function startRedisCluster(): Promise<RedisCluster> {
 }
 
 /**
- * A master called cloakroom, its replica and three sentinels that know all of each other.
- * @param options.wayTo answers the port at which everyone reaches the master
+ * A master called cloakroom, its replica and three sentinels that all know each other.
+ * @param options.relayTo returns the port through which everyone reaches the master
  */
 export async function startRedisSentinel(
-  options: { args?: string[]; wayTo?: (port: number) => Promise<number> } = {},
+  options: { args?: string[]; relayTo?: (port: number) => Promise<number> } = {},
 ): Promise<RedisSentinel> {
   await using cleanup = new AsyncDisposableStack();
   const args = ['--repl-diskless-sync-delay', '0', ...(options.args ?? [])];
   const master = cleanup.adopt(await startRedis({ args }), stopServer);
-  const masterPort = (await options.wayTo?.(master.port)) ?? master.port;
+  const masterPort = (await options.relayTo?.(master.port)) ?? master.port;
   const replicaArgs = [...args, '--replicaof', '127.0.0.1', `${masterPort}`];
   const replica = cleanup.adopt(await startRedis({ args: replicaArgs }), stopServer);
-  // Sentinels ask the master for its replicas when they start, and next after 10 s.
+  // Sentinels ask the master for its replicas when they start, and not again for 10 s.
   await until(
     async () => (await master.cli('INFO', 'replication')).includes('state=online'),
     `the replica of ${master.url} is online`,

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** Whether nobody on this machine takes a connection at `port`. */
+/** Whether no process on this machine accepts connections on `port`. */
 export const refuses = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => {

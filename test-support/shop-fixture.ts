@@ -12,7 +12,7 @@ export type ShopOptions = {
   origin: string;
 };
 
-/** Playwright's `test` with a shop of its own, started once for all tests of a shape. */
+/** Playwright's `test` with a shop, which is started once for all tests of a shape. */
 export const test = base.extend<object, ShopOptions>({
   shape: ['development', { option: true, scope: 'worker' }],
   origin: [
@@ -45,7 +45,7 @@ export async function logIn(page: Page, email: string, password: string): Promis
   await page.getByRole('button', { name: 'Log in' }).click();
 }
 
-/** In this page no time passes but by `page.clock.runFor`. */
+/** Stops the clock of this page: time passes only through `page.clock.runFor`. */
 export async function stopTheClock({ clock }: Page): Promise<void> {
   await clock.install();
   await clock.pauseAt(Date.now() + 60_000);

@@ -13,12 +13,12 @@ export type AppServer = {
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Set for a process of the app: its passwords cost next to nothing. */
+/** Environment for a process of the app. It makes password hashing almost free. */
 export const cheapPasswords = {
   NODE_OPTIONS: `--import=${import.meta.resolve('./cheap-passwords.ts')}`,
 };
 
-/** `app/server.ts` as a process of its own, on a free port, with nothing but `env` set. */
+/** Starts `app/server.ts` in its own process, on a free port. `env` is added to the environment. */
 export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
   const port = await freePort();
   const child = await startChild(process.execPath, ['app/server.ts'], {

@@ -11,7 +11,7 @@ import { listen } from './listen.ts';
 export const ADA = { email: 'ada@cloakroom.test', password: 'analytical-engine' };
 export const GRACE = { email: 'grace@cloakroom.test', password: 'nanosecond-wire' };
 
-// Passwords cost next to nothing, unless a test asks for those that users have.
+// Hashing is almost free, unless a test asks for REAL_PASSWORDS.
 export const HASH_COST = 4;
 export const REAL_PASSWORDS = { hashCost: 12, demoAccounts };
 const cheapAccounts = demoAccounts.map((account) => ({
@@ -22,9 +22,9 @@ const cheapAccounts = demoAccounts.map((account) => ({
 export type Shop = {
   origin: string;
   port: number;
-  /** A visitor of his own: JSON by default, a page with `PAGE`. */
+  /** A new visitor with its own cookie. It gets JSON by default, or a page with `PAGE`. */
   visitor(): HttpClient;
-  /** What was logged so far, one line each. */
+  /** The log lines so far. */
   log: string[];
   close(): Promise<void>;
 };
@@ -39,7 +39,7 @@ export async function startShop(...args: Parameters<typeof createShop>): Promise
   return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
 }
 
-/** The app alone, and what it logs. */
+/** The app alone, and the lines that it logs. */
 export function createShop(
   backend: Backend,
   options: Partial<AppOptions> = {},

@@ -11,12 +11,14 @@ export type TestStore = {
   backend: Backend;
   documents: Backend;
   redis: RedisClient | undefined;
-  /** The one Redis, the masters of the cluster, or the one of the sentinels. */
+  /**
+   * The single Redis server, the masters of the Cluster, or the master that the sentinels watch.
+   */
   masters: RedisServer[];
   /** The session stored under this key, parsed. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read whatever fields they stored.
   read(key: string): Promise<any>;
-  /** Puts a text where a session would be, as a bug or another app might. */
+  /** Stores a text in place of a session, as a bug or another app might. */
   plant(key: string, text: string): Promise<void>;
   plantDocument(key: string, text: string): Promise<void>;
 };
@@ -44,7 +46,7 @@ const starts = {
 export type StoreName = keyof typeof starts;
 export const ALL_STORES = Object.keys(starts) as StoreName[];
 
-/** Where no server may be started, the suites run on memory alone. */
+/** Set where no server may be started: the suites then run on memory only. */
 const withoutServers = process.env.TEST_WITHOUT_SERVERS !== undefined;
 
 // Started once for all suites of a test file.
@@ -61,7 +63,7 @@ async function emptyServers(name: StoreName): Promise<Servers | undefined> {
   return servers;
 }
 
-/** Runs a suite once for each store, which is empty at its start. The Redis ones are real servers. */
+/** Runs a suite once on each store, which is empty at first. The Redis stores are real servers. */
 export function onEachStore(
   subject: string,
   suite: (store: TestStore) => void,

@@ -14,7 +14,7 @@ import { run } from './run.ts';
 import { tempDir } from './temp-dir.ts';
 import { until } from './until.ts';
 
-/** What a Redis says about itself: its process and its directory. */
+/** The process and the directory of a Redis, as it reports them. */
 async function traces(server: RedisServer): Promise<{ pid: number; dir: string }> {
   const info = await server.cli('INFO', 'server');
   const file = /config_file:(.+)\r/.exec(info)?.[1];
@@ -67,18 +67,19 @@ test('a child that ends before it is ready is reported with its output', async (
   const start = (script: string, timeoutMs = 30_000, ready = async () => false) =>
     startChild('sh', ['-c', script], { cwd: dir.path, ready, name: 'sample', timeoutMs });
   await assert.rejects(start('echo no luck >&2; exit 3'), /^Error: sample ended with 3\nno luck/);
-  // Nothing else happens here, and no time runs out, before the child has said it.
-  const hasSaidIt = async () => {
-    while (!existsSync(join(dir.path, 'said'))) spawnSync('sleep', ['0.01']);
+  // Blocks this process until the child has written its output, so that the timeout cannot come
+  // first.
+  const hasWritten = async () => {
+    while (!existsSync(join(dir.path, 'written'))) spawnSync('sleep', ['0.01']);
     return false;
   };
   await assert.rejects(
-    start('echo still busy; >said; exec sleep 60', 500, hasSaidIt),
+    start('echo still busy; >written; exec sleep 60', 500, hasWritten),
     /^Error: sample is ready: not within 500 ms\nstill busy/,
   );
 });
 
-test('a child stops once, with its exit code and last words', async () => {
+test('a child stops only once, and its exit code and last output are kept', async () => {
   const script = `process.on('SIGTERM', () => { console.log('bye'); process.exit(4) });
     setInterval(() => {}, 1000); console.log(process.env.GREETING)`;
   const child = await startChild(process.execPath, ['-e', script], {
@@ -153,7 +154,7 @@ test('Redis takes a port and arguments', async (t) => {
   await server.stop();
 });
 
-test('Redis over TLS answers who trusts its CA, and nobody else', async (t) => {
+test('Redis over TLS answers clients that trust its CA, and no others', async (t) => {
   const server = await startTlsRedis();
   t.after(server.stop);
   const ca = await readFile(server.caFile);

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { atExit } from './at-exit.ts';
 
-/** A fresh directory that goes when it is disposed of, or else when this process ends. */
+/**
+ * A new directory. It is deleted when it is disposed of, or at the latest when this process ends.
+ */
 export async function tempDir(name: string): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), `cloakroom-${name}-`));
   const options = { recursive: true, force: true, maxRetries: 3 };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Asks every 25 ms until the answer is true; a rejection means not yet. */
+/** Calls `check` every 25 ms until it returns true. A rejection counts as false. */
 export async function until(
   check: () => Promise<boolean>,
   what: string,

@@ -5,7 +5,7 @@ import { leaveFlash } from '../http/flash.ts';
 import { type Pages, redirectOrJson } from '../http/pages.ts';
 import { Refusal } from '../http/refusal.ts';
 import { currentHandle, isStored } from '../session/index.ts';
-import { cloakroomShop } from './cloakroom-shop.ts';
+import { losslessShop } from './lossless-shop.ts';
 import type { PretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';
 import { resultLinks, withResult } from './result-links.ts';
@@ -28,7 +28,7 @@ export function labHandlers({ pages, outages, secret }: Options) {
     outageSeconds: outages?.seconds,
     code: {
       tutorial: excerpt('app/lab/tutorial-shop.ts', 'tutorialShop'),
-      here: excerpt('app/lab/cloakroom-shop.ts', 'cloakroomShop'),
+      here: excerpt('app/lab/lossless-shop.ts', 'losslessShop'),
     },
   };
 
@@ -46,7 +46,7 @@ export function labHandlers({ pages, outages, secret }: Options) {
       throw new Refusal(503, 'The lab is busy. Please try again in 2 s.', { 'Retry-After': '2' });
     const result = await oneAtATime(async () => ({
       tutorial: await runRace(race, tutorialShop),
-      here: await runRace(race, cloakroomShop),
+      here: await runRace(race, losslessShop),
     }));
     const results = withResult(links.read(req.query.results), name, result);
     redirectOrJson(req, res, `/lab${links.write(results)}#${name}`, result);

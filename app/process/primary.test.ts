@@ -45,7 +45,7 @@ const workers = (server: AppServer): number[] =>
 const running = (server: AppServer) => workers(server).filter(isRunning);
 
 /** Production with a Redis of its own and all its workers listening. */
-async function startShop(t: TestContext, size: number, cwd?: string): Promise<AppServer> {
+async function startProduction(t: TestContext, size: number, cwd?: string): Promise<AppServer> {
   const redis = await startRedis();
   const env = {
     NODE_ENV: 'production',
@@ -91,14 +91,14 @@ async function startEditableShop(t: TestContext, edits: [string, (code: string) 
     await writeFile(join(copy.path, file), change(code));
   };
   for (const args of edits) await edit(...args);
-  const server = await startShop(t, 2, copy.path);
+  const server = await startProduction(t, 2, copy.path);
   return { server, edit, dir: copy.path };
 }
 
 it('20 rolling restarts under load lose no request and no cart line', {
   timeout: 300_000,
 }, async (t) => {
-  const server = await startShop(t, 2);
+  const server = await startProduction(t, 2);
   // By default nginx ends a connection after 1,000 requests. Requests then under way fail with fetch,
   // where a browser would send them again.
   const nginx = await startNginx([server.port], {
@@ -260,7 +260,7 @@ it('the wait before a worker doubles while workers die at once, until SIGHUP loa
 });
 
 it('SIGTERM answers requests under way and on idle connections, closes these, and ends all with 0', async (t) => {
-  const server = await startShop(t, 2);
+  const server = await startProduction(t, 2);
   const idle = connect(server.port, '127.0.0.1');
   const isToldToClose = async () => {
     idle.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
@@ -285,7 +285,7 @@ it('SIGTERM answers requests under way and on idle connections, closes these, an
 });
 
 it('SIGTERM ends within 10 s even if a worker does not', async (t) => {
-  const server = await startShop(t, 2);
+  const server = await startProduction(t, 2);
   process.kill(workers(server)[0] ?? 0, 'SIGSTOP');
   const started = performance.now();
   assert.equal(await server.stop(), 0);
@@ -295,13 +295,13 @@ it('SIGTERM ends within 10 s even if a worker does not', async (t) => {
 });
 
 it('no worker outlives a killed primary', async (t) => {
-  const server = await startShop(t, 2);
+  const server = await startProduction(t, 2);
   server.kill('SIGKILL'); // the end of each test checks the workers
   await until(async () => !isRunning(server.pid), 'it is gone');
 });
 
 it('production has a primary even for one worker, and says that a port is taken', async (t) => {
-  const server = await startShop(t, 1);
+  const server = await startProduction(t, 1);
   assert.ok(!workers(server).includes(server.pid));
   const { status, stdout } = spawnSync(process.execPath, ['app/server.ts'], {
     cwd: root,

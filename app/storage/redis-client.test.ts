@@ -10,9 +10,9 @@ import {
   startRedisSentinel,
   startReplica,
 } from '../../test-support/redis.ts';
+import { startRelay } from '../../test-support/relay.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
-import { startWay } from '../../test-support/way.ts';
 import { redisBackend } from '../session/index.ts';
 import { whenConnected } from './redis-client.ts';
 
@@ -97,13 +97,13 @@ it('fails at once while Redis is down, and holds no command back', async (t) => 
 it('opens another connection when the first one gets no answer', async (t) => {
   const server = await startRedis();
   t.after(server.stop);
-  const way = await startWay(server.port);
-  t.after(way.stop);
+  const relay = await startRelay(server.port);
+  t.after(relay.stop);
   server.pause();
-  const redis = connectTo(`redis://127.0.0.1:${way.port}`);
+  const redis = connectTo(`redis://127.0.0.1:${relay.port}`);
   t.after(redis.close);
   await sleep(300);
-  way.silence();
+  relay.silence();
   server.resume();
   await until(() => redis.check().then(() => true), 'another connection', 6000);
 });

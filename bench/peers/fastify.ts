@@ -7,7 +7,6 @@ import { RedisStore } from 'connect-redis';
 import ejs from 'ejs';
 import fastify, { type FastifyRequest } from 'fastify';
 import {
-  addLine,
   authenticate,
   type Credentials,
   connect,
@@ -16,6 +15,7 @@ import {
   type Line,
   PORT,
   pageOf,
+  putInCart,
   SECRET,
   TUTORIAL_VIEWS,
   type Visit,
@@ -41,7 +41,7 @@ app.get('/', (request, reply) => {
 });
 
 app.post('/cart/lines', (request, reply) => {
-  addLine(visitOf(request), request.body as Line);
+  putInCart(visitOf(request), request.body as Line);
   return reply.redirect('/cart');
 });
 

@@ -6,7 +6,6 @@ import ejs from 'ejs';
 import { Hono } from 'hono';
 import { getSignedCookie, setSignedCookie } from 'hono/cookie';
 import {
-  addLine,
   authenticate,
   type Credentials,
   connect,
@@ -15,6 +14,7 @@ import {
   type Line,
   PORT,
   pageOf,
+  putInCart,
   SECRET,
   VIEWS,
   type Visit,
@@ -49,7 +49,7 @@ app.get('/', async (c) => {
 });
 
 app.post('/cart/lines', async (c) => {
-  addLine(c.get('visit'), await c.req.parseBody<Line>());
+  putInCart(c.get('visit'), await c.req.parseBody<Line>());
   return c.redirect('/cart');
 });
 

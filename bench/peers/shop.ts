@@ -46,7 +46,7 @@ export function countView(visit: Visit): void {
 
 export type Line = { sku: string; quantity: string };
 
-export function addLine(visit: Visit, { sku, quantity }: Line): void {
+export function putInCart(visit: Visit, { sku, quantity }: Line): void {
   visit.cart ??= {};
   visit.cart[sku] = (visit.cart[sku] ?? 0) + Number(quantity);
 }

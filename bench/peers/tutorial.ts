@@ -8,7 +8,6 @@ import session from 'express-session';
 import helmet from 'helmet';
 import { pinoHttp } from 'pino-http';
 import {
-  addLine,
   authenticate,
   connect,
   countView,
@@ -16,6 +15,7 @@ import {
   PORT,
   PUBLIC,
   pageOf,
+  putInCart,
   SECRET,
   TUTORIAL_VIEWS,
   type Visit,
@@ -59,7 +59,7 @@ app.get('/', (req, res) => {
 });
 
 app.post('/cart/lines', (req, res) => {
-  addLine(visitOf(req), req.body);
+  putInCart(visitOf(req), req.body);
   res.redirect('/cart');
 });
 

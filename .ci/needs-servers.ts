@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
- * Whether a test file, or a module that it imports, starts a process of its own: all of them are
- * started by `test-support/child.ts`.
+ * Whether a test file starts other processes: it does if it imports `test-support/child.ts`,
+ * directly or indirectly.
  */
-export function startsServers(file: string): boolean {
+export function needsServers(file: string): boolean {
   const seen = new Set<string>();
   const visit = (path: string): void => {
     if (seen.has(path)) return;

@@ -9,7 +9,7 @@ import {
 } from '../session/index.ts';
 
 /** The same small shop on `app/session/`. */
-export function cloakroomShop(pause: () => Promise<void>) {
+export function losslessShop(pause: () => Promise<void>) {
   const app = express();
   app.set('env', 'test'); // so that Express prints no errors
   app.use(

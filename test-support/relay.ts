@@ -1,19 +1,22 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-export type Way = {
+export type Relay = {
   port: number;
   /**
-   * Loses from now on what is sent over the connections made so far, and tells neither end; or over
-   * that one alone which the server sees come from the port `from`.
+   * From now on, drops everything sent over the existing connections and tells neither end. With
+   * `from`, drops only what is sent over the connection that reaches the server from that port.
    */
   silence: (from?: number) => void;
   stop: () => Promise<void>;
 };
 
-/** A way to a port of this machine that can fall silent, as a dead host or a forgetful NAT does. */
-export async function startWay(to: number): Promise<Way> {
-  /** The server's end of each connection, by the visitor's. */
+/**
+ * A relay to a port on this machine. It can fall silent, like a dead host or a NAT that has dropped
+ * the connection.
+ */
+export async function startRelay(to: number): Promise<Relay> {
+  /** Visitor's socket -> server's socket, for each open connection. */
   const open = new Map<Socket, Socket>();
   const silent = new Set<Socket>();
   const server = createServer((near) => {
