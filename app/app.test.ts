@@ -541,9 +541,9 @@ it('compiles every view', () => {
   const templates = files.filter((file) => file.endsWith('.ejs'));
   assert.ok(templates.length >= 8);
   for (const file of templates) {
-    const text = readFileSync(join(views, file), 'utf8');
-    ejs.compile(text, { _with: false, localsName: 'page' });
-    assert.ok(!text.includes('/assets/'), `${file} names a file without its fingerprint`);
+    const view = readFileSync(join(views, file), 'utf8');
+    ejs.compile(view, { _with: false, localsName: 'page' });
+    assert.ok(!view.includes('/assets/'), `${file} names a file without its fingerprint`);
   }
 });
 

@@ -7,16 +7,15 @@ for (const code of navigator.clipboard ? document.querySelectorAll('figure .code
   };
   button.type = 'button';
   button.className = 'quiet copy';
-  button.addEventListener('click', async () => {
+  const copy = () => {
     const copied = navigator.clipboard.writeText(code.textContent);
-    say(
-      await copied.then(
-        () => 'Copied',
-        () => 'Not copied',
-      ),
+    copied.then(
+      () => say('Copied'),
+      () => say('Not copied'),
     );
     setTimeout(say, 2000, 'Copy');
-  });
+  };
+  button.addEventListener('click', copy);
   say('Copy');
   code.before(button);
 }

@@ -99,7 +99,7 @@ function problemOfName(name: string): string | undefined {
     return `must not contain U+${code.toString(16).toUpperCase().padStart(4, '0')}, ${reason}`;
   }
   const visible = /[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]/u.test(name);
-  return visible && [...name].length <= 80 ? undefined : 'must have 1 to 80 characters';
+  return visible && Array.from(name).length <= 80 ? undefined : 'must have 1 to 80 characters';
 }
 
 export const canLogIn = ({ disabled, passwordExpiresAt = Infinity }: Account) =>

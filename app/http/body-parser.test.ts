@@ -63,7 +63,7 @@ it('a body without an end is not read for long after the answer', async () => {
     });
     const timeout = AbortSignal.timeout(6000);
     await once(socket, 'close', { signal: timeout }).finally(() => clearInterval(sending));
-    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${request} ${headers}`);
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${request} ${headers.join()}`);
   };
   await Promise.all([
     endless('POST /login', [CHUNKED, JSON_TYPE], 413),

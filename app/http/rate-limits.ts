@@ -94,11 +94,11 @@ function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   return (req, res, next) => {
     const key = keyGenerator(req);
     // Not an event of `res`: none of them comes when the client left before the answer.
-    const { end } = res;
-    res.end = ((...args: Parameters<typeof end>) => {
+    const end = res.end.bind(res) as (...args: unknown[]) => typeof res;
+    res.end = (...args: unknown[]) => {
       if (res.statusCode !== status) void store.decrement(key);
-      return end.apply(res, args);
-    }) as typeof end;
+      return end(...args);
+    };
     return limiter(req, res, next);
   };
 }

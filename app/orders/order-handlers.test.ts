@@ -184,8 +184,8 @@ onEachStore(
       assert.deepEqual([ids(second).at(0), ids(second).length], [10, 10]);
       assert.equal(second.headers.get('link'), null);
       assert.doesNotMatch((await one.get(next, PAGE)).text, /Older orders/);
-      for (const before of ['0', '-1', 'x', '1e9', '999999999999', '1&before=2'])
-        assert.equal(ids(await one.get(`/orders?before=${before}`))[0], 60, before);
+      for (const page of ['0', '-1', 'x', '1e9', '999999999999', '1&before=2'])
+        assert.equal(ids(await one.get(`/orders?before=${page}`))[0], 60, page);
     });
 
     it('place one order for many requests without form fields', async () => {

@@ -45,7 +45,11 @@ export function createOrders(documents: Documents) {
     const full = Math.floor(seenIds.length / PAGE); // more than one in a list from before pages
     for (let n = 0; n < full; n++) {
       const page = { ids: seenIds.slice(n * PAGE, (n + 1) * PAGE) };
-      await lists.change(pageKey(accountId, seenPages + n), undefined, (stored) => stored ?? page);
+      await lists.change(
+        pageKey(accountId, seenPages + n),
+        undefined,
+        (existing) => existing ?? page,
+      );
     }
     await lists.change(accountId, seen, (list) => {
       if (list?.ids.includes(id)) return list;
