@@ -7,16 +7,12 @@ for (const code of navigator.clipboard ? document.querySelectorAll('figure .code
   };
   button.type = 'button';
   button.className = 'quiet copy';
-  button.addEventListener('click', async () => {
-    const copied = navigator.clipboard.writeText(code.textContent);
-    say(
-      await copied.then(
-        () => 'Copied',
-        () => 'Not copied',
-      ),
-    );
+  const copy = async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    say('Copied');
     setTimeout(say, 2000, 'Copy');
-  });
+  };
+  button.addEventListener('click', () => void copy());
   say('Copy');
   code.before(button);
 }
