@@ -21,7 +21,7 @@ onEachStore('the shop', (store) => {
   });
   after(() => shop.close());
 
-  it('answers with a page or with JSON, as Accept prefers', async () => {
+  it('answers with a page or with JSON, depending on the Accept header', async () => {
     const typeFor = async (accept: string) => {
       const { headers } = await shop.visitor().get('/', { headers: { accept } });
       return headers.get('content-type')?.split(';', 1)[0];

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { identify } from './accounts/identify.ts';
 import { createCarts } from './cart/account-carts.ts';
-import { itemCount } from './cart/current-cart.ts';
+import { currentItemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
 import { createAssets } from './http/assets.ts';
 import { bodyParser, endUnreadBody } from './http/body-parser.ts';
@@ -44,7 +44,7 @@ export type AppOptions = {
   session: SessionOptions;
   storeName?: string;
   checkStore: () => Promise<unknown>;
-  /** Stores a limit that holds over all processes. Default: each process counts alone. */
+  /** Stores a limit that holds across all processes. Default: each process counts on its own. */
   rateLimitStore?: ((name: string) => RateLimitStore) | undefined;
   floodLimits?: FloodLimits;
   /** Stores accounts, carts and orders. */
@@ -133,6 +133,6 @@ function createParts(options: AppOptions) {
     pages: createPages(createViews(VIEWS, production), pageFrame(options, recorder, assets)),
     lab: lab !== undefined,
     outages,
-    itemCount,
+    currentItemCount,
   };
 }

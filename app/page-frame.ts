@@ -1,8 +1,9 @@
-// At the root of app/: it joins features, and http/, which shows it, may know none.
+// This file is at the root of app/ because it combines several features, and http/, which renders
+// it, must not depend on any feature.
 
 import type { Request } from 'express';
 import type { DemoAccount } from './accounts/accounts.ts';
-import { addedAtLogIn, itemCount } from './cart/current-cart.ts';
+import { addedAtLogIn, currentItemCount } from './cart/current-cart.ts';
 import { formatCents } from './catalogue/catalogue.ts';
 import { highlight } from './guide/highlight.ts';
 import type { Assets } from './http/assets.ts';
@@ -36,7 +37,7 @@ export function pageFrame(options: Options, recorder: Recorder, assets: Assets) 
       ...constants,
       recording: options.toolbar ? recorder.currentRequest() : undefined,
       user: session?.user,
-      itemCount: session ? itemCount(req) : 0,
+      itemCount: session ? currentItemCount(req) : 0,
       ticket: session && { ...describeSession(req), views: session.views },
       addedAtLogIn: session ? addedAtLogIn(req) : 0,
       temporaryPassword: account?.passwordExpiresAt !== undefined,

@@ -86,7 +86,7 @@ export function wayBack(path: string) {
   return undefined;
 }
 
-/** What the handlers are made of. Each takes what its options name. */
+/** Everything the handlers need. Each takes the parts that its `Options` type names. */
 export type Parts = {
   secret: string;
   accounts: Accounts;
@@ -99,7 +99,7 @@ export type Parts = {
   recorder: Recorder;
   lab: boolean;
   outages: PretendOutages | undefined;
-  itemCount: (req: Request) => number;
+  currentItemCount: (req: Request) => number;
   audit: Audit;
   pages: Pages;
 };

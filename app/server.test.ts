@@ -114,7 +114,7 @@ it('refuses a bad environment at once, naming every wrong variable', () => {
   assert.equal(status, 1);
   // About a second: Node itself starts in 40 ms.
   const starts = best('app/server.ts') / best('--eval', '0');
-  assert.ok(starts < 25, `the time of ${starts} starts of Node`);
+  assert.ok(starts < 25, `${starts} times as long as starting Node alone`);
   for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY', 'WEB_CONCURRENCY'])
     assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
   assert.doesNotMatch(stderr, /at .*\.ts:/);
@@ -200,7 +200,7 @@ it('opens without metrics when their port is taken, and says so', async (t) => {
   assert.equal((await httpClient(server.origin).get('/')).status, 200);
 });
 
-it('shows no demo account in production, and refuses their log-in', async (t) => {
+it('shows no demo accounts in production, and refuses to log in to them', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
   const server = await startServer({

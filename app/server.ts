@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { utimesSync, watch } from 'node:fs';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
 import { buffered, createLog, readable } from './observe/log.ts';
-import { supervise } from './process/primary.ts';
+import { runPrimary } from './process/primary.ts';
 
 // `npm run dev` restarts this process when a file of the watched folders is saved. It cannot watch .env,
 // which may not exist yet, so this process touches its own file instead.
@@ -22,7 +22,7 @@ if (config.metricsPort !== undefined) {
   serveMetrics(config.metricsPort, log, supervised);
 }
 if (cluster.isPrimary && supervised) {
-  supervise({
+  runPrimary({
     count: config.workers,
     // All workers must have the same secret, even if it was generated at this start.
     env: config.production ? {} : { SESSION_SECRET: config.secrets.join() },
@@ -31,8 +31,8 @@ if (cluster.isPrimary && supervised) {
 } else {
   // Imported here: the primary does not need them, and a bad environment fails sooner.
   const { createApp } = await import('./app.ts');
-  const { serve } = await import('./process/worker.ts');
-  await serve(config, log, createApp);
+  const { runWorker } = await import('./process/worker.ts');
+  await runWorker(config, log, createApp);
 }
 
 async function configOrExit(): Promise<Config> {
@@ -42,7 +42,7 @@ async function configOrExit(): Promise<Config> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`Cloakroom cannot start:\n${error.message.replace(/^/gm, '  ')}\n`);
-    if (isWatched) await new Promise(() => {}); // until .env is mended
+    if (isWatched) await new Promise(() => {}); // until .env is corrected
     process.exit(1);
   }
 }

@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomInt } from 'node:crypto';
 import { after, before, it } from 'node:test';
 import express from 'express';
-import { createAccounts, identityOf, newAccount } from '../app/accounts/accounts.ts';
+import { checkedIdentity, createAccounts, newAccount } from '../app/accounts/accounts.ts';
 import { hashPassword, verifyPassword } from '../app/accounts/passwords.ts';
 import { createCarts } from '../app/cart/account-carts.ts';
 import { createOrders } from '../app/orders/orders.ts';
@@ -138,7 +138,7 @@ onEachStore('two operations at once', (store) => {
   async function newWorld(): Promise<World> {
     const email = `${store.name.replaceAll(' ', '')}-${++worlds}@example.test`;
     const passwordHash = await hashPassword(OLD, HASH_COST);
-    const who = { ...identityOf(email, 'Ada'), passwordHash };
+    const who = { ...checkedIdentity(email, 'Ada'), passwordHash };
     const account = (await accounts().create(newAccount(who))) ?? assert.fail();
     const [ada, guests] = [0, 1].map(() =>
       [0, 1].map(() => httpClient(processes[0]?.origin ?? '')),

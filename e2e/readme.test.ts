@@ -64,7 +64,7 @@ it('the README has at most 900 words, and the session module fewer than 1,150 li
   const session = globSync('app/session/**/*.ts', { cwd: root });
   const lines = session
     .filter((file) => !file.endsWith('.test.ts'))
-    .map((file) => read(file).split('\n').length);
+    .map((file) => read(file).split('\n').length - 1);
   assert.ok(lines.reduce((sum, each) => sum + each) < 1150);
 });
 

@@ -19,12 +19,12 @@ import { accountOf } from './identify.ts';
 import {
   isLoggedIn,
   renewLoggedIn,
-  withOneSession,
+  withOnlySession,
   withoutSessions,
 } from './logged-in-sessions.ts';
 import { hashPassword, requireGoodPassword, verifyPassword } from './passwords.ts';
 
-/** For this long after it was entered, ending sessions does not need the password. */
+/** For this long after the password was entered, ending sessions does not ask for it again. */
 const FRESH_MS = 10 * 60_000;
 const CHANGED_BEFORE = 'Your password was changed a moment ago. Log in with the new password.';
 
@@ -67,7 +67,7 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
     await changeOwnAccount(req, 'password-changed', (current) => {
       // This session is still logged in, so it made that change itself: a double click.
       if (current.passwordChanges >= passwordChanges) throw new Refusal(409, CHANGED_BEFORE);
-      const account = withOneSession(current, currentHandle(req), handle);
+      const account = withOnlySession(current, currentHandle(req), handle);
       return { ...account, passwordHash, passwordChanges, passwordExpiresAt: undefined };
     });
   }

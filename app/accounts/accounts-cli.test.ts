@@ -11,7 +11,9 @@ import { createAccounts } from './accounts.ts';
 
 const NEXT = 'an umbrella, a hat, a coat';
 
-/** Not spawnSync: it would block this process, and its own connection would count as dead. */
+/**
+ * Not spawnSync: it would block this process, whose own Redis connection would then count as dead.
+ */
 async function command(url: string | undefined, ...args: string[]) {
   const store = { SESSION_STORE: url ? 'redis' : 'memory', REDIS_URL: url };
   const env = { ...process.env, ...cheapPasswords, ...store };

@@ -6,7 +6,13 @@ import { loadEnvFile, readConfig } from '../../config/environment.ts';
 import { redisBackend } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { connectRedis, type RedisClient, whenConnected } from '../storage/redis-client.ts';
-import { type Account, type Accounts, createAccounts, identityOf, newAccount } from './accounts.ts';
+import {
+  type Account,
+  type Accounts,
+  checkedIdentity,
+  createAccounts,
+  newAccount,
+} from './accounts.ts';
 import { hashPassword } from './passwords.ts';
 
 const USAGE = `npm run accounts -- list
@@ -54,7 +60,7 @@ async function add(accounts: Accounts, email: string, name: string): Promise<str
   const password = randomBytes(15).toString('base64url');
   const passwordHash = await hashPassword(password, 12);
   const passwordExpiresAt = Date.now() + WEEK_MS;
-  const account = newAccount({ ...identityOf(email, name), passwordHash });
+  const account = newAccount({ ...checkedIdentity(email, name), passwordHash });
   const added = await accounts.create({ ...account, passwordExpiresAt });
   if (added) return `${added.email} was added. Password: ${password}`;
   const existing = await accounts.find(email);

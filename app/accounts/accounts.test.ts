@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { memoryBackend } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
-import { createAccounts, identityOf, newAccount } from './accounts.ts';
+import { checkedIdentity, createAccounts, newAccount } from './accounts.ts';
 import { isLoggedIn, withSession } from './logged-in-sessions.ts';
 
 const ADA = { id: '1', email: 'ada@cloakroom.test', name: 'Ada', passwordHash: 'x' };
@@ -11,7 +11,7 @@ const accounts = (demo = [ADA]) => createAccounts(createDocuments(documents), de
 
 it('gives an address one account, in upper or lower case', async () => {
   const make = (email: string) =>
-    accounts().create(newAccount({ ...identityOf(email, ' Eve '), passwordHash: 'x' }));
+    accounts().create(newAccount({ ...checkedIdentity(email, ' Eve '), passwordHash: 'x' }));
   const eve = await make(' Eve@Example.test ');
   assert.deepEqual([eve?.email, eve?.name], ['eve@example.test', 'Eve']);
   assert.equal(await make('EVE@example.test'), undefined);
@@ -21,9 +21,9 @@ it('gives an address one account, in upper or lower case', async () => {
 
 it('refuses a bad email address or a bad name', () => {
   for (const email of ['', 'eve', 'eve@', '@x.test', 'e ve@x.test', `${'e'.repeat(250)}@x.test`])
-    assert.throws(() => identityOf(email, 'Eve'), /^Refusal|email must/, email);
+    assert.throws(() => checkedIdentity(email, 'Eve'), /^Refusal|email must/, email);
   for (const name of ['', '  ', '\u200d', '\u3164', 'x'.repeat(81)])
-    assert.throws(() => identityOf('eve@x.test', name), /name must have 1 to 80/, name);
+    assert.throws(() => checkedIdentity('eve@x.test', name), /name must have 1 to 80/, name);
 });
 
 it('accepts the names that people have, in every script', () => {
@@ -36,7 +36,7 @@ it('accepts the names that people have, in every script', () => {
     'Eve \u{1f9ff}\u{1fbff}', // not assigned yet
     'דנה\u200f',
   ])
-    assert.equal(identityOf('eve@x.test', name).name, name);
+    assert.equal(checkedIdentity('eve@x.test', name).name, name);
 });
 
 it('refuses a name with a control or a bidi override, and says which character it is', () => {
@@ -48,7 +48,7 @@ it('refuses a name with a control or a bidi override, and says which character i
     ['Eve\u202egnp.exe', /U\+202E, which changes the direction of the text/],
     ['\u2066Eve', /U\+2066, which changes the direction of the text/],
   ] as const)
-    assert.throws(() => identityOf('eve@x.test', name), why, name);
+    assert.throws(() => checkedIdentity('eve@x.test', name), why, name);
 });
 
 it('hides a stored demo account when the demo is off', async () => {

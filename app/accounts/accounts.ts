@@ -28,9 +28,10 @@ export type DemoAccount = Pick<Account, 'id' | 'email' | 'name' | 'passwordHash'
 export type Accounts = ReturnType<typeof createAccounts>;
 
 /**
- * One document for each account, under the hash of its email address: so an address has one account.
- * @param demo accounts that exist before they are stored. Their passwords are public, so a stored demo
- *   account is hidden when it is not in this list.
+ * One document for each account, under the hash of its email address, so an address has at most one
+ * account.
+ * @param demo accounts that exist before they are stored. Their passwords are public, so a stored
+ *   demo account is hidden when it is not in this list.
  */
 export function createAccounts(documents: Documents, demo: readonly DemoAccount[] = []) {
   const stored = documents('account', shape);
@@ -59,10 +60,10 @@ export function createAccounts(documents: Documents, demo: readonly DemoAccount[
   return { find, findByKey, create, change };
 }
 
-/** All that a session and a page may know, field by field, so that nothing else gets in. */
+/** Everything that a session and a page may know, field by field, so that nothing else gets in. */
 export const sanitizedUser = ({ id, email, name }: Account) => ({ id, email, name });
 
-/** Field by field: the demo's accounts carry their passwords. */
+/** Copied field by field, because the demo accounts carry their passwords. */
 export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Account => ({
   id,
   email,
@@ -75,7 +76,7 @@ export const newAccount = ({ id, email, name, passwordHash }: DemoAccount): Acco
 });
 
 /** @throws Refusal 422 unless a browser would accept the email, and a page can show the name */
-export function identityOf(email: string, name: string) {
+export function checkedIdentity(email: string, name: string) {
   const identity = { id: `acct_${randomUUID()}`, email: normalEmail(email), name: name.trim() };
   if (identity.email.length > 254 || !z.regexes.html5Email.test(identity.email))
     throw invalidField('email', 'must be a valid email address');
@@ -84,7 +85,8 @@ export function identityOf(email: string, name: string) {
   return identity;
 }
 
-// Joiners stay: Persian, Sinhala and emoji need them. Overrides would also reverse the text around a name.
+// Joiners are allowed, because Persian, Sinhala and emoji need them. Bidi overrides are refused,
+// because they would also reverse the text around a name.
 const REFUSED_IN_NAMES = [
   [/\p{Cc}/u, 'a control character'],
   [/[\p{Zl}\p{Zp}]/u, 'a line break'],

@@ -26,7 +26,8 @@ export const identify =
       if (isPrefetch(req)) throw new Refusal(409, 'Your session has ended.');
       const flash =
         'You were logged out here: your session was ended or your password was changed elsewhere.';
-      // Even if the answer is JSON: a script of an open page may be asking, and reloads the page.
+      // Even if the answer is JSON: it may go to the script of an open page, which then reloads the
+      // page.
       await renewSession(req, () => ({ ...newSession(), flash }), { persistent: false });
       return next();
     }

@@ -81,7 +81,7 @@ onEachStore('logging in and out', (store) => {
     assert.doesNotMatch(text, /wrong-secret/);
   });
 
-  it('answers 422 naming the field, unless each field is one text', async () => {
+  it('answers 422 naming the field, unless each field is a single string', async () => {
     for (const name of ['email', 'password']) {
       for (const value of [['a', 'b'], { $ne: '' }, 7, true, 'x'.repeat(1001)]) {
         const answer = await visitor.post('/login', { json: { ...ADA, [name]: value } });
@@ -93,7 +93,7 @@ onEachStore('logging in and out', (store) => {
     assert.equal(twice.status, 422);
   });
 
-  it('never fails because of the page to go back to, which the shop itself put into the form', async () => {
+  it('never refuses a form because of its `next` field, which the shop itself filled in', async () => {
     for (const [from, back] of [
       [`/account?utm=${'x'.repeat(1100)}`, '/account'],
       [`/orders/${'x'.repeat(1100)}?a=1`, '/'],
@@ -125,7 +125,7 @@ onEachStore('logging in and out', (store) => {
     assert.deepEqual([json.views, json.cart.count], [2, 2]);
   });
 
-  it('keeps nothing of another user', async () => {
+  it('keeps nothing from another user', async () => {
     await visitor.post('/login', { json: ADA });
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
     await visitor.post('/login', { json: GRACE });

@@ -21,11 +21,12 @@ import {
   type Account,
   type Accounts,
   canLogIn,
-  identityOf,
+  checkedIdentity,
   newAccount,
   sanitizedUser,
 } from './accounts.ts';
 import { clientOf, requireClient } from './client.ts';
+import { deviceName } from './device-name.ts';
 import { formPage } from './form-page.ts';
 import {
   isLoggedIn,
@@ -35,9 +36,8 @@ import {
   withSession,
 } from './logged-in-sessions.ts';
 import { hashPassword, requireGoodPassword, upToDateHash, verifyPassword } from './passwords.ts';
-import { deviceName } from './user-agent.ts';
 
-const LIMIT_NOTICE = ` An account has at most ${MAX_SESSIONS} sessions, so the session idle longest was ended.`;
+const LIMIT_NOTICE = ` An account has at most ${MAX_SESSIONS} sessions, so the session that had been idle longest was ended.`;
 
 type Options = { accounts: Accounts; carts: Carts; hashCost: number; audit: Audit; pages: Pages };
 type Admission = { account: Account; greeting: string };
@@ -64,7 +64,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     redirectOrJson(req, res, next, { user: sanitizedUser(account) });
   };
 
-  /** One answer for every cause, so that it does not tell whether the account exists. */
+  /** The same answer for every cause, so that it does not reveal whether the account exists. */
   function denied(req: Request, known: Account | undefined): Refusal {
     audit(req, 'log-in-failed', { account: known?.id });
     return new Refusal(403, 'Permission denied!');
@@ -86,7 +86,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
 
   const register: RequestHandler = async (req, res) => {
     requireDeliverableCookie(req);
-    const identity = identityOf(textField(req.body, 'email'), textField(req.body, 'name'));
+    const identity = checkedIdentity(textField(req.body, 'email'), textField(req.body, 'name'));
     const password = textField(req.body, 'password');
     const next = returnPath(req.body?.next);
     requireGoodPassword('password', password, identity);
@@ -110,7 +110,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
       await endSession(req, res);
       audit(req, 'log-out', { account: account?.id });
     } catch (cause) {
-      // Not the 503 of other routes, which might look like a log-out that is only late.
+      // Not 503, as on other routes: that might look as if the log-out were only delayed.
       throw Object.assign(new Refusal(500, 'Could not log out.'), { cause });
     }
     // The session is gone. If the account cannot drop it now, the next log-in does.

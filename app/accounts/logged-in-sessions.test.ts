@@ -8,7 +8,7 @@ const account = newAccount({ id: '1', email: 'a@b.test', name: 'A', passwordHash
 const MINUTE = 60_000;
 const at = (minutes: number) => ({ at: minutes * MINUTE, device: 'A browser', address: '::1' });
 
-it('allows ten sessions: the eleventh log-in ends the one idle longest, not the oldest', async () => {
+it('allows ten sessions: the eleventh log-in ends the one that has been idle longest, not the oldest', async () => {
   const idle = fc.uniqueArray(fc.integer({ min: 1, max: 500 }), {
     minLength: MAX_SESSIONS,
     maxLength: MAX_SESSIONS,

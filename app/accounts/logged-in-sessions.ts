@@ -20,7 +20,10 @@ const AT_RENEWAL = 0;
 export const isLoggedIn = (account: Account, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
 
-/** Ends the session idle longest if the account is full. Sessions not in `lastSeen` have ended. */
+/**
+ * Ends the session that has been idle longest if the account is full. Sessions not in `lastSeen`
+ * have ended.
+ */
 export function withSession(
   account: Account,
   handle: string,
@@ -39,7 +42,7 @@ export function withSession(
   return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
-export function withOneSession(account: Account, renewed: string, handle: string): Account {
+export function withOnlySession(account: Account, renewed: string, handle: string): Account {
   const { [renewed]: logIn } = account.sessions;
   const sessions = { ...(logIn && { [handle]: logIn }), ...aboutToRenew(account, renewed) };
   return { ...account, sessions };
@@ -56,7 +59,10 @@ function aboutToRenew({ sessions }: Account, handle: string) {
   return logIn && { [handle]: { ...logIn, at: AT_RENEWAL } };
 }
 
-/** The account lists the new handle before the session exists. If `admit` refuses, it never does. */
+/**
+ * The account lists the new handle before the session exists. If `admit` throws, the session is
+ * never created.
+ */
 export async function renewLoggedIn<T>(
   req: Request,
   admit: (handle: string) => Promise<T>,

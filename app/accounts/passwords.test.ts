@@ -17,7 +17,7 @@ it('accepts the demo passwords that the log-in page shows', async () => {
     assert.equal(await verifyPassword(password, passwordHash), true);
 });
 
-it('refuses passwords that bcrypt would cut: 72 bytes do not match a longer password', async () => {
+it('refuses passwords that bcrypt would truncate: 72 bytes do not match a longer password', async () => {
   const longest = 'x'.repeat(72);
   const hash = await bcrypt.hash(longest, 4);
   assert.equal(await verifyPassword(longest, hash), true);
@@ -119,7 +119,7 @@ it('compares as often for an unknown account, whatever the form of the password'
   }
 });
 
-it('refuses a name in a password in any form', () => {
+it('refuses a password that contains the user’s name, in any Unicode form', () => {
   const names = { name: 'José'.normalize('NFD'), email: '' };
   assert.throws(() => requireGoodPassword('password', 'josé has an umbrella', names), /“josé”/);
 });

@@ -9,7 +9,7 @@ const MIN_BYTES = 15;
 /** bcrypt ignores the rest, so longer passwords with the same beginning would match. */
 const MAX_BYTES = 72;
 
-// The hash of no password, at the cost of a real one: unknown accounts take the same work.
+// A hash that no password matches, at the usual cost, so that unknown accounts take the same work.
 const NO_ACCOUNT = '$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZNTMZ2eIbXq9m8Xo0c3hB1m1kq5N1K';
 
 // bcrypt keeps a core busy for 0.2 s or more, on one of libuv's four threads, which also read files.
@@ -26,7 +26,10 @@ const inTurn = fairQueue(
 /** The operator's command, which has no queue to share. */
 const NO_CLIENT: Client = { address: '', account: '', requirePresence: () => {} };
 
-/** One password has several forms in Unicode, and the keyboard chooses: NIST SP 800-63B asks for one. */
+/**
+ * The same password can have several Unicode forms, depending on the keyboard. NIST SP 800-63B asks
+ * for a single one.
+ */
 const normalized = (password: string) => password.normalize('NFC');
 
 // bcrypt repeats the password after a NUL, so "P" and "P\0P" match.
@@ -34,7 +37,8 @@ const isWhole = (password: string) =>
   Buffer.byteLength(password) <= MAX_BYTES && !password.includes('\0');
 
 /**
- * Always compares, so that the time does not tell whether the account exists or the password is too long.
+ * Always compares, so that the time does not reveal whether the account exists or the password is
+ * too long.
  * @param hash undefined if there is no such account
  * @throws Refusal 503 when too many others are waiting
  */
@@ -58,7 +62,7 @@ export async function hashPassword(
   cost: number,
   client = NO_CLIENT,
 ): Promise<string> {
-  // A password from before may be too long when it is normalized.
+  // An older password may become too long when it is normalized.
   const form = isWhole(normalized(password)) ? normalized(password) : password;
   return inTurn(client, () => bcrypt.hash(form, cost));
 }

@@ -10,7 +10,7 @@ const lines = fc
   .map((entries): Cart => Object.fromEntries(entries));
 const cart = lines.map((content) => ({ lines: content, orderId: 'first', merged: {}, version: 0 }));
 const skus = (...carts: Cart[]) => [...new Set(carts.flatMap((each) => Object.keys(each)))];
-/** A cart without the order of its lines. */
+/** A cart with its lines sorted, so that their order does not matter. */
 const content = (each: Cart) => Object.fromEntries(Object.entries(each).toSorted());
 
 describe('the lines of a guest, at log-in,', () => {
@@ -56,7 +56,7 @@ describe('the lines of a guest, at log-in,', () => {
   });
 });
 
-it('an order removes the ordered items, and items added meanwhile stay and cannot be undone', () => {
+it('an order removes the ordered items; items added meanwhile stay, and earlier merges can no longer be undone', () => {
   fc.assert(
     fc.property(cart, lines, lines, (account, guest, added) => {
       const ordered = merge(account, 'session', guest);

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { type Document, type Documents, NOT_STORED } from '../storage/documents.ts';
+import { type Document, type Documents, NEW_DOCUMENT } from '../storage/documents.ts';
 import { type Cart, minus, plus } from './cart.ts';
 
 const cartShape = z.record(z.string(), z.int().positive()).readonly();
 
 const shape = {
   lines: cartShape,
-  /** The id of the next order. Sending the form twice orders once, because both have this id. */
+  /**
+   * The id of the next order. Sending the form twice places one order, because both requests have
+   * this id.
+   */
   orderId: z.string(),
   /** What the last log-ins added: handle of the guest's session -> lines. */
   merged: z.record(z.string(), cartShape),
@@ -28,7 +31,7 @@ export function createCarts(documents: Documents) {
         lines: {},
         orderId: newOrderId(),
         merged: {},
-        version: NOT_STORED,
+        version: NEW_DOCUMENT,
       },
     change: (accountId: string, seen: AccountCart, edit: (cart: AccountCart) => AccountCart) =>
       stored.change(accountId, seen, (current = seen) => edit(current)),
@@ -44,8 +47,8 @@ export function merge(cart: AccountCart, handle: string, guest: Cart): AccountCa
   return { ...cart, lines, merged: Object.fromEntries(merged) };
 }
 
-/** The cart with new lines. From now on, the log-ins before can no longer be undone. */
-export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
+/** The cart with new lines. After this, what earlier log-ins added can no longer be undone. */
+export const withLines = (cart: AccountCart, lines: Cart): AccountCart => ({
   ...cart,
   lines,
   // The handles stay, so that nothing is added twice.
@@ -53,11 +56,11 @@ export const edited = (cart: AccountCart, lines: Cart): AccountCart => ({
 });
 
 export const unmerge = (cart: AccountCart, handle: string): AccountCart =>
-  edited(cart, minus(cart.lines, cart.merged[handle] ?? {}));
+  withLines(cart, minus(cart.lines, cart.merged[handle] ?? {}));
 
 /** Removes the ordered lines, and prepares the next order. Lines added meanwhile stay. */
 export const withoutOrder = (cart: AccountCart, ordered: Cart): AccountCart => ({
-  ...edited(cart, minus(cart.lines, ordered)),
+  ...withLines(cart, minus(cart.lines, ordered)),
   orderId: newOrderId(),
 });
 

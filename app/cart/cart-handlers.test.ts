@@ -172,7 +172,7 @@ onEachStore('the cart', (store) => {
     assert.equal((await cart()).count, 0);
   });
 
-  it('ignores prices and totals that a client sends, and does not change Object', async () => {
+  it('ignores prices and totals that a client sends, and does not pollute Object.prototype', async () => {
     const json = `{"sku":"bowler-hat","unitPriceCents":1,"priceCents":1,"user":{"id":"x"},"views":9,
       "__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}`;
     const answer = await visitor.post('/cart/lines', { json });

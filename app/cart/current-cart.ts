@@ -6,7 +6,7 @@ import {
   type SessionDraft,
   updateSession,
 } from '../session/index.ts';
-import { type AccountCart, type Carts, edited, merge } from './account-carts.ts';
+import { type AccountCart, type Carts, merge, withLines } from './account-carts.ts';
 import { type Cart, countItems, MAX_QUANTITY, removedLines } from './cart.ts';
 
 type OwnedCart = { accountId: string; cart: AccountCart };
@@ -20,7 +20,7 @@ declare module 'express-serve-static-core' {
 
 export const currentCart = (req: Request): Cart => req.accountCart?.cart.lines ?? req.session.cart;
 
-export const itemCount = (req: Request): number => countItems(currentCart(req));
+export const currentItemCount = (req: Request): number => countItems(currentCart(req));
 
 /** Only behind `requireUser`. */
 export const accountCartOf = (req: Request) => req.accountCart as OwnedCart;
@@ -51,7 +51,7 @@ export async function changeCart(
   let before: Cart = {};
   await changeAccountCart(req, carts, (cart) => {
     before = cart.lines;
-    return edited(cart, edit(before));
+    return withLines(cart, edit(before));
   });
   await leaveFlash(req, sentence, (draft) => noteRemoved(draft, before, currentCart(req)));
 }

@@ -7,10 +7,10 @@ import { type Catalogue, CURRENCY } from './catalogue.ts';
 type Options = {
   catalogue: Catalogue;
   pages: Pages;
-  itemCount: (req: Request) => number;
+  currentItemCount: (req: Request) => number;
 };
 
-export function shopHandlers({ catalogue, pages, itemCount }: Options) {
+export function shopHandlers({ catalogue, pages, currentItemCount }: Options) {
   const products = [...catalogue.values()];
   const productsAsJson = products.map(({ sku, name, priceCents }) => {
     return { sku, name, priceCents, currency: CURRENCY };
@@ -20,7 +20,7 @@ export function shopHandlers({ catalogue, pages, itemCount }: Options) {
     const flash = await countView(req);
     const { expiresInSeconds } = describeSession(req);
     const { views, user = null } = req.session;
-    const cart = { count: itemCount(req) };
+    const cart = { count: currentItemCount(req) };
     const json = { views, expiresInSeconds, user, cart, products: productsAsJson };
     return pages.show(req, res, 'catalogue/shop', { title: 'Shop', products, flash }, json);
   };
@@ -28,7 +28,7 @@ export function shopHandlers({ catalogue, pages, itemCount }: Options) {
   return { show };
 }
 
-/** One write, not two. */
+/** Counts the view and takes the flash in one write. */
 async function countView(req: Request): Promise<string | undefined> {
   if (req.method === 'HEAD' || !canUpdateSession(req)) return undefined;
   return updateSession(req, (draft) => {

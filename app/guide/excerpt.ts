@@ -7,7 +7,8 @@ const BODY = String.raw`.*(?:\n+\1[ })\]].*)*`;
 
 /**
  * The source of one function, constant or type in `file`, with the comment above it. It relies on
- * the formatter: the next line at the same depth that closes nothing is no longer part of it.
+ * the formatter: the excerpt stops before the next line at the same indentation that does not close
+ * something.
  */
 export function excerpt(file: string, name: string): string {
   const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');

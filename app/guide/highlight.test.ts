@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { highlight } from './highlight.ts';
 
-it('tells keys, texts, numbers, keywords and comments from everything else', () => {
+it('distinguishes keys, strings, numbers, keywords and comments from everything else', () => {
   assert.deepEqual(highlight('{"a": [1, "b\\"", true]}'), [
     ['', '{'],
     ['key', '"a"'],

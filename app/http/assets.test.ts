@@ -15,7 +15,7 @@ before(async () => {
   writeFileSync(join(folder.path, 'a.css'), 'a { color: red }');
   writeFileSync(join(folder.path, 'long.css'), 'a { color: red }\n'.repeat(100));
   writeFileSync(join(folder.path, 'deep/b.svg'), '<svg>€</svg>');
-  const app = express().set('env', 'test'); // Express prints no errors then
+  const app = express().set('env', 'test'); // so that Express prints no errors
   app.use('/heap', assetsInMemory(folder.path));
   app.use('/disk', assetsOnDisk(folder.path, 300));
   site = await listen(app);

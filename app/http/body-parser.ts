@@ -11,9 +11,9 @@ const parsers = {
 };
 
 /**
- * Counts the bytes beside the parser, which would read a body that is too large to its end. A body of
- * another type must be empty: a POST without a body, such as a log-out by `curl -X POST`, has no type,
- * and a proxy may send it in chunks.
+ * Counts the bytes itself, because the parser would read an oversized body to its end. A body of
+ * another type must be empty: a POST without a body, such as a log-out by `curl -X POST`, has no
+ * type, and a proxy may send it in chunks.
  */
 export const bodyParser: RequestHandler = (req, res, next) => {
   const type = req.is(Object.keys(parsers)) as keyof typeof parsers | false | null;
@@ -45,8 +45,9 @@ export const bodyParser: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Ends the connection if the client still sends a second after the answer. Node would read on for as long
- * as a request may take. Closed at once, the client might not read the answer.
+ * Ends the connection if the client still sends a second after the answer. Node would read on for
+ * as long as a request may take. If the connection closed at once, the client might not read the
+ * answer.
  */
 export const endUnreadBody: RequestHandler = (req, res, next) => {
   const end = () => req.complete || req.socket.destroy();

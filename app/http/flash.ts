@@ -8,9 +8,13 @@ import {
   updateSession,
 } from '../session/index.ts';
 
-// A flash is a sentence that a form leaves for the page it redirects to. Programs do not use it.
+// A flash is a sentence that a form leaves for the page it redirects to. pages.ts takes it, or
+// shop-handlers.ts as it counts the view, and views/_head.ejs shows it. Programs do not use it.
 
-/** For use after a change to a document, which holds even if the session has ended or is busy. */
+/**
+ * For use after a change to a document. That change stands even if the session has ended or is
+ * busy.
+ */
 export async function leaveFlash(
   req: Request,
   sentence: string,
@@ -29,7 +33,7 @@ export async function leaveFlash(
 
 export function leaveFlashInDraft(req: Request, draft: SessionDraft, sentence: string): void {
   if (req.wantsJson || sentence === '') return;
-  // A new session may start with a flash: the last session has ended.
+  // A new session may start with a flash, which says that the last session has ended.
   const unread = isNew(req.session) && draft.flash ? `${draft.flash} ` : '';
   draft.flash = unread + sentence;
 }

@@ -3,11 +3,11 @@ import { invalidField } from './refusal.ts';
 /** A field that a form sent twice is a list. */
 type Body = Readonly<Record<string, unknown>> | undefined;
 
-/** @throws Refusal 422 naming the field unless it is a single text of at most 1,000 characters */
+/** @throws Refusal 422 naming the field unless it is a single string of at most 1,000 characters */
 export function textField(body: Body, name: string): string {
   const { [name]: value = '' } = body ?? {};
   if (typeof value !== 'string' || value.length > 1000)
-    throw invalidField(name, 'must be a single text of at most 1,000 characters');
+    throw invalidField(name, 'must be a single string of at most 1,000 characters');
   return value;
 }
 

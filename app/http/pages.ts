@@ -4,7 +4,10 @@ import type { Render } from './views.ts';
 
 export type Pages = ReturnType<typeof createPages>;
 
-/** A view gets the frame, which surrounds every page, the flash and its own content as `page`. */
+/**
+ * A view gets, as `page`: the frame (what every page shows around its content), the flash, and its
+ * own content.
+ */
 export function createPages(render: Render, frame: (req: Request) => object) {
   async function showHtml(req: Request, res: Response, view: string, content: object) {
     // An error page leaves the flash to the next page.

@@ -18,7 +18,7 @@ import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
 const TRUST = { TRUST_PROXY: 'loopback' };
 
 onEachStore('the limits', (store) => {
-  /** As two processes would be: they share only the store. */
+  /** Like two processes: they share only the store. */
   let shops: Shop[];
   before(async () => {
     const { redis } = store;
@@ -39,7 +39,7 @@ onEachStore('the limits', (store) => {
       .post('/login', { json, headers: { 'x-forwarded-for': address } });
   const wrong = { ...ADA, password: 'wrong' };
 
-  it('allow ten failed log-ins in three minutes, over all processes, and say when to try again', async () => {
+  it('allow ten failed log-ins in three minutes, across all processes, and say when to try again', async () => {
     const tries = Array.from({ length: 30 }, (_, n) => tryLogIn(n, '203.0.113.1', wrong));
     const answers = await Promise.all(tries);
     assert.equal(answers.filter((answer) => answer?.status === 403).length, 10);
@@ -47,7 +47,7 @@ onEachStore('the limits', (store) => {
     assert.equal(refused.length, 20);
     const seconds = Number(refused[0]?.headers.get('retry-after'));
     assert.ok(seconds > 100 && seconds <= 180, `${seconds}`);
-    // Not even the right password, from there and for now.
+    // For now, not even the right password works from that address.
     assert.equal((await tryLogIn(0, '203.0.113.1', ADA))?.status, 429);
   });
 
@@ -145,7 +145,7 @@ it('one address cannot create sessions without limit, and a visitor with a sessi
   assert.equal((await visitor.get('/')).status, 200);
 });
 
-it('one address cannot create sessions without limit by made-up cookies, on any page', async (t) => {
+it('one address cannot create sessions without limit by sending made-up cookies, on any page', async (t) => {
   const backend = memoryBackend();
   let made = 0;
   const compareAndSet: typeof backend.compareAndSet = (key, version, ...rest) => {
@@ -159,7 +159,7 @@ it('one address cannot create sessions without limit by made-up cookies, on any 
   for (const path of ['/', '/cart', '/guide', '/login', '/session', '/logout', '/register', '/'])
     await shop.visitor().get(path, { headers });
   assert.equal(made, 3);
-  // A visitor without a cookie gets none on this page, and sees it.
+  // A visitor without a cookie still sees this page, and gets no cookie.
   assert.equal((await shop.visitor().get('/cart', PAGE)).status, 200);
 });
 

@@ -12,7 +12,7 @@ import { Refusal } from './refusal.ts';
 
 const MINUTE = 60_000;
 
-/** Per minute, of one account or session. Each process counts alone, which costs no round trip. */
+/** Per minute, of one account or session. Each process counts on its own: no round trip. */
 const FLOOD_LIMITS = { newSessions: 10_000, cartChanges: 3000, orders: 60, logIns: 60 };
 export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 
@@ -20,7 +20,7 @@ export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 const PEOPLE_PER_ADDRESS = 10;
 
 type LimitOptions = {
-  /** Stores a limit that holds over all processes. Default: each process counts alone. */
+  /** Stores a limit that holds across all processes. Default: each process counts on its own. */
   rateLimitStore?: ((name: string) => Store) | undefined;
   floodLimits?: FloodLimits | undefined;
   userEmail: (req: Request) => string | undefined;
@@ -28,7 +28,7 @@ type LimitOptions = {
 
 export type Limits = ReturnType<typeof rateLimits>;
 
-/** Limits against guessing and flooding. An IPv6 address counts with its /56. */
+/** Limits against guessing and flooding. An IPv6 address counts as its /56 network. */
 export function rateLimits({
   rateLimitStore = () => new MemoryStore(),
   floodLimits,
@@ -45,7 +45,7 @@ export function rateLimits({
       keyGenerator: keyOf(emailOf),
     });
   const byAddress = limitAnswers(403, { store: rateLimitStore('address'), limit: 100 });
-  const newSession = limit({ windowMs: MINUTE, limit: flood.newSessions });
+  const newSessionLimit = limit({ windowMs: MINUTE, limit: flood.newSessions });
   // Not by the session of a user: each log-in starts a new one.
   const ownerOf = (req: Request) =>
     userEmail(req) ?? (isStored(req.session) ? req.sessionID : addressOf(req));
@@ -61,9 +61,9 @@ export function rateLimits({
       limitAnswers(409, { store: rateLimitStore('taken'), limit: 10 }),
     ],
     /** For a page that starts a session for each new visitor. */
-    newVisitors: onlyWhen((req) => startsSession(req) && !hasLostSession(req), newSession),
-    /** For all pages: each starts a session to say that the last one has ended. */
-    lostSessions: onlyWhen(hasLostSession, newSession),
+    newVisitors: onlyWhen((req) => startsSession(req) && !hasLostSession(req), newSessionLimit),
+    /** For all pages, because each starts a session to say that the last one has ended. */
+    lostSessions: onlyWhen(hasLostSession, newSessionLimit),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limitFlood(flood.cartChanges, ownerOf),
     /** Orders are kept for ever. */
@@ -87,7 +87,10 @@ const limitFlood = (max: number, keyGenerator: (req: Request) => string) => [
 
 type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) => string };
 
-/** Counts each request before its handler runs, and takes back those with another status. */
+/**
+ * Counts each request before its handler runs, and undoes the count if the answer has another
+ * status.
+ */
 function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   const { store, keyGenerator = addressOf } = options;
   const limiter = limit({ windowMs: 3 * MINUTE, ...options });

@@ -37,7 +37,7 @@ it('an old browser sends its Origin, which is compared with the host as URLs are
     { origin: 'http://shop.example.com', host: 'shop.example.com:80' },
     { origin: 'http://shop.example.com:8080', host: 'shop.example.com:8080' },
     { origin: 'http://[2001:db8::1]:8080', host: '[2001:DB8:0::1]:8080' },
-    // A proxy that ends TLS and sends no X-Forwarded-Proto.
+    // A proxy that terminates TLS and sends no X-Forwarded-Proto.
     { origin: 'https://shop.example.com', host: 'shop.example.com' },
   ])
     assert.equal((await post(headers)).status, 200, JSON.stringify(headers));

@@ -20,7 +20,9 @@ it('an address has one form: without port, brackets and zone, and IPv4 as IPv4',
     assert.equal(canonicalAddress(text), undefined, text);
 });
 
-/** What the shop takes for the client's address: the log of a refused request names it. */
+/**
+ * The address that the shop takes for the client's, read from the log lines of refused requests.
+ */
 async function clientsOf(t: TestContext, TRUST_PROXY: string, forwarded: string[]) {
   const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY });
   t.after(shop.close);
@@ -63,7 +65,7 @@ it('text that is not an address counts as the proxy that sent it, and is logged 
   assert.match(warnings[0], /X-Forwarded-For/);
 });
 
-it('a new port is no new client, for the limits and for the account page', async (t) => {
+it('a new port does not make a new client, for the limits or for the account page', async (t) => {
   const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: '1' });
   t.after(shop.close);
   for (const [place, from] of [

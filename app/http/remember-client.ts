@@ -3,8 +3,8 @@ import type { Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 
 /**
- * Fixes `req.protocol`, which may be HTTPS in capitals, and `req.ip`. Express computes both at each use:
- * after the client has left, it says http and no address.
+ * Freezes `req.protocol`, which may be HTTPS in capitals, and `req.ip`. Express computes both at
+ * each use, and once the client has left it would return http and no address.
  */
 export function rememberClient(log: Logger): RequestHandler {
   let warned = false;
@@ -27,8 +27,8 @@ export function rememberClient(log: Logger): RequestHandler {
 
 /**
  * Walks from this end to the first hop that is not trusted, as Express does. But Express takes
- * `1.2.3.4:50001`, which some load balancers send, as it is. Then each port would be a new client for the
- * limits, and a trusted proxy with its port would be the client.
+ * `1.2.3.4:50001`, which some load balancers send, literally. Each port would then count as a new
+ * client, and a trusted proxy that appends its port would be taken for the client.
  */
 function clientAddress(
   req: Request,
@@ -42,7 +42,7 @@ function clientAddress(
   for (const [n, hop] of hops.filter(Boolean).reverse().entries()) {
     if (!trusts(client, n)) break;
     const address = canonicalAddress(hop);
-    // The text may be the visitor's own, so it must not name a client.
+    // The visitor may have written this text, so it must not decide who the client is.
     if (address === undefined) {
       warn(forwardedFor, client);
       break;

@@ -4,8 +4,9 @@ import { canonicalAddress } from '../http/remember-client.ts';
 import { cookieReachesBrowser } from '../session/index.ts';
 
 /**
- * When the cookie is Secure, a proxy ends TLS and the app sees plain HTTP, express-session silently
- * sends no cookie, and nobody can log in. This says why, and what to change.
+ * If the cookie is Secure but a proxy terminates TLS, so that the app sees plain HTTP,
+ * express-session silently sends no cookie and nobody can log in. This says why, and what to
+ * change.
  */
 export function diagnose(req: Request) {
   if (cookieReachesBrowser(req)) return undefined;
@@ -39,16 +40,16 @@ function prescribe(req: Request, peer: string) {
     };
   if (cameThroughSeveral(req))
     return {
-      cause: `The request came through several proxies. The last one, ${peer}, sent ${scheme || 'no scheme'} as X-Forwarded-Proto. It must pass on what the proxy that ends TLS says.`,
+      cause: `The request came through several proxies. The last one, ${peer}, sent ${scheme || 'no scheme'} as X-Forwarded-Proto. It must pass on what the proxy that terminates TLS says.`,
       changes: [
         [`nginx at ${peer}`, PASS_ON],
         [`Caddy at ${peer}`, 'servers { trusted_proxies static private_ranges }'],
-        ['The first proxy', 'it ends TLS, and redirects plain HTTP to HTTPS'],
+        ['The first proxy', 'it terminates TLS, and redirects plain HTTP to HTTPS'],
       ],
     };
   if (scheme === '')
     return {
-      cause: `The request has ${header === undefined ? 'no' : 'an empty'} X-Forwarded-Proto header. A proxy that ends TLS must send it.`,
+      cause: `The request has ${header === undefined ? 'no' : 'an empty'} X-Forwarded-Proto header. A proxy that terminates TLS must send it.`,
       changes: [
         ['nginx', 'proxy_set_header X-Forwarded-Proto $scheme;'],
         ['Caddy', 'reverse_proxy sends it by itself. Check that the browser connects to Caddy.'],
@@ -61,7 +62,7 @@ function prescribe(req: Request, peer: string) {
       ['nginx', 'listen 80; return 308 https://$host$request_uri;'],
       ['Caddy', 'a site address without http:// redirects to HTTPS by itself'],
       ['A load balancer', 'redirect the HTTP listener to the HTTPS listener'],
-      ['nginx behind a proxy that ends TLS', PASS_ON],
+      ['nginx behind a proxy that terminates TLS', PASS_ON],
     ],
   };
 }

@@ -21,7 +21,7 @@ type Recording = {
   steps: Step[];
 };
 
-const MAX_SESSIONS = 500;
+const MAX_RECORDED_SESSIONS = 500;
 const MAX_REQUESTS = 20;
 const MAX_STEPS = 60;
 const MAX_PATH = 80;
@@ -29,7 +29,8 @@ const AWAKE_MS = 30 * 60_000;
 
 /**
  * Records what the last requests of each session did to it. Each process knows only its own.
- * @param alwaysOn otherwise it records for half an hour after each X-ray, because that takes time
+ * @param alwaysOn otherwise it records only for half an hour after each X-ray, because recording
+ *   takes time
  */
 export function createRecorder({ alwaysOn = true, now = performance.now.bind(performance) } = {}) {
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;
@@ -66,7 +67,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
     const before = bySession.get(handle) ?? [];
     bySession.delete(handle); // so that it becomes the last key
     bySession.set(handle, [recording, ...before].slice(0, MAX_REQUESTS));
-    if (bySession.size <= MAX_SESSIONS) return;
+    if (bySession.size <= MAX_RECORDED_SESSIONS) return;
     const [oldest = ''] = bySession.keys();
     bySession.delete(oldest);
   }
@@ -81,7 +82,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 
   /** Wakes the recorder. The current request comes first. */
   const recall = (req: Request) => {
-    if (now() >= awakeUntil) bySession.clear(); // requests are missing after these
+    if (now() >= awakeUntil) bySession.clear(); // later requests were not recorded
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
     return [currentRequest(), ...before]
@@ -96,7 +97,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 export type Recorder = ReturnType<typeof createRecorder>;
 type Step = { what: string; [detail: string]: unknown };
 
-/** Pages show which fields changed, and no errors. */
+/** Pages show which fields changed, but no errors. */
 function describe({ type: what, ...details }: SessionEvent): Step {
   if ('error' in details) return { what };
   if (!('to' in details)) return { what, ...details };

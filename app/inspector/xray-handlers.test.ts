@@ -235,7 +235,7 @@ onEachStore('the X-ray', (store) => {
   });
 });
 
-it('the X-ray keeps 500 sessions, and drops the one unused longest', async (t) => {
+it('the X-ray keeps 500 sessions, and drops the one that has been unused longest', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const first = shop.visitor();

@@ -131,7 +131,7 @@ it('the race lab exists only where the options open it, and the outage only with
   assert.doesNotMatch((await visitor.get('/lab', PAGE)).text, /goes away/);
 });
 
-it('the race lab runs one race at a time, lets few wait, and allows 30 a minute', async (t) => {
+it('the race lab runs one race at a time, lets only a few wait, and allows 30 a minute', async (t) => {
   const shop = await startShop(memoryBackend(), { lab: { outageSeconds: 0 } });
   t.after(shop.close);
   const crowd = Array.from({ length: 20 }, () => shop.visitor().post('/lab/adds'));

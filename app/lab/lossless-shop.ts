@@ -8,7 +8,7 @@ import {
   updateSession,
 } from '../session/index.ts';
 
-/** The same small shop on `app/session/`. */
+/** The small shop of tutorial-shop.ts, built on `app/session/`. */
 export function losslessShop(pause: () => Promise<void>) {
   const app = express();
   app.set('env', 'test'); // so that Express prints no errors

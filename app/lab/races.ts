@@ -10,7 +10,7 @@ type Shown = { user: string | null; cart: Record<string, number> };
 type Race = {
   /** @returns the statuses of the answers */
   run: (visit: Visit, meanwhile: (path: string) => Promise<number[]>) => Promise<number[]>;
-  /** How many of `total` outcomes are right in what the shop shows afterwards. */
+  /** How many of the `total` expected outcomes the shop shows afterwards. */
   countRight: (shown: Shown) => number;
   total: number;
 };

@@ -35,7 +35,7 @@ it('logs a JSON line with the request id for each log-in, failure, log-out, refu
     events.find(({ event }) => event === 'log-out')?.session,
     'the log-out names its session',
   );
-  // All lines name the session alike, and none reveals its id.
+  // All lines use the same name for the session, and none reveals its id.
   const ofSession = lines.filter(({ session }) => session);
   assert.equal(new Set(ofSession.map(({ session }) => session)).size, 1);
   const all = shop.log.join('\n');

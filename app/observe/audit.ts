@@ -29,7 +29,10 @@ export const createAudit =
     log.info({ event, requestId, session, address, ...details }, event);
   };
 
-/** The session's name in the log. Without the secret, nobody can compute it from id or handle. */
+/**
+ * The session's name in the log. Without the secret, nobody can compute it from the id or the
+ * handle.
+ */
 export function sessionInLog(req: Request, secret: string): string | undefined {
   // After a log-out there is no session, but still the id of the one that ended.
   if (!req.sessionID || (req.session && !isStored(req.session))) return undefined;

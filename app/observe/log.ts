@@ -2,7 +2,9 @@ import cluster from 'node:cluster';
 import { styleText } from 'node:util';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
-/** Standard output in pieces of 8 KB, to save system calls. A SIGKILL can lose the last 100 ms. */
+/**
+ * Standard output, written 8 KB at a time to save system calls. A SIGKILL can lose the last 100 ms.
+ */
 export function buffered() {
   const output = pino.destination({ minLength: 8192, periodicFlush: 100, sync: true });
   process.on('exit', () => output.flushSync()); // pino does this only for asynchronous destinations

@@ -3,7 +3,7 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { AggregatorRegistry, register } from 'prom-client';
 
-/** The primary answers with the metrics of all workers. A worker only lets the primary ask. */
+/** The primary serves the metrics of all workers. A worker only answers the primary. */
 export function serveMetrics(port: number, log: Logger, supervised: boolean): void {
   const workers = supervised ? new AggregatorRegistry() : undefined;
   if (cluster.isWorker) return;

@@ -15,7 +15,10 @@ declare module 'express-serve-static-core' {
 
 type Options = { log: Logger; metrics: Metrics; secret: string };
 
-/** Names each field: headers, bodies and queries may hold cookies, passwords and other secrets. */
+/**
+ * Logs only the fields listed here, because headers, bodies and queries may hold cookies, passwords
+ * and other secrets.
+ */
 export function requestLog({ log, metrics, secret }: Options): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();

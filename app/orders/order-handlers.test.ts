@@ -87,7 +87,7 @@ onEachStore(
       assert.doesNotMatch((await guest.get('/cart', PAGE)).text, /from this device were added/);
     });
 
-    it('add them once for a double click on Log in, and allow Undo after a password change', async () => {
+    it('add the guest’s lines once for a double click on Log in, and allow Undo after a password change', async () => {
       const guest = other.visitor();
       await add(guest, 'bowler-hat', 2);
       const clicks = [shop, other, shop].map(({ visitor }) => {
@@ -321,7 +321,7 @@ onEachStore(
       assert.equal((await one.post('/checkout', { json: await form() })).json.totalCents, 3900);
     });
 
-    it('add at the next request, once, the lines that a log-in could not add', async (t) => {
+    it('add the lines that a log-in could not add, once, at the next request', async (t) => {
       const { visitor, state } = await failing(t, 'cart');
       const guest = visitor();
       await add(guest, 'bowler-hat', 2);

@@ -15,9 +15,9 @@ type Options = { orders: Orders; carts: Carts; catalogue: Catalogue; pages: Page
 /** Only behind `requireUser`. */
 export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   /**
-   * The order gets the id that the cart holds ready, so sending the form twice orders once. Then
-   * the ordered items leave the cart, and the cart gets the id of the next order. If this stops
-   * halfway, sending the form again continues the same order.
+   * The order gets the id that the cart already holds, so sending the form twice places one order.
+   * Then the ordered items leave the cart, and the cart gets the id of the next order. If this
+   * stops halfway, sending the form again continues the same order.
    */
   const checkOut: RequestHandler = async (req, res) => {
     const { accountId, cart } = accountCartOf(req);
@@ -75,7 +75,7 @@ function matchesForm(req: Request, version: number, totalCents: number): boolean
   return isShown('version', version) && isShown('totalCents', totalCents);
 }
 
-/** A buyer cannot mend the hidden fields, so they get the cart to look at, as for an outdated form. */
+/** A buyer cannot correct hidden fields, so they are shown the cart, as after an outdated form. */
 const brokenForm: ErrorRequestHandler = (error: unknown, req, _res, next) => {
   const broken = error instanceof Refusal && error.status === 422 && !req.wantsJson;
   next(broken ? cartHasChanged() : error);

@@ -2,7 +2,10 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 type Saved = {
-  /** The process that restarts this one: another shop must not read this memory. */
+  /**
+   * The process that restarts this one. It is checked so that another shop does not read this
+   * memory.
+   */
   watcher: number;
   secrets: readonly string[];
   sessions: [key: string, text: string][];

@@ -11,7 +11,7 @@ import type { Express } from 'express';
  */
 export function prepareDrain(server: Server, app: Express): (lingerMs: number) => Promise<void> {
   let draining = false;
-  // Faster than a list of the answers under way.
+  // Faster than keeping a list of the answers under way.
   app.response.writeHead = function (this: ServerResponse, ...args: never[]) {
     if (draining) this.setHeader('Connection', 'close');
     return ServerResponse.prototype.writeHead.apply(this, args as never) as never;

@@ -37,7 +37,10 @@ const isRunning = (pid: number) => {
     return false;
   }
 };
-/** Every worker that has ever listened, oldest first: their lines come in pieces, in any order. */
+/**
+ * Every worker that has ever listened, oldest first. Sorted by time, because log lines can arrive
+ * in any order.
+ */
 const workers = (server: AppServer): number[] =>
   logged(server, 'Cloakroom is open')
     .toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time))
@@ -56,7 +59,8 @@ async function startProduction(t: TestContext, size: number, cwd?: string): Prom
     WEB_CONCURRENCY: `${size}`,
   };
   const server = await startServer(env, cwd);
-  // Asked of Redis: a process whose parent was killed can stay in the process table for long.
+  // Redis knows better: a process whose parent was killed can stay in the process table for a long
+  // time.
   const connections = async () => (await redis.cli('CLIENT', 'LIST')).split('\n').length - 1;
   t.after(async () => {
     await server.stop();
@@ -99,8 +103,8 @@ it('20 rolling restarts under load lose no request and no cart line', {
   timeout: 300_000,
 }, async (t) => {
   const server = await startProduction(t, 2);
-  // By default nginx ends a connection after 1,000 requests. Requests then under way fail with fetch,
-  // where a browser would send them again.
+  // By default nginx ends a connection after 1,000 requests. fetch then fails the requests under
+  // way; a browser would send them again.
   const nginx = await startNginx([server.port], {
     'keepalive_timeout 30s;': 'keepalive_timeout 30s; keepalive_requests 1000000;',
   });
@@ -163,7 +167,7 @@ it('20 rolling restarts under load lose no request and no cart line', {
   assert.deepEqual(failures, []);
 });
 
-it('SIGHUP loads the code now on disk, and a SIGHUP meanwhile does it once more', async (t) => {
+it('SIGHUP loads the code now on disk, and another SIGHUP in the meantime makes it do so once more', async (t) => {
   const { server, edit, dir } = await startEditableShop(t);
   const livez = async () => (await httpClient(server.origin).get('/livez')).json.status;
   assert.equal(await livez(), 'ok');
@@ -259,7 +263,7 @@ it('the wait before a worker doubles while workers die at once, until SIGHUP loa
   await until(renewed, 'two new workers serve', 20_000);
 });
 
-it('SIGTERM answers requests under way and on idle connections, closes these, and ends all with 0', async (t) => {
+it('at SIGTERM, the workers answer requests under way and on idle connections, close those connections and exit with 0', async (t) => {
   const server = await startProduction(t, 2);
   const idle = connect(server.port, '127.0.0.1');
   const isToldToClose = async () => {
@@ -275,7 +279,7 @@ it('SIGTERM answers requests under way and on idle connections, closes these, an
   });
   await once(login, 'continue'); // under way: its body is missing
   const code = server.stop();
-  await until(isToldToClose, 'the idle connection is told so');
+  await until(isToldToClose, 'the idle connection is told to close');
   await until(() => refuses(server.port), 'no worker takes a new one');
   login.end(JSON.stringify(ADA));
   const [answer] = await once(login, 'response');
@@ -290,7 +294,7 @@ it('SIGTERM ends within 10 s even if a worker does not', async (t) => {
   const started = performance.now();
   assert.equal(await server.stop(), 0);
   const ms = performance.now() - started;
-  assert.ok(ms < 15_000, `${ms} ms`); // of which a slow machine may take five
+  assert.ok(ms < 15_000, `${ms} ms`); // 10 s, and 5 s for a slow machine
   assert.deepEqual(running(server), []);
 });
 

@@ -1,14 +1,15 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
 
-type SupervisorOptions = {
+type PrimaryOptions = {
   count: number;
-  /** Set in each worker, beside this process's own environment. */
+  /** Set in each worker, in addition to this process's environment. */
   env: Record<string, string>;
   log: Logger;
 };
 
-// A worker that lives shorter than this died at once, and the wait before the next one doubles.
+// A worker that lives for less than this counts as having died at once, which doubles the wait
+// before the next one.
 const STEADY_MS = 5_000;
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 30_000;
@@ -17,12 +18,12 @@ const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
 /**
- * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP replaces
- * all, one at a time, with workers that run the code now on disk: each old one drains once its
- * successor listens, and stays if that does not start. SIGTERM and SIGINT drain all workers and exit
- * with 0 within 10 s.
+ * Makes this process the primary of `count` workers, and replaces a worker that dies. SIGHUP
+ * replaces all, one at a time, with workers that run the code now on disk: each old worker drains
+ * once its successor is listening, and stays if the successor does not start. SIGTERM and SIGINT
+ * drain all workers and exit with 0 within 10 s.
  */
-export function supervise({ count, env, log }: SupervisorOptions): void {
+export function runPrimary({ count, env, log }: PrimaryOptions): void {
   // Oldest first. Not in it: workers that drain, and successors that do not listen yet.
   const serving = new Set<Worker>();
   let everListened = false;

@@ -15,7 +15,7 @@ import { prepareDrain } from './drain.ts';
 import { createHttpServer } from './http-server.ts';
 import { listenUrl, shopUrl } from './shop-url.ts';
 
-export async function serve(
+export async function runWorker(
   config: Config,
   log: Logger,
   createApp: (options: AppOptions) => Express,
@@ -79,7 +79,7 @@ function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: ()
       server.closeAllConnections();
     };
     setTimeout(giveUp, 8000).unref();
-    // A proxy has a reason to wait only where other workers take over.
+    // Lingering for a proxy makes sense only if other workers take over.
     await drain(cluster.isWorker && code === 0 ? 1000 : 0);
     closeStore();
     // Connections that the primary handed over at the last moment go back to it.

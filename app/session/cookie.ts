@@ -2,10 +2,10 @@ import { parse } from 'cookie';
 import { unsign } from 'cookie-signature';
 
 /**
- * The session cookie as the browser sent it, read with the parsers that express-session uses: everyone
- * who looks at the cookie must see the same one.
- * @returns undefined when there is none; `signedBy` is the index of the secret that verifies it, -1 for
- *   none of them
+ * The session cookie as the browser sent it, read with the parsers that express-session uses: all
+ * code that reads the cookie must see the same one.
+ * @returns undefined when there is none; `signedBy` is the index of the secret that verifies it, -1
+ *   for none of them
  */
 export function readCookie(
   header: string | undefined,

@@ -19,7 +19,7 @@ const MINUTE = 60_000;
 // biome-ignore lint/suspicious/noExplicitAny: the app under test declares no fields.
 const fields = (req: Request) => req.session as any;
 
-/** An app as the tutorials write it: it knows nothing of this module but its store. */
+/** An app as the tutorials write it: it uses nothing of this module except the store. */
 function tutorialApp(store: Store, gate: Gate) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors
@@ -184,7 +184,7 @@ onEachStore(
       assert.deepEqual(data, { cart: { coat: 1, umbrella: 2 }, theme: 'dark' });
     });
 
-    it('takes the later of two values of one field, an array as a whole, and says so', async () => {
+    it('of two values for one field, keeps the later one (of an array, the whole array) and reports the conflict', async () => {
       await client.post('/edit', { json: { sizes: [1, 2], user: { name: 'Ada' } } });
       await editTogether(client, gate, [
         { sizes: [1, 2, 3], 'user.name': 'Grace' },

@@ -54,7 +54,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       ask(backend.compareAndSet(key, version, next, ttlMs)),
   };
   const commit = compareAndSetLoop(records, msLeft);
-  /** By session, and until express-session makes it a session, by its data. */
+  /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
   const seenBy = new WeakMap<object, Seen>();
 
   function parse(text: string | undefined): DropInRecord | undefined {
@@ -87,7 +87,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     const record = await commit(sessionHandle(id), seen?.record, (current) => {
       if (!current && seen) throw new SessionEnded();
       if (!current) return { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
-      // Data that no request holds, such as an administrator's, replaces the session.
+      // Data from outside a request, such as an administrator's edit, replaces the session.
       const isOfRequest = session instanceof Session;
       const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session) : data;
       return { ...current, version: current.version + 1, lastSeenAt, session: merged };
@@ -149,7 +149,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     },
   };
 
-  /** The optional methods of a store, which only memory can have. `all` gives sessions by their handles. */
+  /** The optional methods of a store. Only memory offers them. `all` is keyed by handle. */
   function listed({ texts }: MemoryBackend): Partial<Store> {
     const entries = () =>
       [...texts].flatMap(([key, text]): [string, Data][] => {

@@ -7,7 +7,7 @@ import { CookieUndeliverable, SessionGone, StoreUnavailable, TooManyConflicts } 
 
 it('the error handler of Express itself answers session errors with the right status', async (t) => {
   const app = express();
-  app.set('env', 'test'); // Express prints no errors then
+  app.set('env', 'test'); // so that Express prints no errors
   const expected = [
     [new SessionGone(), 409, null],
     [new TooManyConflicts(), 503, '1'],

@@ -6,7 +6,7 @@ import { freezeFields, type SessionRecord } from './record.ts';
 
 export type SessionCookie = {
   name: string;
-  /** Without `expires`: a persistent session's is computed; any other cookie ends with the browser. */
+  /** No `expires`: computed for a persistent session; any other cookie ends with the browser. */
   attributes: { path: '/'; httpOnly: true; secure: boolean; sameSite: 'lax' | 'strict' };
 };
 
@@ -39,7 +39,9 @@ export class ExpressSessionStore extends Store {
    */
   override set(_id: string, session: SessionData, callback?: Callback): void {
     callback?.(
-      Object.isFrozen(session) ? null : new Error('Change a session through updateSession only'),
+      Object.isFrozen(session)
+        ? null
+        : new Error('Change a session only through updateSession, renewSession or endSession'),
     );
   }
 
@@ -55,8 +57,9 @@ export class ExpressSessionStore extends Store {
 
   /**
    * Makes `req.session` a frozen copy of `record`.
-   * @param maxAge of the cookie, in milliseconds. express-session resends a cookie that has one at each
-   *   change, so only a new id gets one: a late answer would replace the next id by this one.
+   * @param maxAge of the cookie, in milliseconds. express-session sends a cookie that has a maxAge
+   *   again at each change. So only a new id gets one: otherwise a late answer could overwrite a
+   *   newer id with this one.
    */
   show(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
     freezeFields(this.createSession(req, this.#withCookie(record, maxAge)));

@@ -55,7 +55,7 @@ const movedKey = (handle: string) => `moved:${handle}`;
 
 export type Lifecycle = ReturnType<typeof createLifecycle>;
 
-/** How sessions begin, change, move and end, over any backend. Nothing here knows HTTP. */
+/** How sessions begin, change, move and end, over any backend. Nothing here depends on HTTP. */
 export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
   const ask = answersWithin(options.answerWithinMs ?? 1500, (error) =>
@@ -73,7 +73,8 @@ export function createLifecycle(options: LifecycleOptions) {
     destroy: (key: string) => ask(options.backend.destroy(key)),
   };
 
-  // Times in milliseconds since 1970: when the session expires unless it is used, and however it is used.
+  // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.
+  // `endsAt`: when it expires in any case.
   const expiresAt = ({ lastSeenAt, createdAt }: Pick<SessionRecord, 'lastSeenAt' | 'createdAt'>) =>
     Math.min(lastSeenAt + idleMs, createdAt + absoluteMs);
   const endsAt = ({ createdAt }: SessionRecord) => createdAt + absoluteMs;
@@ -87,7 +88,7 @@ export function createLifecycle(options: LifecycleOptions) {
     return recordOf(draft, { version: NOT_STORED, createdAt: time, lastSeenAt: time });
   }
 
-  /** @returns undefined for a missing or expired session; an empty one, which `hasMoved`, after a renewal */
+  /** @returns undefined if missing or expired; after a renewal, an empty session that `hasMoved` */
   async function load(id: string): Promise<SessionRecord | undefined> {
     const record = await find(id);
     if (!record) emit({ type: 'loaded', found: 'nothing' });
@@ -104,6 +105,7 @@ export function createLifecycle(options: LifecycleOptions) {
       return moved && { ...fresh(), version: MOVED };
     }
     if (msLeft(record) > 0) return record;
+    // It has expired, but the store has not deleted it yet.
     await store.compareAndSet(key, record.version, null);
     return undefined;
   }
@@ -194,7 +196,7 @@ export function createLifecycle(options: LifecycleOptions) {
     const key = sessionHandle(id);
     let current = seen;
     let attempts = 1;
-    // Compare-and-set tells whether it was this call that ended the session.
+    // Compare-and-set shows whether this call ended the session.
     while (!current || !(await store.compareAndSet(key, current.version, null))) {
       // Other requests keep changing the session, but a log-out wins.
       if (attempts++ === MAX_ATTEMPTS) {

@@ -9,7 +9,7 @@ import { newSessionId } from './session-id.ts';
 
 export type SessionOptions = LifecycleOptions & {
   cookie: SessionCookie;
-  /** Sign the cookie: the first one signs, all of them verify. To rotate: `[new, old]` */
+  /** The first secret signs the cookie, and all of them verify it. To rotate: `[new, old]` */
   secrets: readonly string[];
   /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
   readOnly?: (req: Request) => boolean;
@@ -60,7 +60,7 @@ export function sessionMiddleware({
   };
 
   // During a rotation, a cookie signed with an old secret is signed again with the new one.
-  // express-session would leave it alone, and the visitor would be logged out when the old secret goes.
+  // Otherwise the visitor would be logged out when the old secret is removed.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
     const maxAge = store.maxAgeOf(req.session) ?? undefined;

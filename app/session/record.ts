@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sessionFields } from './fields.ts';
 
-/** What the session module itself stores beside the fields. */
+/** What the session module itself stores in addition to the fields. */
 const sessionStamp = z.object({
   /** Counts the changes; compare-and-set compares it. See `isStored` and `hasMoved`. */
   version: z.int().nonnegative(),

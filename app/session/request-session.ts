@@ -6,16 +6,16 @@ import { hasMoved, isStored, type SessionDraft, type SessionRecord } from './rec
 import { sessionHandle } from './session-id.ts';
 
 /**
- * The one way to change a session. It returns once the change is stored; answer after that.
+ * Changes the fields of a session. It returns once the change is stored; answer after that.
  *
  *     await updateSession(req, (draft) => { draft.views += 1; });
  *     res.redirect(303, '/');
  *
- * @param change edits the draft in place, synchronously. It runs again on a newer session when another
- *   request was faster, so it must depend on the draft alone.
+ * @param change edits the draft in place, synchronously. It runs again on a newer session when
+ *   another request was faster, so it must depend on the draft alone.
  * @returns what the last run of `change` returned
- * @throws SessionGone, TooManyConflicts, StoreUnavailable, CookieUndeliverable, or whatever `change`
- *   throws; `req.session` then stays as it was
+ * @throws SessionGone, TooManyConflicts, StoreUnavailable, CookieUndeliverable, or whatever
+ *   `change` throws; `req.session` then stays as it was
  */
 export async function updateSession<T>(
   req: Request,
@@ -36,10 +36,10 @@ export async function updateSession<T>(
 }
 
 /**
- * Gives the session a new id, at log-in and whenever its rights change. The old id stops working, so an
- * id that was planted before log-in is useless after it (session fixation).
- * @param carry makes the new session from the old one, or from undefined when that has ended meanwhile:
- *   what it returns is what survives. It may run again, as a change does.
+ * Gives the session a new id, at log-in and whenever its rights change. The old id stops working,
+ * so an id that was planted before log-in is useless after it (session fixation).
+ * @param carry makes the new session from the old one, or from undefined if the old one has ended
+ *   in the meantime. Only what it returns survives. Like `change`, it may run again.
  * @throws StoreUnavailable, TooManyConflicts, CookieUndeliverable, or whatever `carry` throws
  */
 export async function renewSession(
@@ -96,7 +96,7 @@ export const cookieReachesBrowser = (req: Request) =>
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);
 
-/** @throws CookieUndeliverable when the browser would not get the cookie: it could not come back */
+/** @throws CookieUndeliverable if the browser would not get the cookie, and could not return it */
 export function requireDeliverableCookie(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
   if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();

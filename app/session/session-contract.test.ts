@@ -394,7 +394,7 @@ onEachStore(
       for (const key of left) assert.equal(await store.read(key), undefined);
     });
 
-    it('says when it was last used, by its handle, until it expires', async () => {
+    it('is listed by its handle with the time of its last use, until it expires', async () => {
       await client.post('/count');
       const handle = sessionHandle(idIn(client));
       const other = httpClient(site.origin);
@@ -408,7 +408,7 @@ onEachStore(
       assert.deepEqual(await look(), {});
     });
 
-    it('is not lost when the store fails in the middle of log-in: the new cookie comes with the 503', async (t) => {
+    it('is not lost when the store fails in the middle of log-in: the new cookie comes with the error', async (t) => {
       await client.post('/count');
       const backend: Backend = {
         ...store.backend,

@@ -54,13 +54,13 @@ onEachStore(
       const changes = Array.from({ length: 200 }, (_, n) =>
         (n % 2 ? one : two).change(id, stale, plusOne),
       );
-      // Each change returned another count, so none was lost or counted twice.
+      // Each change returned a different count, so none was lost or counted twice.
       const counts = new Set((await Promise.all(changes)).map(({ count }) => count));
       assert.equal(counts.size, 200);
       assert.equal((await one.read(id))?.count, 201);
     });
 
-    it('are changed after all when every attempt conflicts for 200 ms', async () => {
+    it('are changed in the end, although every attempt conflicts for 200 ms', async () => {
       const id = newSessionId();
       const until = performance.now() + 200;
       const busy: DocumentBackend = {

@@ -9,7 +9,7 @@ type Edit<T> = (current: Document<T> | undefined) => T;
 export type Documents = ReturnType<typeof createDocuments>;
 
 /** The version of a document that the first change will store. */
-export const NOT_STORED = 0;
+export const NEW_DOCUMENT = 0;
 
 /**
  * @returns a function that gives access to the documents of one kind, by its `name` and `shape`.
@@ -46,7 +46,7 @@ export function createDocuments(backend: DocumentBackend) {
       commit(id, seen, (current) => {
         const next = edit(current);
         if (current && next === current) return current;
-        return { ...(data.parse(next) as T), version: (current?.version ?? NOT_STORED) + 1 };
+        return { ...(data.parse(next) as T), version: (current?.version ?? NEW_DOCUMENT) + 1 };
       });
 
     return { read, change };

@@ -61,7 +61,7 @@ for (const [name, scheme, path] of [
   });
 }
 
-it('connects soon after Redis starts, even if that took long', async (t) => {
+it('connects soon after Redis starts, even if that took a long time', async (t) => {
   const port = await freePort();
   const redis = connectTo(`redis://127.0.0.1:${port}`);
   t.after(redis.close);
@@ -171,7 +171,7 @@ for (const [name, start] of Object.entries(stores))
 onEachStore(
   'the keys with one prefix',
   (store) => {
-    it('are found once each, on all masters, and no other keys are', async () => {
+    it('are each found once, on all masters, and no other keys are found', async () => {
       const { redis } = store;
       const set = "return redis.call('SET', KEYS[1], '12')";
       const coats = Array.from({ length: 60 }, (_, n) => `coat:${n}`);

@@ -88,7 +88,8 @@ function clientOf(
   const socket = { connectTimeout: 1000, socketTimeout: 3000, reconnectStrategy };
   // The default sets a timer for each command.
   const commandOptions = { timeout: 0 };
-  // The default holds commands back, and so requests, until an outage ends.
+  // By default, commands, and the requests that wait for them, would be held back until an outage
+  // ends.
   const options = { ...credentials, disableOfflineQueue: true, commandOptions };
 
   if (kind === 'cluster') {

@@ -31,7 +31,7 @@ export function redisRateLimitStore(redis: RedisClient, name: string, secret: st
       return { totalHits, resetTime: new Date(Date.now() + msLeft) };
     },
     decrement: async (key) => {
-      // It runs after the answer, so nobody could see an error. To count one hit too many is safe.
+      // It runs after the answer, so nobody could see an error. Counting one hit too many is safe.
       await run(DECREMENT, key).catch(() => {});
     },
     resetKey: async (key) => {

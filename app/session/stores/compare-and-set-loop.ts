@@ -11,12 +11,12 @@ type Records<R extends Versioned> = {
 type Edit<R> = (current: R | undefined) => R;
 
 /**
- * Changes records by compare-and-set, again on a conflict.
+ * Changes records by compare-and-set, and tries again on a conflict.
  * @param ttlMs how long a record lives, in milliseconds; without it, records never expire
- * @returns `commit(key, seen, edit)`. `seen` is the record as the caller knows it, however stale, or
- *   undefined for none. `edit` makes the next record from the current one alone, because it may run
- *   again; it returns its argument to change nothing. When it throws, nothing is stored. `commit`
- *   returns the record as stored, and rejects with TooManyConflicts after 100 conflicts.
+ * @returns `commit(key, seen, edit)`. `seen` is the record as the caller knows it, however stale,
+ *   or undefined for none. `edit` makes the next record from the current one alone, because it may
+ *   run again; it returns its argument to change nothing. When it throws, nothing is stored.
+ *   `commit` returns the record as stored, and rejects with TooManyConflicts after 100 conflicts.
  */
 export function compareAndSetLoop<R extends Versioned>(
   records: Records<R>,
@@ -45,8 +45,8 @@ export function compareAndSetLoop<R extends Versioned>(
   }
 
   /**
-   * On a conflict, edits the record that is stored now. It never merges two records: connect-redis tried
-   * (#333) and had to take it back (#347).
+   * On a conflict, edits the record that is stored now. It never merges two records: connect-redis
+   * tried (#333) and had to revert it (#347).
    */
   async function attempt(key: string, seen: R | undefined, edit: Edit<R>): Promise<R> {
     let current = seen;

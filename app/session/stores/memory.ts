@@ -1,6 +1,6 @@
 import type { Backend } from './backend.ts';
 
-/** Node fires a timer at once when it is set for longer: 24 days. Memory keeps nothing for longer. */
+/** About 24 days. Node fires a timer at once if it is set for longer, so no record lives longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** `texts` holds the records by their keys. */
