@@ -26,7 +26,11 @@ async function slowShop(t: TestContext) {
   const shop = await startShop(memoryBackend(), {}, { TRUST_PROXY: 'loopback' });
   t.after(shop.close);
   let done = 0;
-  const endOne = () => ends[done++]?.();
+  const endOne = () => {
+    const end = ends[done];
+    if (end) done += 1;
+    end?.();
+  };
   t.after(() => {
     for (const end of ends) end();
   });
