@@ -320,8 +320,8 @@ describe('in production', () => {
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' }, headers });
     const urls = new Set<string>();
     for (const path of ['/', '/cart', '/login', '/register', '/session']) {
-      const { text: page } = await visitor.get(path, { headers });
-      for (const [, url = ''] of page.matchAll(/"([^"]*\/assets\/[^"]+)"/g)) urls.add(url);
+      const page = await visitor.get(path, { headers });
+      for (const [, url = ''] of page.text.matchAll(/"([^"]*\/assets\/[^"]+)"/g)) urls.add(url);
     }
     assert.ok(urls.size > 10);
     for (const url of urls) {
@@ -541,9 +541,9 @@ it('compiles every view', () => {
   const templates = files.filter((file) => file.endsWith('.ejs'));
   assert.ok(templates.length >= 8);
   for (const file of templates) {
-    const view = readFileSync(join(views, file), 'utf8');
-    ejs.compile(view, { _with: false, localsName: 'page' });
-    assert.ok(!view.includes('/assets/'), `${file} names a file without its fingerprint`);
+    const template = readFileSync(join(views, file), 'utf8');
+    ejs.compile(template, { _with: false, localsName: 'page' });
+    assert.ok(!template.includes('/assets/'), `${file} names a file without its fingerprint`);
   }
 });
 

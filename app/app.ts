@@ -19,6 +19,7 @@ import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
 import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { rememberClient } from './http/remember-client.ts';
+import { requireCookies } from './http/require-cookies.ts';
 import { type Hsts, securityHeaders } from './http/security-headers.ts';
 import { createViews } from './http/views.ts';
 import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
@@ -81,7 +82,7 @@ export function createApp(options: AppOptions): Express {
   if (outages) app.use(outages.middleware);
   app.use(recorder.middleware, sessionMiddleware(session), warnOfLostCookie(log));
   app.use(identify({ accounts, carts }), limits.lostSessions);
-  mount(app, sitemap(createHandlers(parts), limits));
+  mount(app, sitemap(createHandlers(parts), limits, requireCookies(session.cookie)));
   app.use(notFound);
   if (outages) app.use(outages.errorPage);
   app.use(errorHandler({ log, audit, pages, wayBack, showFaults: !production }));

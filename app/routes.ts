@@ -27,12 +27,12 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
   ['get', '/readyz', health.readyz],
 ];
 
-export function sitemap(handlers: Handlers, limits: Limits): Route[] {
+export function sitemap(handlers: Handlers, limits: Limits, needsCookies: RequestHandler): Route[] {
   const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
 
   const openToTemporaryPasswords: Route[] = [
-    ['get', '/login', auth.logInForm.show],
-    ['post', '/login', limits.logIn, auth.logIn],
+    ['get', '/login', needsCookies, auth.logInForm.show],
+    ['post', '/login', needsCookies, limits.logIn, auth.logIn],
     ['get', '/logout', auth.logOutForm.show],
     ['post', '/logout', auth.logOut],
     ['get', '/account/password', requireUser, account.passwordForm.show],
@@ -41,8 +41,8 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
 
   const others: Route[] = [
     ['get', '/', limits.newVisitors, shop.show],
-    ['get', '/register', auth.registerForm.show],
-    ['post', '/register', limits.register, auth.register],
+    ['get', '/register', needsCookies, auth.registerForm.show],
+    ['post', '/register', needsCookies, limits.register, auth.register],
 
     ['get', '/account', requireUser, account.show],
     ['post', '/account/confirm', requireUser, limits.password, account.confirm],
@@ -50,10 +50,10 @@ export function sitemap(handlers: Handlers, limits: Limits): Route[] {
     ['post', '/account/sessions/:handle/end', requireUser, limits.password, account.endOne],
 
     ['get', '/cart', cart.show],
-    ['post', '/cart/lines', limits.cartChanges, cart.add],
-    ['post', '/cart/lines/:sku', limits.cartChanges, cart.set],
-    ['post', '/cart/clear', limits.cartChanges, cart.clear],
-    ['post', '/cart/undo', limits.cartChanges, cart.undo],
+    ['post', '/cart/lines', needsCookies, limits.cartChanges, cart.add],
+    ['post', '/cart/lines/:sku', needsCookies, limits.cartChanges, cart.set],
+    ['post', '/cart/clear', needsCookies, limits.cartChanges, cart.clear],
+    ['post', '/cart/undo', needsCookies, limits.cartChanges, cart.undo],
     ['post', '/cart/undo-merge', requireUser, limits.cartChanges, cart.undoMerge],
 
     ['post', '/checkout', requireUser, limits.orders, orders.checkOut],

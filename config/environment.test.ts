@@ -68,7 +68,15 @@ it('names every wrong variable at once', () => {
 });
 
 it('refuses a missing, short or example secret, and never prints it', () => {
-  const wrong = ['', ',', 'short', `${SECRET},short`, 'change-me-change-me-change-me-change-me'];
+  const easy = ['x'.repeat(32), 'ab'.repeat(20), `${SECRET},${'1234567'.repeat(5)}`];
+  const wrong = [
+    '',
+    ',',
+    'short',
+    `${SECRET},short`,
+    'change-me-change-me-change-me-change-me',
+    ...easy,
+  ];
   for (const SESSION_SECRET of wrong) {
     const message = problems({ ...PRODUCTION, SESSION_SECRET });
     assert.match(message, /^SESSION_SECRET /);

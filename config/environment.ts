@@ -45,6 +45,10 @@ export function readConfig(env: Record<string, string | undefined>) {
       'must have at least 32 characters (each one, if there are several, separated by commas)',
     )
     .refine(
+      (list) => !production || list.every((secret) => new Set(secret).size >= 8),
+      'has too few different characters. Generate one: openssl rand -base64 48',
+    )
+    .refine(
       (list) => !production || !list.some((secret) => EXAMPLE_SECRET.test(secret)),
       'looks like an example. Generate one: openssl rand -base64 48',
     );

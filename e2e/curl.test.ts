@@ -39,7 +39,7 @@ it('each command of docs/curl.md answers JSON with the status that the page name
 
 it('docs/curl.md has a command for every route', () => {
   const anything: never = new Proxy(() => {}, { get: () => anything }) as never;
-  const routes = [...healthRoutes(anything), ...sitemap(anything, anything)];
+  const routes = [...healthRoutes(anything), ...sitemap(anything, anything, anything)];
   assert.ok(routes.length > 25);
   for (const [verb, path] of routes) {
     const url = new RegExp(`localhost:3000${path.replace(/:\w+/g, '[^/ ]+')}$`);

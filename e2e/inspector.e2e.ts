@@ -37,6 +37,31 @@ test('the navigation leads to the guide, chapter by chapter', async ({ page }) =
   );
 });
 
+test('your session shows what another page does, while it is open', async ({ page }) => {
+  await page.goto('/');
+  await page.goto('/session');
+  const stored = page.getByRole('region', { name: 'The stored document' });
+  await expect(stored).not.toContainText('wool-beret');
+  await page.request.post('/cart/lines', { form: { sku: 'wool-beret' } });
+  await expect(stored).toContainText('"wool-beret": 1');
+});
+
+test('the guide leads to the place in the source, and its code can be copied', async ({
+  page,
+  context,
+}) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.goto('/guide/the-id-at-log-in');
+  await page.getByRole('button', { name: 'Copy: renew' }).click();
+  await expect(page.getByRole('button', { name: 'Copied: renew' })).toBeVisible();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('function renew(');
+  await page.getByRole('link', { name: 'app/session/session-contract.test.ts' }).click();
+  const h1 = page.getByRole('heading', { level: 1 });
+  await expect(h1).toHaveText('app/session/session-contract.test.ts');
+  const named = 'gets a new id at log-in, and the old id stops working';
+  await expect(page.getByText(named)).toBeInViewport();
+});
+
 test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
@@ -50,13 +75,12 @@ test.describe('without JavaScript', () => {
     await expect(page.getByText('The visitor stays logged out.')).toBeVisible();
     await page.getByRole('button', { name: 'Add from two tabs' }).click();
     await expect(page.getByText('2 of 2 items kept')).toBeVisible();
+    await expect(page.getByText('20 of 20 hats kept')).toBeVisible();
     await page.goto('/');
     await page.goto('/lab');
     await page.getByRole('button', { name: 'Take the store down for me' }).click();
     await expect(page.getByRole('heading', { name: 'Service Unavailable' })).toBeVisible();
-    const status = async () => (await page.request.get('/lab')).status();
-    await expect.poll(status, { intervals: [1000] }).toBe(200);
-    await page.getByRole('link', { name: 'Try again' }).click();
+    await expect(page.getByRole('status')).toHaveText('The store is back, and nothing was lost.');
     await expect(page.getByRole('heading', { name: 'The race lab' })).toBeVisible();
     await page.getByRole('link', { name: '№' }).click();
     await expect(page.getByText('get, failed').first()).toBeVisible();

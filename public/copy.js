@@ -7,15 +7,12 @@ for (const code of navigator.clipboard ? document.querySelectorAll('figure .code
   };
   button.type = 'button';
   button.className = 'quiet copy';
-  const copy = () => {
-    const copied = navigator.clipboard.writeText(code.textContent);
-    copied.then(
-      () => say('Copied'),
-      () => say('Not copied'),
-    );
+  const copy = async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    say('Copied');
     setTimeout(say, 2000, 'Copy');
   };
-  button.addEventListener('click', copy);
+  button.addEventListener('click', () => void copy());
   say('Copy');
   code.before(button);
 }

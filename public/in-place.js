@@ -8,35 +8,30 @@ addEventListener('submit', (event) => {
   const { target: form, submitter } = event;
   if (!form.matches('[data-in-place]')) return;
   event.preventDefault();
-  // By id: an answer on its way will replace this button by one with newer values.
+  // By id: an answer on its way will replace this button by one with a newer value.
   queue = queue.then(() => send(submitter.id)).catch(() => location.reload());
 });
 
 async function send(id) {
   const button = find(id);
   if (!button || button.disabled) return;
-  const { form } = button;
-  const body = new URLSearchParams(new FormData(form, button));
-  const response = await fetch(form.action, {
-    method: 'POST',
-    body,
-    headers: { accept: 'text/html' },
-  });
-  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
-  const main = document.querySelector('main');
-  const held = main.contains(document.activeElement) ? document.activeElement : button;
+  const body = new URLSearchParams(new FormData(button.form, button));
+  const headers = { accept: 'text/html' };
+  const answer = await fetch(button.form.action, { method: 'POST', body, headers });
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const held = document.activeElement.closest('main [id]:not(main)') ?? button;
   const before = held.getBoundingClientRect().top;
   for (const part of ['header', 'main'])
-    document.querySelector(part).replaceWith(page.querySelector(part));
+    document.body.replaceChild(page.querySelector(part), document.querySelector(part));
   document.title = page.title;
-  if (response.redirected) history.replaceState(null, '', response.url);
+  if (answer.redirected) history.replaceState(null, '', answer.url);
   const left = page.querySelector('.ticket [data-seconds-left]');
   if (left) tabs.postMessage(Number(left.textContent));
 
-  const usable = (element) => element && !element.disabled;
-  const next = [held.id, held.dataset.else].map(find).find(usable) ?? find('content');
+  const usable = [held.id, held.dataset.else].map(find).find((each) => each && !each.disabled);
+  const next = usable ?? find('content');
   next.focus({ preventScroll: true });
-  if (next.id === held.id)
-    scrollBy({ top: next.getBoundingClientRect().top - before, behavior: 'instant' });
+  const top = next.getBoundingClientRect().top - before;
+  if (next.id === held.id) scrollBy({ top, behavior: 'instant' });
   else next.scrollIntoView({ block: 'nearest' });
 }

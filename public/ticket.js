@@ -31,9 +31,9 @@ function enter(next) {
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
   if (state !== 'ended') return;
-  const forms = 'form:not([action="/login"], [action="/register"])';
-  for (const button of document.querySelectorAll(`${forms} [type="submit"]`))
-    button.disabled = true;
+  const toGoOn = '[action="/login"], [action="/register"]';
+  for (const button of document.querySelectorAll('[type="submit"]'))
+    button.disabled = !button.form.matches(toGoOn);
 }
 
 /** Each request restarts the idle clock, whichever tab it comes from. */

@@ -144,6 +144,16 @@ onEachStore('logging in and out', (store) => {
     assert.equal((await visitor.get('/')).json.user, null);
   });
 
+  it('clears what scripts may have stored at log-out, where the browser would listen: over HTTPS', async (t) => {
+    const clears = async (origin: Shop, headers: Record<string, string>) =>
+      (await origin.visitor().post('/logout', { headers })).headers.get('clear-site-data');
+    const proxied = await startShop(store.backend, {}, { TRUST_PROXY: 'loopback' });
+    t.after(proxied.close);
+    assert.equal(await clears(proxied, { 'x-forwarded-proto': 'https' }), '"storage"');
+    assert.equal(await clears(proxied, {}), null);
+    assert.equal(await clears(shop, { 'x-forwarded-proto': 'https' }), null);
+  });
+
   it('redirects to the shop after a log-out form', async () => {
     const answer = await visitor.post('/logout', PAGE);
     assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/']);

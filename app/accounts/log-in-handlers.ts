@@ -117,6 +117,9 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const own = currentHandle(req);
     const drop = (current: Account) => withoutSessions(current, (handle) => handle === own);
     if (account) await accounts.change(account, drop).catch(() => {});
+    // Browsers heed it over HTTPS only. Not "cookies", which would clear those of other hosts of this
+    // domain, nor "cache", which Chromium clears slowly and which holds no page of the shop.
+    if (req.secure) res.set('Clear-Site-Data', '"storage"');
     redirectOrJson(req, res, '/', {});
   };
 

@@ -88,20 +88,20 @@ it('a file has an address that changes with the files, and its browser asks only
     };
     return { url: assets.url('a.css'), get };
   };
-  const [older, newer] = [await worker(old.path), await worker(folder.path)];
+  const [last, now] = [await worker(old.path), await worker(folder.path)];
 
   const forever = 'public, max-age=31536000, immutable';
-  assert.match(newer.url, /^\/assets\/[0-9a-f]{12}\/a\.css$/);
-  assert.notEqual(newer.url, older.url);
-  assert.equal(createAssets(folder.path, true).url('a.css'), newer.url);
-  assert.deepEqual(await newer.get(newer.url), [200, 'a { color: red }', forever]);
+  assert.match(now.url, /^\/assets\/[0-9a-f]{12}\/a\.css$/);
+  assert.notEqual(now.url, last.url);
+  assert.equal(createAssets(folder.path, true).url('a.css'), now.url);
+  assert.deepEqual(await now.get(now.url), [200, 'a { color: red }', forever]);
   // During a roll, a page asks a worker for the file of another version, which nobody may keep.
-  assert.deepEqual(await newer.get(older.url), [200, 'a { color: red }', 'no-cache']);
-  assert.deepEqual(await older.get(newer.url), [200, 'a { color: blue }', 'no-cache']);
-  assert.equal((await newer.get('/assets/a.css'))[2], 'public, max-age=300');
-  const hash = newer.url.split('/')[2];
+  assert.deepEqual(await now.get(last.url), [200, 'a { color: red }', 'no-cache']);
+  assert.deepEqual(await last.get(now.url), [200, 'a { color: blue }', 'no-cache']);
+  assert.equal((await now.get('/assets/a.css'))[2], 'public, max-age=300');
+  const hash = now.url.split('/')[2];
   for (const path of [`${hash}/c.css`, `${hash}/${hash}/a.css`, `${hash}/`, `${hash}/..%2fa.css`])
-    assert.equal((await newer.get(`/assets/${path}`))[0], 404, path);
+    assert.equal((await now.get(`/assets/${path}`))[0], 404, path);
 
   assert.equal(createAssets(folder.path, false).url('a.css'), '/assets/a.css');
 });

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
 import { type Shop, startShop } from '../../test-support/start-shop.ts';
+import { until } from '../../test-support/until.ts';
 import { memoryBackend } from '../session/index.ts';
 
 let shop: Shop;
@@ -61,8 +62,10 @@ it('a body without an end is not read for long after the answer', async () => {
     socket.on('data', (data) => {
       answer += data;
     });
-    const timeout = AbortSignal.timeout(6000);
-    await once(socket, 'close', { signal: timeout }).finally(() => clearInterval(sending));
+    await until(async () => socket.closed, 'the connection has ended', 6000).finally(() => {
+      clearInterval(sending);
+      socket.destroy();
+    });
     assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${request} ${headers.join()}`);
   };
   await Promise.all([

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { inspect } from 'node:util';
 import { wholeNumberField } from './form-fields.ts';
 
 const read = (quantity: unknown, range = { min: 0, max: 99 }) =>
@@ -31,9 +30,5 @@ it('everything else is refused: fractions, other notations, other types, and wha
     ...['3.', '+3', '0x10', '0b1', '1_0', 'Infinity', '-Infinity', 'NaN', '３', '3,0', 'e1', '.'],
     ...[1.5, -0, 100, Number.NaN, Number.POSITIVE_INFINITY, null, undefined, true, [3], ['3'], {}],
   ])
-    assert.throws(
-      () => read(value),
-      /quantity must be a whole number from 0 to 99/,
-      inspect(value),
-    );
+    assert.throws(() => read(value), /quantity must be a whole number from 0 to 99/);
 });

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { styleText } from 'node:util';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
@@ -31,7 +32,10 @@ export function readable(output: NodeJS.WritableStream = process.stdout): Destin
       const label = pino.levels.labels[level] ?? '';
       const color = COLORS[label];
       const text = isRequest ? `${method} ${path} ${status} ${ms} ms` : msg;
-      const details = isRequest ? more : { ...line, requestId };
+      const details = {
+        ...(isRequest ? more : { ...line, requestId }),
+        ...(cluster.isWorker && { pid }),
+      };
       const words = [
         new Date(time).toTimeString().slice(0, 8),
         color ? styleText(color, label.padEnd(5), { stream: output }) : label.padEnd(5),

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, type Socket } from 'node:net';
 import { it, type TestContext } from 'node:test';
-
 import { until } from '../../test-support/until.ts';
 import { createHttpServer } from './http-server.ts';
 
@@ -45,8 +44,9 @@ it('a client that reads slowly gets its whole answer', async (t) => {
   let bytes = 0;
   socket.on('data', (data) => {
     bytes += data.length;
+    if (bytes > 10 * MEGABYTE) return;
     socket.pause();
-    setTimeout(() => socket.resume(), bytes < 10 * MEGABYTE ? 20 : 0);
+    setTimeout(() => socket.resume(), 20);
   });
   const started = performance.now();
   ask(socket);
