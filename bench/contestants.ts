@@ -65,7 +65,7 @@ export const [serverCore, loadCore, redisCore = loadCore, spareCore] = (
 /** Keeps a process, and those it starts from now on, on `core`. Rejects where the system cannot. */
 export const pinTo = (core: string, pid: number) => run('taskset', ['-acp', core, `${pid}`]);
 
-/** Starts them all on one Redis, each in a database of its own, and proves that each does its work. */
+/** Starts them all on one Redis, each with its own database, and proves that each does its work. */
 export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {
   const starts = entries.map((entry, n) => start(entry, redis, n, pin));
   const contestants = await Promise.all(starts).catch(async (error: unknown) => {

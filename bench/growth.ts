@@ -104,7 +104,7 @@ else {
   await contention();
 }
 
-/** A store with 1,000 sessions and one with more and more, each with an app of its own, in turns. */
+/** Compares a store of 1,000 sessions with a growing one, each with its own app, alternately. */
 async function storedSessions(): Promise<void> {
   print('\nStored sessions');
   const big = await startRedis();
@@ -187,7 +187,7 @@ async function sessionsOfAnAccount(): Promise<void> {
   await client.flushDb();
 }
 
-/** One process and two, in turns, each process on a core of its own and with a load of its own. */
+/** Compares one process with two, alternately. Each process has its own core and its own load. */
 async function processes(): Promise<void> {
   const cores = [serverCore, spareCore ?? loadCore];
   print(`\nProcesses${spareCore ? '' : ', of which the second shares its core with the load'}`);

@@ -1,4 +1,4 @@
-// Loads as it is told to, in a process of its own: two processes answer more than one can ask.
+// Sends load from a separate process, because one process cannot send enough for two app processes.
 import { load } from './load.ts';
 
 process.on('message', (options: Parameters<typeof load>) => {

@@ -5,7 +5,9 @@ import { ADA } from '../test-support/start-shop.ts';
 /** What is asked for: a page by a guest or a logged-in user who was here before, and so on. */
 export type Workload = 'view' | 'member' | 'first' | 'add' | 'static' | 'log-in';
 
-/** A browser with a session of its own, and behind a proxy, which terminates TLS, an address of its own. */
+/**
+ * A browser with its own session. Behind a proxy that terminates TLS, it also has its own address.
+ */
 export type Visitor = { address: string; cookie: string; token: string };
 
 type Ask = {

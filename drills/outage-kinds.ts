@@ -15,7 +15,7 @@ const MIN_REPLICAS = '--min-replicas-to-write 1 --min-replicas-max-lag 1'.split(
 export const aofAlways = single('AOF, appendfsync always', [...APPEND_ONLY, 'always']);
 export const noPersistence = single('no persistence', []);
 
-/** What the drill lets happen, in this order. */
+/** The outages of the drill, in this order. */
 export const outages: Outage[] = [
   aofAlways,
   single('AOF, appendfsync everysec', [...APPEND_ONLY, 'everysec']),
@@ -98,7 +98,7 @@ function partitionedMaster(setting: string, args: string[]): Outage {
       const { url, master, replica, stop } = await startRedisSentinel({ args, relayTo });
       stack.defer(stop);
       const happen = async (say: Print) => {
-        say('The network loses what the master sends to its replica, and tells nobody.');
+        say('The network silently drops everything between the master and its replica.');
         const list = await master.cli('CLIENT', 'LIST', 'TYPE', 'replica');
         relays[0]?.silence(Number(/ addr=[\d.]+:(\d+)/.exec(list)?.[1]));
         await sleep(4000);

@@ -18,12 +18,12 @@ for (const [n, outage] of outages.entries()) {
 print('');
 tableOf(outcomes).forEach(print);
 print(`
-What a killed process has written, the kernel keeps. A power cut takes that, too: appendfsync
-everysec then loses what it has not synced, a second or so. No drill in one machine can show it.`);
+The kernel keeps everything that a killed process has written. A power cut loses that, too: with
+appendfsync everysec, about the last second. No drill on one machine can show this.`);
 
 function tableOf(results: readonly [Outage, Outcome][]): string[] {
   const titles =
-    'Topology and durability|Failure|Acknowledged adds|Of them lost|Longest wait|Unavailable for';
+    'Topology and durability|Failure|Acknowledged adds|Of these, lost|Longest wait|Unavailable for';
   const rows = [
     titles.split('|'),
     ...results.map(([{ setting, failure }, { acknowledged, lost, longestMs, unavailableMs }]) => [

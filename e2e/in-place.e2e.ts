@@ -6,12 +6,12 @@ const beret = (page: Page) => page.getByLabel('Quantity of Wool beret');
 const more = (page: Page) => button(page, 'One Wool beret more');
 const less = (page: Page) => button(page, 'One Wool beret less');
 
-/** Every line is as high as the next, so the last one is far down. */
+/** All lines have the same height, so the last one is far down. */
 async function openCart(page: Page, quantities: Record<string, number>): Promise<void> {
   for (const [sku, quantity] of Object.entries(quantities))
     await page.request.post('/cart/lines', { form: { sku, quantity } });
   await page.goto('/cart');
-  await page.waitForLoadState(); // and the script with it
+  await page.waitForLoadState(); // its script has to run, too
 }
 
 test('quick presses of a stepper all count, and the page does not move', async ({ page }) => {

@@ -1,4 +1,4 @@
-// What a reader gets who copies app/session/ into an app of his own: Express, the session, the page.
+// The app of a reader who copies app/session/: Express, the session and the page.
 
 import express from 'express';
 import { createViews } from '../../app/http/views.ts';
