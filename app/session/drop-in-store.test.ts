@@ -37,6 +37,21 @@ function tutorialApp(store: Store, gate: Gate) {
   app.post('/log-out', (req, res, next) => {
     req.session.destroy((error) => (error ? next(error) : res.json({})));
   });
+  app.post('/save-twice', async (req, res) => {
+    const session = fields(req);
+    Object.assign(session, { x: 1, flash: 'hello', views: session.views + 1 });
+    const saved = new Promise((resolve) => session.save(resolve));
+    if ('wait-for-save' in req.query) await saved;
+    Object.assign(session, { x: 0, views: session.views + 1 });
+    delete session.flash;
+    res.json({});
+  });
+  app.post('/expire/:how', (req, res) => {
+    fields(req).note = 'bye';
+    if (req.params.how === 'max-age') req.session.cookie.maxAge = 0;
+    else req.session.cookie.expires = new Date(0);
+    res.json({});
+  });
   /** Loads the session, waits at the gate, then edits it. */
   app.post('/edit', express.json(), async (req, res) => {
     await gate.pass(req);
@@ -206,6 +221,32 @@ onEachStore(
       await client.post('/edit', { json: { views: 0 } });
       await editTogether(client, gate, ones);
       assert.equal((await stored()).views, 50);
+    });
+
+    it('merges overlapping saves of one request in their order', async () => {
+      for (const query of ['', '?wait-for-save']) {
+        await client.post('/edit', { json: { x: 0, views: 5 } });
+        await client.post(`/save-twice${query}`);
+        const { cookie, ...data } = await stored();
+        assert.deepEqual(data, { x: 0, views: 7 }, query);
+      }
+    });
+
+    it('ends a session whose cookie the app lets expire', async () => {
+      for (const how of ['max-age', 'expires']) {
+        await client.post('/log-in');
+        const { cookie } = client;
+        await client.post(`/expire/${how}`);
+        client.cookie = cookie;
+        assert.equal((await stored()).user, undefined, how);
+      }
+      assert.deepEqual(events, [], 'nothing failed');
+    });
+
+    it('reports a deleted field that another request changed', async () => {
+      await client.post('/edit', { json: { cart: { a: 1 } } });
+      await editTogether(client, gate, [{ cart: null }, { 'cart.b': 2 }]);
+      assert.ok(events.some(({ type }) => type === 'conflict'));
     });
 
     it('stores a session under the hash of its id', async () => {

@@ -32,6 +32,7 @@ type Data = { readonly [field: string]: unknown };
 type DropInRecord = Versioned & { createdAt: number; lastSeenAt: number; session: Data };
 /** What a request knows of its session: the record that it loaded or saved, and the data it held then. */
 type Seen = { record: DropInRecord; data: Data };
+type StoredCookie = { originalMaxAge?: number | null; expires?: string | null };
 type Callback = (error?: unknown, value?: unknown) => void;
 
 const DAY_MS = 24 * 3_600_000;
@@ -56,6 +57,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   const commit = compareAndSetLoop(records, msLeft);
   /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
   const seenBy = new WeakMap<object, Seen>();
+  const lastSave = new WeakMap<object, Promise<void>>();
 
   function parse(text: string | undefined): DropInRecord | undefined {
     try {
@@ -67,9 +69,10 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   }
 
   function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
-    const { originalMaxAge } = (session.cookie ?? {}) as { originalMaxAge?: number | null };
+    const { originalMaxAge, expires } = (session.cookie ?? {}) as StoredCookie;
     const { idleMs = originalMaxAge ?? DAY_MS } = options;
-    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs) - now();
+    const cookieEnds = expires ? Date.parse(expires) : Infinity;
+    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs, cookieEnds) - now();
   }
 
   async function load(id: string): Promise<SessionData | null> {
@@ -80,13 +83,26 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     return data;
   }
 
-  async function save(id: string, session: SessionData): Promise<void> {
+  /** One save of a session object after the other: each starts from what the one before it stored. */
+  function saveInTurn(id: string, session: SessionData): Promise<void> {
     const data: Data = JSON.parse(JSON.stringify(session));
+    const before = lastSave.get(session) ?? Promise.resolve();
+    const turn = before.catch(() => {}).then(() => save(id, session, data));
+    lastSave.set(session, turn);
+    return turn;
+  }
+
+  async function save(id: string, session: SessionData, data: Data): Promise<void> {
+    const key = sessionHandle(id);
     const seen = seenBy.get(session);
     const lastSeenAt = now();
-    const record = await commit(sessionHandle(id), seen?.record, (current) => {
+    const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
+    // The app ends a session by a cookie that has expired.
+    if (msLeft(seen ? { ...seen.record, lastSeenAt, session: data } : first) <= 0)
+      return ask(backend.destroy(key));
+    const record = await commit(key, seen?.record, (current) => {
       if (!current && seen) throw new SessionEnded();
-      if (!current) return { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
+      if (!current) return first;
       // Data from outside a request, such as an administrator's edit, replaces the session.
       const isOfRequest = session instanceof Session;
       const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session) : data;
@@ -101,7 +117,8 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     if (!record) return;
     const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
-    await records.compareAndSet(sessionHandle(id), record.version, next, msLeft(next));
+    const left = msLeft(next);
+    if (left > 0) await records.compareAndSet(sessionHandle(id), record.version, next, left);
   }
 
   /** `theirs` with the changes that lead from `base` to `mine`. */
@@ -111,16 +128,16 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       const [before, after, current] = [base[field], mine[field], theirs[field]];
       const name = path + field;
       if (isDeepStrictEqual(before, after)) continue;
-      if (after === undefined) delete merged[field];
-      else if (name === 'cookie') merged.cookie = after;
+      const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
+      if (name === 'cookie') merged.cookie = after;
       else if (isPlain(after) && isPlain(current) && isPlain(before ?? {}))
         merged[field] = merge((before ?? {}) as Data, after, current, `${name}.`);
       else if (typeof after === 'number' && counters.includes(name))
         merged[field] = Number(current ?? 0) + after - Number(before ?? 0);
       else {
-        const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
         if (!agree) emit({ type: 'conflict', field: name });
-        merged[field] = after;
+        if (after === undefined) delete merged[field];
+        else merged[field] = after;
       }
     }
     return merged;
@@ -133,7 +150,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
         if (!(error instanceof SessionEnded)) throw error;
         emit({ type: 'gone' });
       };
-      callBack(save(id, session).catch(drop), callback);
+      callBack(saveInTurn(id, session).catch(drop), callback);
     },
     touch: (id, session, callback) => {
       // express-session would cut off an answer that is complete.

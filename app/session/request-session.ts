@@ -26,10 +26,9 @@ export async function updateSession<T>(
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session, (draft) => {
     result = change(draft);
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function')
-      throw new TypeError(
-        'updateSession takes no async function: do the waiting before the change',
-      );
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
+    void Promise.resolve(result).catch(() => {}); // an unhandled failure would end the process
+    throw new TypeError('updateSession takes no async function: do the waiting before the change');
   });
   store.show(req, record);
   return result;

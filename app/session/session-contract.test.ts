@@ -672,6 +672,7 @@ it('a session refuses an async change, in types and when it runs', async (t) => 
     // @ts-expect-error: a change must not wait
     updateSession(req, async (draft) => {
       draft.views = 1000;
+      throw new Error('an unhandled rejection fails the test');
     }),
   );
   assert.match((await visitor.get('/')).json.error, /updateSession takes no async function/);
