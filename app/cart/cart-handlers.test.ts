@@ -109,6 +109,19 @@ onEachStore('the cart', (store) => {
     assert.match(text, /id="more-bowler-hat"[^>]* disabled/);
   });
 
+  it('shows the cart and the reason when one more does not fit', async () => {
+    await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 99 } });
+    const { status, text } = await visitor.post('/cart/lines', {
+      ...PAGE,
+      form: { sku: 'bowler-hat' },
+    });
+    assert.equal(status, 409);
+    assert.match(
+      text,
+      /<h1>Your cart<.*role="alert">A cart holds at most 99 .*Quantity of Bowler hat/s,
+    );
+  });
+
   it('says that the last session has ended, then what was added to the new one', async () => {
     visitor.cookie = 'sid=s%3Agone.gone';
     await visitor.post('/cart/lines', { ...PAGE, form: { sku: HAT.sku } });

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import { leaveFlash } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
@@ -20,11 +20,22 @@ type Options = { carts: Carts; catalogue: Catalogue; pages: Pages };
 
 export function cartHandlers({ carts, catalogue, pages }: Options) {
   const show: RequestHandler = (req, res) => {
+    const content = contentFor(req);
+    return pages.show(req, res, 'cart/show', content, content.cart);
+  };
+
+  const contentFor = (req: Request) => {
     const cart = priceCart(currentCart(req), catalogue);
     const { orderId, version } = req.accountCart?.cart ?? {};
     const removed = namesOf(req.session.removed ?? {});
-    const content = { title: 'Your cart', cart, MAX_QUANTITY, orderId, version, removed };
-    return pages.show(req, res, 'cart/show', content, cart);
+    return { title: 'Your cart', cart, MAX_QUANTITY, orderId, version, removed };
+  };
+
+  /** Shows the cart that a change did not fit, with the reason. */
+  const showUnchanged: ErrorRequestHandler = (error: unknown, req, _res, next) => {
+    const refused = error instanceof Refusal && error.status === 409;
+    if (refused) req.errorPage = { view: 'cart/show', content: contentFor(req) };
+    next(error);
   };
 
   const add: RequestHandler = async (req, res) => {
@@ -83,5 +94,5 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
   const namesOf = (cart: Cart) =>
     Object.keys(cart).flatMap((sku) => catalogue.get(sku)?.name ?? []);
 
-  return { show, add, set, clear, undo, undoMerge };
+  return { show, add: [add, showUnchanged], set, clear, undo, undoMerge };
 }
