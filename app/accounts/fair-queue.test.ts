@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
+import { until } from '../../test-support/until.ts';
 import { fairQueue } from './fair-queue.ts';
 
 /** A queue whose jobs, named such as "a1" for an account of address "a", end when they are told to. */
-function queueOf(concurrency: number, maxWaiting: number) {
-  const inTurn = fairQueue(concurrency, maxWaiting, () => new Error('full'));
+function queueOf(concurrency: number, maxWaiting: number, maxWaitMs?: number) {
+  const inTurn = fairQueue(concurrency, maxWaiting, () => new Error('full'), maxWaitMs);
   const started: string[] = [];
   const refused: string[] = [];
   const ends = new Map<string, () => void>();
@@ -89,4 +90,14 @@ it('goes on after a job that fails', async () => {
     /bad/,
   );
   assert.equal(await inTurn(client, async () => 7), 7);
+});
+
+it('refuses a job that has waited for too long, and keeps the one that runs', async () => {
+  const { add, end, started, refused } = queueOf(1, 30, 20);
+  await add('a1', 'b1');
+  await until(async () => refused.length === 1, 'refused');
+  assert.deepEqual([started, refused], [['a1'], ['b1']]);
+  await end();
+  await add('c1');
+  assert.deepEqual(started, ['a1', 'c1']);
 });

@@ -10,20 +10,28 @@ type Job = Client & { start: () => void; refuse: (reason: Error) => void };
 
 /**
  * Runs a few jobs at once. Addresses take turns, and so do the accounts of an address: a flood waits
- * behind itself. When too many jobs wait, the longest line loses its last one.
+ * behind itself. When too many jobs wait, the longest line loses its last one. No job waits for long:
+ * otherwise the server would cut the connection without an answer.
  * @param refusal makes the error of a job that lost its place
  * @returns `inTurn(client, work)`, which runs `work` when its turn comes
  */
-export function fairQueue(concurrency: number, maxWaiting: number, refusal: () => Error) {
+export function fairQueue(
+  concurrency: number,
+  maxWaiting: number,
+  refusal: () => Error,
+  maxWaitMs = 10_000,
+) {
   const waiting: Job[] = [];
   let running = 0;
 
   async function inTurn<T>(client: Client, work: () => Promise<T>): Promise<T> {
     const { promise, resolve: start, reject: refuse } = Promise.withResolvers<void>();
-    waiting.push({ ...client, start, refuse });
+    const job = { ...client, start, refuse };
+    waiting.push(job);
+    const tooLong = setTimeout(giveUp, maxWaitMs, job);
     if (running < concurrency) startNext();
-    else if (waiting.length > maxWaiting) refuseOne();
-    await promise;
+    else if (waiting.length > maxWaiting) giveUp(lastOfLongest());
+    await promise.finally(() => clearTimeout(tooLong));
     try {
       client.requirePresence();
       return await work();
@@ -48,12 +56,13 @@ export function fairQueue(concurrency: number, maxWaiting: number, refusal: () =
     waiting.sort((a, b) => rank(a) - rank(b));
   }
 
-  function refuseOne(): void {
-    const job = longest(
-      longest(waiting, ({ address }) => address),
-      ({ account }) => account,
-    ).at(-1);
-    if (!job) return;
+  function lastOfLongest(): Job | undefined {
+    const ofAddress = longest(waiting, ({ address }) => address);
+    return longest(ofAddress, ({ account }) => account).at(-1);
+  }
+
+  function giveUp(job: Job | undefined): void {
+    if (!job || !waiting.includes(job)) return;
     waiting.splice(waiting.indexOf(job), 1);
     job.refuse(refusal());
   }

@@ -48,12 +48,14 @@ export async function verifyPassword(
   client = NO_CLIENT,
 ): Promise<boolean> {
   const matches = async (form: string) => {
-    const equal = await inTurn(client, () => bcrypt.compare(form, hash ?? NO_ACCOUNT));
+    const equal = await bcrypt.compare(form, hash ?? NO_ACCOUNT);
     return equal && hash !== undefined && isWhole(form);
   };
-  if (await matches(normalized(password))) return true;
-  // Hashes from before passwords were normalized. Unknown accounts take this work, too.
-  return password !== normalized(password) && matches(password);
+  return inTurn(client, async () => {
+    if (await matches(normalized(password))) return true;
+    // Hashes from before passwords were normalized. Unknown accounts take this work, too.
+    return password !== normalized(password) && matches(password);
+  });
 }
 
 /** @throws Refusal 503 as `verifyPassword` does */

@@ -25,7 +25,7 @@ export function createAssets(folder: string, production: boolean) {
   // While workers are replaced, a page may ask a worker for the files of another version. It gets the
   // files of this one, and must not keep them.
   const byFingerprint: RequestHandler = (req, res, next) => {
-    const [, asked, path] = /^\/([0-9a-f]{12})(\/.*)$/.exec(req.url) ?? [];
+    const [, asked, path] = /^(?:https?:\/\/[^/]*)?\/([0-9a-f]{12})(\/.*)$/i.exec(req.url) ?? [];
     if (path) {
       req.url = path;
       res.setHeader('Cache-Control', asked === fingerprint ? IMMUTABLE : 'no-cache');

@@ -14,7 +14,7 @@ export function createPages(render: Render, frame: (req: Request) => object) {
     const flash = res.statusCode < 400 ? await takeFlash(req) : undefined;
     const html = render(view, {
       origin: `${req.protocol}://${req.host}`,
-      path: req.path,
+      path: req.path.replace(/^\/+/, '/'), // a link to `//host` leads to another site
       ...frame(req),
       flash,
       ...content,
