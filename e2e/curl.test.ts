@@ -42,7 +42,9 @@ it('docs/curl.md has a command for every route', () => {
   const routes = [...healthRoutes(anything), ...sitemap(anything, anything, anything)];
   assert.ok(routes.length > 25);
   for (const [verb, path] of routes) {
-    const url = new RegExp(`localhost:3000${path.replace(/:\w+/g, '[^/ ]+').replace(/\*\w+/, '.+')}$`);
+    const url = new RegExp(
+      `localhost:3000${path.replace(/:\w+/g, '[^/ ]+').replace(/\*\w+/, '.+')}$`,
+    );
     const isPost = /--json|-X POST/;
     const found = lines.some((line) => url.test(line) && isPost.test(line) === (verb === 'post'));
     assert.ok(found, `${verb} ${path}`);
