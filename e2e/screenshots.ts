@@ -26,7 +26,14 @@ const pictures: Record<string, (page: Page) => Promise<unknown>> = {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   const viewport = { width: 1280, height: 880 };
-  const page = await browser.newPage({ colorScheme, viewport, baseURL: server.origin });
+  // Without motion, so that no picture shows the middle of an animation.
+  const options = {
+    colorScheme,
+    viewport,
+    reducedMotion: 'reduce',
+    baseURL: server.origin,
+  } as const;
+  const page = await browser.newPage(options);
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
   for (const [name, show] of Object.entries(pictures)) {
