@@ -89,16 +89,23 @@ type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) 
 
 /**
  * Counts each request before its handler runs, and undoes the count if the answer has another
- * status.
+ * status. So a visitor may be refused only because of requests under way: that is over soon.
  */
 function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   const { store, keyGenerator = addressOf } = options;
-  const limiter = limit({ windowMs: 3 * MINUTE, ...options });
+  const underWay = new Map<string, number>();
+  const isBusy = (req: Request) => (underWay.get(keyGenerator(req)) ?? 0) > 1; // one is `req` itself
+  const limiter = limit({ windowMs: 3 * MINUTE, ...options }, isBusy);
   return (req, res, next) => {
     const key = keyGenerator(req);
+    underWay.set(key, (underWay.get(key) ?? 0) + 1);
     // Not an event of `res`: none of them comes when the client left before the answer.
     const end = res.end.bind(res) as (...args: unknown[]) => typeof res;
     res.end = (...args: unknown[]) => {
+      res.end = end;
+      const others = (underWay.get(key) ?? 1) - 1;
+      if (others > 0) underWay.set(key, others);
+      else underWay.delete(key);
       if (res.statusCode !== status) void store.decrement(key);
       return end(...args);
     };
@@ -106,7 +113,9 @@ function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   };
 }
 
-const limit = (options: Partial<Options>) =>
+const SOON_SECONDS = 2;
+
+const limit = (options: Partial<Options>, isOverSoon: (req: Request) => boolean = () => false) =>
   rateLimit({
     legacyHeaders: false,
     standardHeaders: false,
@@ -114,7 +123,8 @@ const limit = (options: Partial<Options>) =>
     validate: false, // it checks the proxy settings, which the app does itself
     handler: (req, _res, next) => {
       const { resetTime } = (req as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
-      const seconds = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
+      const left = Math.max(1, Math.ceil((Number(resetTime ?? 0) - Date.now()) / 1000));
+      const seconds = isOverSoon(req) ? Math.min(left, SOON_SECONDS) : left;
       const wait = seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
       const message = `Too many requests. Please try again in ${wait}.`;
       next(new Refusal(429, message, { 'Retry-After': String(seconds) }));
