@@ -49,7 +49,7 @@ onEachStore('the shop', (store) => {
       assert.equal(await typeFor(accept), 'application/json', accept);
   });
 
-  it('answers a guest who asks for JSON with a charset 401, not with a page to log in', async () => {
+  it('answers 401, not a log-in page, to a guest who asks for JSON in UTF-8', async () => {
     const headers = { accept: 'application/json; charset=utf-8' };
     const { status, json } = await shop.visitor().get('/account', { headers });
     assert.deepEqual([status, json], [401, { errorMessage: 'Please log in first.' }]);

@@ -1,6 +1,6 @@
-// npm run bench: the app and what a reader would use instead, side by side on one Redis. Eight minutes;
-// writes docs/bench.md and docs/bench.svg. `npm run bench -- view add` measures these alone, and
-// writes nothing.
+// npm run bench: measures the app and its alternatives side by side against one Redis. Takes eight
+// minutes and writes docs/bench.md and docs/bench.svg. `npm run bench -- view add` measures only these
+// two workloads and writes nothing.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '../test-support/redis.ts';
@@ -21,7 +21,7 @@ const all: Workload[] = ['view', 'member', 'first', 'add', 'static', 'log-in'];
 const wanted = process.argv.slice(2) as Workload[];
 
 await using cleanup = new AsyncDisposableStack();
-// Redis stays on the core that this process is on while it starts it.
+// Redis inherits the core that this process is on when it starts Redis.
 const pin = await pinTo(redisCore, process.pid).then(
   () => true,
   () => false,
@@ -37,7 +37,7 @@ for (const { stop } of contestants) cleanup.defer(stop);
 const options = { rounds: 11, ms: 700, sessions: 1000, workloads: wanted.length ? wanted : all };
 const results = await compete(contestants, options, print);
 const ours = contestants.at(-1);
-if (!ours) throw new Error('nobody took part');
+if (!ours) throw new Error('no app took part');
 const { memoryMb } = await ours.usage();
 const text = tables(results, { memoryMb, sessionBytes: await sessionBytes(ours) });
 print(`\n${text}`);

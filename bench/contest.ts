@@ -1,15 +1,15 @@
 import type { Contestant } from './contestants.ts';
 import { load, type Visitor, visitorsFor, type Workload } from './load.ts';
 
-/** What one contestant did in one round: requests a second, milliseconds of waiting and of CPU time. */
+/** One app in one round: requests a second, p99 and CPU time a request in ms, share of a core in use. */
 export type Figures = { rps: number; p99: number; cpu: number; busy: number };
 /** By workload, by contestant: one entry for each round. */
 export type Results = Partial<Record<Workload, Record<string, Figures[]>>>;
 
 /**
- * All of them at each workload, one after the other, round by round: what changes in the machine
- * meanwhile, changes for all. A long round before the first is not counted: it is for the compiler, which
- * needs thousands of requests until the code is as fast as it gets.
+ * Measures each workload in rounds. In each round all apps take their turn, so any change in the machine
+ * affects all of them equally. A long warm-up round is not counted: V8 needs thousands of requests to
+ * compile the code fully.
  */
 export async function compete(
   contestants: readonly Contestant[],
@@ -24,7 +24,7 @@ export async function compete(
     for (let round = 0; round <= rounds; round++)
       for (const contestant of taking) {
         const { name, origin, usage } = contestant;
-        // A log-in ends the session that it came from: these visitors log in once.
+        // A log-in ends the session that it starts from, so these visitors log in only once.
         const again = workload === 'log-in' ? undefined : visitors.get(contestant);
         const these = again ?? (await visitorsFor(workload, origin, sessions));
         visitors.set(contestant, these);
@@ -50,7 +50,7 @@ export async function compete(
 
 type Options = { rounds: number; ms: number; sessions: number; workloads: readonly Workload[] };
 
-/** The median, and between what it lies. */
+/** The median, with the minimum and maximum. */
 export type Spread = { median: number; least: number; most: number };
 
 export function spreadOf(numbers: readonly number[]): Spread {

@@ -11,7 +11,7 @@ import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load
 import { writeTutorialViews } from './peers/views.ts';
 import { type Usage, usageOf } from './usage.ts';
 
-/** One of those who are compared. */
+/** One of the apps compared. */
 type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
 
 const everything: Workload[] = ['view', 'member', 'first', 'add', 'log-in'];
@@ -46,7 +46,7 @@ export type Contestant = Entry & {
   /** Bytes of the page that a returning visitor gets. */
   pageBytes: number;
   usage: () => Promise<Usage>;
-  /** redis-cli on the database that is its own. */
+  /** redis-cli on its own database. */
   cli: (...words: string[]) => Promise<string>;
   stop: () => Promise<void>;
 };
@@ -54,15 +54,15 @@ export type Contestant = Entry & {
 const cores = availableParallelism();
 
 /**
- * `BENCH_CORES=2,3,1,0`: that of the contestants, that of the load, that of Redis, and one for a second
- * process. Where there are fewer, Redis shares that of the load, and the second process has none.
+ * `BENCH_CORES=2,3,1,0`: the cores for the app under test, the load, Redis and a second process, in that
+ * order. With fewer cores, Redis shares the load's core, and the second process has none of its own.
  */
 export const [serverCore, loadCore, redisCore = loadCore, spareCore] = (
   process.env.BENCH_CORES?.split(',') ??
   [cores - 2, cores - 1, cores - 3, cores - 4].filter((core) => core >= 0)
 ).map(String) as [string, string, string?, string?];
 
-/** Keeps a process, and those it starts from now on, on `core`. Rejects where the system cannot. */
+/** Pins a process, and those it starts from now on, to `core`. Rejects if the system cannot do this. */
 export const pinTo = (core: string, pid: number) => run('taskset', ['-acp', core, `${pid}`]);
 
 /** Starts them all on one Redis, each with its own database, and proves that each does its work. */
@@ -76,7 +76,7 @@ export async function startContestants(redis: RedisServer, pin: boolean): Promis
   const ours = contestants.at(-1)?.pageBytes ?? 0;
   for (const { name, pageBytes } of contestants)
     if (Math.abs(pageBytes / ours - 1) > 0.05)
-      throw new Error(`${name}: a page of ${pageBytes} bytes, not of ${ours}`);
+      throw new Error(`${name}: the page has ${pageBytes} bytes, but the shop’s has ${ours}`);
   return contestants;
 }
 
@@ -91,7 +91,7 @@ async function start(
   await writeTutorialViews(views);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  // Standard output goes into a file, as in production: a pipe would make the load generator work.
+  // Standard output goes into a file, as in production: the load generator would have to read a pipe.
   const command = [...(pin ? ['taskset', '-c', serverCore] : []), process.execPath, ...entry.args];
   const child = await startChild(
     'sh',
@@ -128,7 +128,7 @@ async function start(
   };
 }
 
-/** A view is counted in the page and in Redis, a line and a user arrive in the session. */
+/** Checks that the page and Redis count a view, and that Redis gets a cart line and a user. */
 async function prove(
   { name, can }: Entry,
   origin: string,
@@ -165,7 +165,7 @@ async function prove(
   return page.byteLength;
 }
 
-/** What Redis keeps for a logged-in session with one line in its cart, the key included. */
+/** The bytes in Redis for a logged-in session with one cart line, keys included. */
 export async function sessionBytes({ origin, cli }: Contestant): Promise<number> {
   await cli('FLUSHDB');
   const visitor = { address: '10.1.1.1', cookie: '', token: '' };

@@ -1,5 +1,5 @@
-// npm run bench:growth: how the cost of the app grows with what it has to do. Five minutes;
-// `-- soak` looks at its memory for ten minutes instead.
+// npm run bench:growth: measures how the cost of a request grows with the load. Takes five minutes.
+// `-- soak` watches the memory for ten minutes instead.
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -49,7 +49,7 @@ type App = Awaited<ReturnType<typeof startApp>>;
 
 type Cost = { app: number; redis: number; rps: number };
 
-/** Processor time a request, of the app and of Redis, in ms, and requests a second, while `asking`. */
+/** CPU time a request in ms, of the app and of Redis, and requests a second, while `asking` runs. */
 async function costOf(app: App, asking: () => Promise<Load[]>, store = redisPid): Promise<Cost> {
   const used = async () => {
     const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(store)]);
@@ -69,7 +69,7 @@ const mediansOf = (seconds: Cost[]): Cost => {
   return { app: of('app'), redis: of('redis'), rps: of('rps') };
 };
 
-/** Two in turns, eleven times: the medians of each, and of the second's ratios to the first. */
+/** Measures two alternately, eleven times. Returns the medians of both and of their ratios. */
 async function inTurns(one: () => Promise<Cost>, two: () => Promise<Cost>) {
   const rounds: [one: Cost, two: Cost][] = [];
   for (let n = 0; n < 11; n++) rounds.push([await one(), await two()]);
@@ -81,7 +81,7 @@ async function inTurns(one: () => Promise<Cost>, two: () => Promise<Cost>) {
   };
 }
 
-/** Medians of five seconds. */
+/** The medians of five runs of one second each. */
 async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
   await load(app.origin, workload, visitors, 5000); // warm
   const seconds: Cost[] = [];
@@ -180,7 +180,7 @@ async function sessionsOfAnAccount(): Promise<void> {
     const [visitor] = (await newVisitors(app.origin, 1)) as [Visitor];
     await visit(app.origin, 'log-in', visitor);
     members.push(visitor);
-    // One of them asks, whoever else is there.
+    // Only one session sends requests, however many the account has.
     if (n === 1 || n === 10) tell(`${n}`, await cost(app, 'member', members.slice(0, 1)));
   }
   await app.stop();

@@ -2,12 +2,10 @@ import { Client } from 'undici';
 import { demoProducts } from '../config/demo-data.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
-/** What is asked for: a page by a guest or a logged-in user who was here before, and so on. */
+/** What visitors request: a page, as a returning guest (`view`) or logged in (`member`), and so on. */
 export type Workload = 'view' | 'member' | 'first' | 'add' | 'static' | 'log-in';
 
-/**
- * A browser with its own session. Behind a proxy that terminates TLS, it also has its own address.
- */
+/** A browser with its own session and, as if behind a proxy that terminates TLS, its own address. */
 export type Visitor = { address: string; cookie: string; token: string };
 
 type Ask = {
@@ -17,7 +15,7 @@ type Ask = {
   body?: string;
 };
 
-/** The headers of a browser that matter here. */
+/** The browser headers that matter here. */
 export const BROWSER = {
   accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
   'accept-encoding': 'gzip, deflate, br',
@@ -27,7 +25,7 @@ export const BROWSER = {
   'x-forwarded-proto': 'https',
 };
 
-/** One request of a visitor; `n` varies what is put into the cart. */
+/** One request of a visitor. `n` selects the product for the cart. */
 function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0): Ask {
   const headers = { ...BROWSER, 'x-forwarded-for': address };
   const known = { ...headers, cookie };
@@ -59,7 +57,7 @@ function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0): As
   }
 }
 
-/** One request by fetch, which must succeed; the visitor keeps the cookie and the token it brings. */
+/** Sends one request, which must succeed. The visitor keeps the cookie and the token of the answer. */
 export async function visit(
   origin: string,
   workload: Workload,
@@ -89,7 +87,7 @@ export async function newVisitors(origin: string, count: number): Promise<Visito
   return visitors;
 }
 
-/** Those who send a workload's requests; logged in there are few, for an account has few sessions. */
+/** The visitors for a workload. Few of them can be logged in, because an account has few sessions. */
 export async function visitorsFor(
   workload: Workload,
   origin: string,
@@ -102,12 +100,12 @@ export async function visitorsFor(
   return members;
 }
 
-/** Requests a second, and the milliseconds within which 99 % of the answers came. */
+/** Requests a second, and the time in ms within which 99 % of the answers arrived. */
 export type Load = { requests: number; rps: number; p99: number };
 
 /**
- * As many requests as are answered in `ms`, over 32 connections, each of which waits for its answer;
- * log-ins over two, for they are work for the threads. Every answer must be a success.
+ * Sends requests for `ms` milliseconds over at most 32 connections (2 for log-ins, which keep the thread
+ * pool busy). Each connection waits for its answer before it sends again. Every answer must be a success.
  */
 export async function load(
   origin: string,

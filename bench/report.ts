@@ -1,7 +1,7 @@
 import { type Figures, type Results, ratioOf, type Spread, spreadOf } from './contest.ts';
 import type { Workload } from './load.ts';
 
-/** What the app wants to reach: `least` it must, `goal` it would like to. */
+/** The app's targets: it must reach `least` and should reach `goal`. */
 type Goal = {
   what: string;
   workload: Workload;
@@ -72,7 +72,7 @@ export function tables(results: Results, { sessionBytes, memoryMb }: Sizes): str
   return [
     '### Goals',
     table(
-      ['Cloakroom', 'at least', 'goal', 'reached'],
+      ['Cloakroom', 'required', 'goal', 'reached'],
       [
         ...reached,
         ['a logged-in session with one cart line in Redis, bytes', 550, 450, `**${sessionBytes}**`],
@@ -102,7 +102,7 @@ const table = (head: readonly string[], rows: readonly (string | number)[][]) =>
 const show = ({ median, least, most }: Spread, digits = 2) =>
   `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 
-/** The returning view as bars, in the colours of the reader's own scheme. */
+/** A bar chart of the returning view. It follows the reader's light or dark colour scheme. */
 export function chart(results: Results): string {
   const names = Object.keys(results.view ?? {});
   const bars = names.map((name) => ({

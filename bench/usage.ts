@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** What a process and those it has started have used so far; NaN where there is no /proc. */
+/** What a process and its children have used so far, or NaN on a system without /proc. */
 export type Usage = { cpuMs: number; memoryMb: number };
 
 export async function usageOf(pid: number): Promise<Usage> {
@@ -12,8 +12,8 @@ export async function usageOf(pid: number): Promise<Usage> {
 }
 
 async function usageOfOne(pid: number): Promise<Usage> {
-  // In nanoseconds, thread by thread: the process itself counts in ticks of 10 ms, which is much of a
-  // short round where others want the processor, too.
+  // In nanoseconds, thread by thread: per-process times have a resolution of 10 ms, which is too
+  // coarse for a short round on a busy core.
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
   const stats = await Promise.all(threads.map((id) => proc(pid, `task/${id}/schedstat`)));
   const ns = stats.map((stat) => Number(/^\d+/.exec(stat)?.[0]));

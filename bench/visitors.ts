@@ -2,19 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { demoProducts } from '../config/demo-data.ts';
 import { httpClient } from '../test-support/http-client.ts';
 
-/** An answer: when it was asked for, and how long it took, in milliseconds. */
+/** An answer: when its request was sent, and how long it took, in milliseconds. */
 export type Answer = { at: number; ms: number; status: number };
 
 const VISITORS = 20;
 const PAUSE_MS = 20;
-/** Refused visitors come without a cookie, and of those an address may send 3000 a minute. */
+/** An address may send 3,000 cart changes a minute without a cookie, as refused visitors do. */
 const PAUSE_WHEN_REFUSED_MS = 250;
 
-/** Visitors who put one thing after the other into their carts, until told to stop. */
+/** Starts visitors who add one product after another to their carts, until `stop`. */
 export function startVisitors(origin: string) {
-  /** To every add, and to a look at the cart where it was refused. */
+  /** The answers to every add, and to each look at the cart that was refused. */
   const answers: Answer[] = [];
-  /** By the cookie of the session: how many adds were answered 200. */
+  /** How many adds were answered 200, by session cookie. */
   const acknowledged = new Map<string, number>();
   const over = new AbortController();
 
@@ -26,7 +26,7 @@ export function startVisitors(origin: string) {
       return { at, ms: performance.now() - at, status };
     };
     for (let step = n; !over.signal.aborted; step++) {
-      // A cart holds 99 of one product: by turns there is room for more than anyone adds here.
+      // A cart holds 99 of each product. Taking them in turn leaves more room than any visitor needs.
       const sku = demoProducts[step % demoProducts.length]?.sku;
       const added = await ask(() => visitor.post('/cart/lines', { json: { sku } }));
       answers.push(added);
@@ -36,15 +36,15 @@ export function startVisitors(origin: string) {
         await sleep(PAUSE_MS);
         continue;
       }
-      // Where there was a cart, it is looked for until it can be seen again.
+      // If the visitor had a cart, poll until it is visible again.
       for (let isSeen = false; !isSeen && !over.signal.aborted; ) {
         await sleep(PAUSE_WHEN_REFUSED_MS);
         const looked = cookie && (await ask(() => visitor.get('/cart')));
         if (looked && looked.status === 503) answers.push(looked);
         else isSeen = true;
       }
-      // A refused add may have been stored all the same. It is the last in its cart, where it
-      // can make up for at most one that was lost: the next one goes into another cart.
+      // A refused add may have been stored, and can then hide one lost add. So the next add goes
+      // into a new cart.
       visitor.cookie = undefined;
     }
   };

@@ -38,7 +38,7 @@ function single(durability: string, args: string[]): Outage {
         say('Redis is killed (SIGKILL).');
         await redis.kill();
         await sleep(1000);
-        say('Redis is started again, on what is on its disk.');
+        say('Redis is restarted with the data on its disk.');
         await redis.restart();
       };
       return { ...redis, happen };
@@ -53,13 +53,13 @@ function restartedMaster(setting: string): Outage {
     start: async () => {
       const servers = await startRedisSentinel();
       const happen = async (say: Print) => {
-        say('The master is killed and started again, before the sentinels notice: it is empty.');
+        say('The master is killed and restarted before the sentinels notice. It is empty.');
         await servers.master.restart();
         await until(
           async () => (await servers.replica.cli('ROLE')).includes('connected'),
           'the replica is connected',
         );
-        say('The replica has made itself a copy of it: empty, too.');
+        say('The replica has copied it and is now empty, too.');
       };
       return { ...servers, happen };
     },
@@ -122,7 +122,7 @@ function hungCluster(): Outage {
         say('One of three masters hangs (SIGSTOP).');
         cluster.nodes[1]?.pause();
         await sleep(4000);
-        say('It goes on (SIGCONT). The others trust it again after twice the node timeout of 2 s.');
+        say('It resumes (SIGCONT). The others trust it again after twice the node timeout of 2 s.');
         cluster.nodes[1]?.resume();
       };
       return { ...cluster, happen };
@@ -137,10 +137,10 @@ async function promotion(replica: RedisServer, say: Print): Promise<void> {
   say('The replica is the master now.');
 }
 
-/** With min-replicas-to-write the new master takes no write before it has a replica itself. */
+/** With min-replicas-to-write, the new master refuses writes until it has a replica. */
 async function bringBack(old: RedisServer, master: RedisServer, say: Print): Promise<void> {
   await sleep(1000);
-  say('It has no replica and so refuses writes: the old master is started again, as its replica.');
+  say('It has no replica, so it refuses writes. The old master is restarted as its replica.');
   await old.restart();
   await old.cli('REPLICAOF', '127.0.0.1', `${master.port}`);
 }

@@ -1,5 +1,5 @@
 // npm run drill:outage: real Redis fails under the real app, and the carts are counted afterwards.
-// Takes about a minute and a half; docs/outages.md says what to learn from it.
+// Takes about a minute and a half; docs/outages.md explains the results.
 import { outages } from './outage-kinds.ts';
 import { type Outage, type Outcome, runOutage } from './run-outage.ts';
 

@@ -1,4 +1,4 @@
-// npm run drill:reshard: a Redis Cluster gets its slots moved while visitors fill their carts.
+// npm run drill:reshard: moves slots in a Redis Cluster while visitors fill their carts.
 import { runReshard } from './run-reshard.ts';
 
 const { keys, acknowledged, lost, refused, longestMs, movedKeys, crossSlot } = await runReshard(

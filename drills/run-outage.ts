@@ -7,10 +7,10 @@ import { until } from '../test-support/until.ts';
 export type Print = (line: string) => void;
 
 export type Outage = {
-  /** The topology and what makes its data last. */
+  /** The topology and its persistence. */
   setting: string;
   failure: string;
-  /** Starts Redis. `happen` makes it fail, mends it and says in words what it does. */
+  /** Starts Redis. `happen` makes it fail, repairs it and says what it does. */
   start(): Promise<Failing>;
 };
 
@@ -21,16 +21,16 @@ type Failing = {
 };
 
 export type Outcome = {
-  /** Adds that were answered 200, and those among them that were before the failure began. */
+  /** Adds answered 200, in all and before the failure began. */
   acknowledged: number;
   before: number;
   lost: number;
   longestMs: number;
-  /** From the first request that was refused to the answer to the last. */
+  /** From the first refused request to the answer to the last one. */
   unavailableMs: number;
 };
 
-/** Lets it happen to the real app, under load. */
+/** Runs the outage against the real app, under load. */
 export async function runOutage(outage: Outage, print: Print): Promise<Outcome> {
   await using cleanup = new AsyncDisposableStack();
   const redis = await outage.start();
@@ -56,9 +56,9 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   const failedAt = performance.now();
   await redis.happen(say);
   await sleep(1000);
-  // Not the first success: of a cluster, one part may be back before another.
+  // One success is not enough: a part of a cluster may be back before the rest.
   await until(async () => !visitors.wereRefusedWithin(1000), 'the app takes adds again', 20_000);
-  say('For a second, nobody was refused: it is over.');
+  say('Nobody has been refused for a second, so the outage is over.');
   await visitors.stop();
   stopReport();
 
@@ -76,7 +76,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   };
 }
 
-/** @returns what ends it */
+/** @returns a function that stops the reporting */
 function reportEachSecond(answers: readonly Answer[], print: Print): () => void {
   let second = 0;
   let reported = 0;

@@ -8,9 +8,9 @@ import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
 
 export type Resharding = {
-  /** Keys on each of the three masters, before. */
+  /** Keys on each of the three masters, before the move. */
   keys: number[];
-  /** Adds that were answered 200, and of them those that are in no cart. */
+  /** Adds answered 200, and how many of them are in no cart. */
   acknowledged: number;
   lost: number;
   /** Answers other than 200. */

@@ -42,7 +42,7 @@ test('by keyboard, the focus stays at the line whatever happens to its buttons',
   await expect(beret(page)).toHaveValue('99');
   await expect(more(page)).toBeDisabled();
   await expect(beret(page)).toBeFocused();
-  await expect(beret(page)).toHaveAccessibleDescription('a cart holds at most 99');
+  await expect(beret(page)).toHaveAccessibleDescription('at most 99 of each product');
   await page.keyboard.press('ControlOrMeta+A');
   await page.keyboard.type('2');
   await page.keyboard.press('Enter');
@@ -114,7 +114,7 @@ test('the lab shows each result in its place, and all of them again after a relo
     await expect(page.getByText(result)).toBeVisible();
 });
 
-test('lost cells do not move where the visitor wants no motion', async ({ page, shape }) => {
+test('lost cells do not move if the visitor prefers reduced motion', async ({ page, shape }) => {
   if (shape === 'production') return;
   await page.goto('/lab');
   await page.getByRole('button', { name: 'Add 20 hats at once' }).click();

@@ -48,7 +48,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     const accounts = (...args: string[]) =>
       spawnSync(process.execPath, [cli, ...args], { env, encoding: 'utf8' }).stdout;
     assert.match(accounts('add', 'eve@example.test', 'Eve'), /was added/);
-    assert.match(accounts('disable', 'eve@example.test'), /nobody can log in/);
+    assert.match(accounts('disable', 'eve@example.test'), /account disabled/);
     assert.match(accounts('list'), /^eve@example\.test\tEve\tdisabled\tat most 0 sessions$/m);
     const operator = createClient({ url: redis.operatorUrl });
     await operator.connect();

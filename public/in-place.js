@@ -8,7 +8,7 @@ addEventListener('submit', (event) => {
   const { target: form, submitter } = event;
   if (!form.matches('[data-in-place]')) return;
   event.preventDefault();
-  // By id: an answer on its way will replace this button by one with a newer value.
+  // By id: an answer on its way will replace this button with one with a newer value.
   queue = queue.then(() => send(submitter.id)).catch(() => location.reload());
 });
 

@@ -53,7 +53,7 @@ async function run(redis: RedisClient, [command, email = '', name = '']: string[
   } else if (command === 'add') print(await add(accounts, email, name));
   else if (command === 'enable') await change('enabled', { disabled: false });
   else if (command === 'end-sessions') await change('all sessions ended', { sessions: {} });
-  else await change('all sessions ended, and nobody can log in', { sessions: {}, disabled: true });
+  else await change('all sessions ended, account disabled', { sessions: {}, disabled: true });
 }
 
 async function add(accounts: Accounts, email: string, name: string): Promise<string> {

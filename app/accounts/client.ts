@@ -11,8 +11,8 @@ export const clientOf = (req: Request, email: string): Client => ({
 });
 
 /**
- * @throws Refusal that nobody will read, when the client has left: it may have sent its form again. 499
- *   is the status in the log, as in nginx.
+ * @throws Refusal, which nobody reads, if the client has disconnected, perhaps to send its form again.
+ *   The log shows it as 499, as nginx does.
  */
 export function requireClient(req: Request): void {
   if (req.res?.closed) throw new Refusal(499, 'The client left before the answer.');

@@ -50,7 +50,7 @@ export function fairQueue(
     job.start();
   }
 
-  /** The others of this address wait behind everybody, and behind these the others of this account. */
+  /** The address's other jobs go to the end of the line, and the account's other jobs behind those. */
   function goToTheEnd({ address, account }: Client): void {
     const rank = (job: Job) => (job.address !== address ? 0 : job.account !== account ? 1 : 2);
     waiting.sort((a, b) => rank(a) - rank(b));

@@ -144,7 +144,7 @@ onEachStore('logging in and out', (store) => {
     assert.equal((await visitor.get('/')).json.user, null);
   });
 
-  it('clears what scripts may have stored at log-out, where the browser would listen: over HTTPS', async (t) => {
+  it('at log-out over HTTPS, clears what scripts may have stored (browsers ignore this over HTTP)', async (t) => {
     const clears = async (origin: Shop, headers: Record<string, string>) =>
       (await origin.visitor().post('/logout', { headers })).headers.get('clear-site-data');
     const proxied = await startShop(store.backend, {}, { TRUST_PROXY: 'loopback' });

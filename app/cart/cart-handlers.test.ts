@@ -105,7 +105,7 @@ onEachStore('the cart', (store) => {
     assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, /at most/);
     await add({ sku: HAT.sku });
     const { text } = await visitor.get('/cart', PAGE);
-    assert.match(text, /id="limit-bowler-hat">a cart holds at most 99</);
+    assert.match(text, /id="limit-bowler-hat">at most 99 of each product</);
     assert.match(text, /id="more-bowler-hat"[^>]* disabled/);
   });
 

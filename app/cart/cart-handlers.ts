@@ -72,7 +72,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
   /** Twice is the same as once: lines that are in the cart again stay as they are. */
   const undo: RequestHandler = async (req, res) => {
     const { removed } = req.session;
-    const sentence = 'Your cart has back what you removed.';
+    const sentence = 'The items you removed are back in your cart.';
     if (removed) await changeCart(req, carts, sentence, (cart) => ({ ...removed, ...cart }));
     answer(req, res);
   };

@@ -15,8 +15,8 @@ export type Assets = ReturnType<typeof createAssets>;
 
 /**
  * In production, the address of a file holds a fingerprint of all files: a new page never gets an old
- * stylesheet from a cache. One fingerprint is enough: few files change rarely, and those that name each
- * other change together.
+ * stylesheet from a cache. One fingerprint is enough: there are few files, they rarely change, and
+ * files that name each other change together.
  */
 export function createAssets(folder: string, production: boolean) {
   if (!production)

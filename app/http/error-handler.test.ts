@@ -26,7 +26,7 @@ async function serve(t: TestContext, handler: RequestHandler) {
   return { visitor: httpClient(origin), log: () => lines.map((line) => JSON.parse(line)) };
 }
 
-it('a crowd is no fault: each refusal has its usual line, and all together a warning with their number', async (t) => {
+it('overload is not logged as a fault: each refusal gets its usual line, and warnings count them', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { visitor, log } = await serve(t, () => {
     throw new Refusal(503, 'Too many people are logging in right now.');

@@ -74,7 +74,7 @@ function describeFault(req: Request): string {
   return [inspect(req.fault), '', `${req.method} ${req.originalUrl}`, ...headers].join('\n');
 }
 
-/** A crowd must not flood the log: the first warning of a minute, then one with the number of the rest. */
+/** A crowd must not flood the log: the first warning in each minute, then one that counts the rest. */
 function countedWarning(log: Logger) {
   const counts = new Map<string, number>();
   return function warn(message: string, count = 1): void {

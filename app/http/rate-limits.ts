@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 const FLOOD_LIMITS = { newSessions: 10_000, cartChanges: 3000, orders: 60, logIns: 60 };
 export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 
-/** An address may be that of many people. */
+/** Many people may share an address. */
 const PEOPLE_PER_ADDRESS = 10;
 
 type LimitOptions = {
@@ -132,7 +132,7 @@ const limit = (options: Partial<Options>, isOverSoon: (req: Request) => boolean 
     ...options,
   });
 
-/** An account that is named at this address. */
+/** The key: the account that the request names, plus the address. */
 const keyOf = (emailOf: (req: Request) => unknown) => (req: Request) =>
   `${emailHash(emailOf(req))}:${addressOf(req)}`;
 

@@ -12,7 +12,7 @@ const FORMS = [
   ['/cart/clear', {}],
 ] as const;
 
-it('lets a visitor in who goes straight to the log-in page', async (t) => {
+it('lets in a visitor who goes straight to the log-in page', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const browser = { headers: { ...PAGE.headers, origin: shop.origin } };
@@ -46,7 +46,7 @@ it('tells a browser that sends no cookie back, starts no session, and counts no 
   assert.equal((await visitor.get('/account')).json.sessions.length, 1);
 });
 
-it('asks no cookie of programs, and of nobody who has a session cookie, even an old one', async (t) => {
+it('requires no cookie from programs, or from anybody who already has a session cookie, even an old one', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const origin = { origin: shop.origin };
@@ -59,7 +59,7 @@ it('asks no cookie of programs, and of nobody who has a session cookie, even an 
   assert.equal((await shop.visitor().get('/login')).headers.get('set-cookie'), null);
 });
 
-it('has a cookie that is as safe as that of the session in production', async (t) => {
+it('in production, its cookie has the same protection as the session cookie', async (t) => {
   const env = { NODE_ENV: 'production', TRUST_PROXY: 'loopback', SESSION_STORE: 'redis' };
   const shop = await startShop(memoryBackend(), {}, env);
   t.after(shop.close);

@@ -74,7 +74,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 
   const currentRequest = () => current.getStore();
 
-  /** The current request is not part of what happened: a page only asks whether something did. */
+  /** Leaves out the current request: it only polls for news. */
   const ignore = () => {
     const recording = currentRequest();
     if (recording) ignored.add(recording);

@@ -30,7 +30,7 @@ describe('the race lab', () => {
     assert.deepEqual([tutorial.right, here.right, here.total], [1, 2, 2]);
   });
 
-  it('leads a form to a page with all results, which a reload shows again', async () => {
+  it('redirects a form to a page with all results, which survive a reload', async () => {
     const visitor = shop.visitor();
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
     let query = '';

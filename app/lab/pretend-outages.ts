@@ -20,7 +20,7 @@ export function pretendOutages(backend: Backend, seconds: number) {
 
   const middleware: RequestHandler = (req, _res, next) => current.run(req, next);
 
-  /** Replaces the error page by one that counts the outage down and comes back by itself. */
+  /** Replaces the error page with one that counts the outage down and comes back by itself. */
   const errorPage: ErrorRequestHandler = (error, req, res, next) => {
     const end = endOf(req);
     if (end !== undefined && error instanceof StoreUnavailable && req.method === 'GET') {

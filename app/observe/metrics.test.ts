@@ -4,7 +4,7 @@ import { register } from 'prom-client';
 import { startShop } from '../../test-support/start-shop.ts';
 import { memoryBackend } from '../session/index.ts';
 
-it('labels a request by one of a few methods, and any other as such', async (t) => {
+it('labels a request with one of a few known methods, or with “other”', async (t) => {
   const shop = await startShop(memoryBackend());
   t.after(shop.close);
   const methods = ['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'LOCK'];

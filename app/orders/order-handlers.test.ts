@@ -311,7 +311,7 @@ onEachStore(
       const { status, json } = await one.post('/checkout', { json: await form() });
       assert.deepEqual(
         [status, json.errorMessage],
-        [409, 'Your earlier order was placed, and nothing else. See your orders.'],
+        [409, 'Your earlier order was placed; this one was not. See your orders.'],
       );
       assert.deepEqual(
         (await orders()).map((each: { totalCents: number }) => each.totalCents),

@@ -30,7 +30,7 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
     );
     // This completed an earlier order that had stopped halfway, but the form showed another one.
     if (!matchesForm(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
-      throw new Refusal(409, 'Your earlier order was placed, and nothing else. See your orders.');
+      throw new Refusal(409, 'Your earlier order was placed; this one was not. See your orders.');
     await leaveFlash(req, 'Thank you. Your order is placed.');
     redirectOrJson(req, res.status(201), `/orders/${id}`, asJson(order));
   };

@@ -93,7 +93,7 @@ it('places and lists orders at the same cost after 100,000 as after 10', async (
   assert.ok(listedMany.bytes < listedFew.bytes * 1.05, `${listedMany.bytes} bytes`);
 });
 
-it('goes on with a list from before it had pages', async () => {
+it('continues a list that was stored before lists had pages', async () => {
   const { orders, place, memory, costOf } = countedOrders();
   const old = memoryBackend();
   const before = countedOrders(old);
@@ -111,7 +111,7 @@ it('goes on with a list from before it had pages', async () => {
   assert.equal(commands, 3, 'the pages are stored once');
 });
 
-it('lists an order once, and all of those that are placed at once', async () => {
+it('lists each order exactly once, even when several are placed at the same time', async () => {
   const { place, memory } = countedOrders();
   await place(49);
   const processes = [memory, memory, memory].map((shared) => countedOrders(shared));

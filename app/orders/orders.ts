@@ -61,8 +61,8 @@ export function createOrders(documents: Documents) {
   }
 
   /**
-   * @param before how many of the account's orders to take the newest of, so that a page stays the same
-   *   while orders are placed
+   * @param before only the account's first `before` orders count, so that a page stays the same while
+   *   orders are placed
    * @returns at most 50 orders, the newest first, and the `before` of the next page, if there is one
    */
   async function ofAccount(accountId: string, before = Number.POSITIVE_INFINITY) {

@@ -238,7 +238,7 @@ it('a killed worker is replaced, and the shop keeps serving', async (t) => {
   ]);
 });
 
-it('the wait before a worker doubles while workers die at once, until SIGHUP loads better code', async (t) => {
+it('the wait before a replacement starts doubles while workers keep dying at once, until SIGHUP loads better code', async (t) => {
   const { server, edit } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   await edit('app/process/worker.ts', () => 'process.exit(7);');
   process.kill(workers(server)[0] ?? 0, 'SIGKILL');

@@ -24,7 +24,7 @@ const DRAIN_MS = 9_000;
  * drain all workers and exit with 0 within 10 s.
  */
 export function runPrimary({ count, env, log }: PrimaryOptions): void {
-  // Oldest first. Not in it: workers that drain, and successors that do not listen yet.
+  // Oldest first, without draining workers and successors that are not listening yet.
   const serving = new Set<Worker>();
   let everListened = false;
   let deathsAtOnce = 0;

@@ -83,7 +83,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     return data;
   }
 
-  /** One save of a session object after the other: each starts from what the one before it stored. */
+  /** Saves of one session object run one after another: each starts from what the previous one stored. */
   function saveInTurn(id: string, session: SessionData): Promise<void> {
     const data: Data = JSON.parse(JSON.stringify(session));
     const before = lastSave.get(session) ?? Promise.resolve();
@@ -97,7 +97,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     const seen = seenBy.get(session);
     const lastSeenAt = now();
     const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
-    // The app ends a session by a cookie that has expired.
+    // An app can end a session by giving it an expired cookie.
     if (msLeft(seen ? { ...seen.record, lastSeenAt, session: data } : first) <= 0)
       return ask(backend.destroy(key));
     const record = await commit(key, seen?.record, (current) => {

@@ -9,7 +9,10 @@ import { newSessionId } from './session-id.ts';
 
 export type SessionOptions = LifecycleOptions & {
   cookie: SessionCookie;
-  /** The first secret signs the cookie, and all of them verify it. To rotate: `[new, old]` */
+  /**
+   * The first secret signs the cookie, and all of them verify it. To rotate it on all instances: first
+   * `[old, new]`, then `[new, old]`, then `[new]` once the sessions signed with `old` have ended.
+   */
   secrets: readonly string[];
   /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
   readOnly?: (req: Request) => boolean;
@@ -21,7 +24,7 @@ export type SessionOptions = LifecycleOptions & {
  *    one (`generate`) with a new id and the fields of a new session.
  * 2. `req.session` is frozen: a copy of what is stored.
  * 3. A handler calls `updateSession`, `renewSession` or `endSession`. Each stores the change first and
- *    then replaces `req.session` by a new copy.
+ *    then replaces `req.session` with a new copy.
  * 4. The answer begins. express-session sets the cookie if the id is new and the session was changed.
  * 5. The answer ends. express-session saves a changed session, which the store ignores because it is
  *    already stored, or touches an unchanged one, which restarts the idle clock.

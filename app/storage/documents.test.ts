@@ -107,7 +107,7 @@ onEachStore(
       assert.deepEqual([await same, writes], [before, 0]);
     });
 
-    it('are changed even if the change before it in the queue was refused', async () => {
+    it('are changed even if the previous change in the queue was refused', async () => {
       const id = newSessionId();
       const documents = counters();
       const refused = documents.change(id, undefined, () => {

@@ -1,5 +1,5 @@
-// The limit: node:http, the cookie's signature checked, one GET, one SET, the same bytes from parts
-// that were made once. With the argument `headers`, the app's own headers and log line, too.
+// The upper bound: node:http, the cookie's signature checked, one GET, one SET, and the same bytes,
+// joined from prebuilt parts. With the argument `headers`, the app's own headers and log line, too.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ if (log) {
 }
 const common = Object.fromEntries(headers);
 
-// The page, parted where it is not the same for everyone.
+// The page, split where it differs between visitors.
 const page = pageOf('@id@', {});
 const marked = { ...page, ticket: { ...page.ticket, number: '@id@', views: '@views@' } };
 const html = await ejs.renderFile(join(VIEWS, 'catalogue/shop.ejs'), marked, {

@@ -1,4 +1,4 @@
-// Hono with what it brings: a signed cookie. The session itself is twenty lines over Redis.
+// Hono with its built-in signed cookie. The session itself is twenty lines over Redis.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
@@ -39,7 +39,7 @@ app.use(async (c, next) => {
   }
 });
 
-// The fastest that EJS has: compiled once, without `with`.
+// EJS in its fastest mode: compiled once, without `with`.
 const options = { cache: true, root: VIEWS, _with: false, localsName: 'page' };
 const shop = join(VIEWS, 'catalogue/shop.ejs');
 

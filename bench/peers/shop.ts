@@ -1,4 +1,4 @@
-// What the peers have in common, so that they differ in how they keep a session and not in the shop.
+// What the peers share, so that they differ only in how they keep a session.
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
 import { createClient } from 'redis';
@@ -7,7 +7,7 @@ import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 
 export const SECRET = 'a-secret-that-all-of-the-peers-share';
 export const VIEWS = join(import.meta.dirname, '../../views');
-/** The same views as tutorials write them. */
+/** The same views, as tutorials write them. */
 export const TUTORIAL_VIEWS = process.env.TUTORIAL_VIEWS ?? '';
 /** The app's own files, under /assets. */
 export const PUBLIC = join(import.meta.dirname, 'public');
@@ -25,7 +25,7 @@ export async function connect() {
   return client;
 }
 
-/** What the app's view of the shop is given. */
+/** The data for the app's view of the shop. */
 export const pageOf = (id: string, { views = 0, cart = {}, user }: Visit) => ({
   path: '/',
   title: 'Shop',

@@ -1,5 +1,5 @@
-// The app that the tutorials build, on today's packages; with the argument `careful`, as the better
-// ones end: helmet, a log line for each request, CSRF tokens, a Secure cookie, a new id at log-in.
+// The app that the tutorials build, on today's packages. The argument `careful` adds what the better
+// tutorials add: helmet, a log line for each request, CSRF tokens, a Secure cookie, a new id at log-in.
 import { promisify } from 'node:util';
 import { RedisStore } from 'connect-redis';
 import { csrfSync } from 'csrf-sync';
@@ -45,7 +45,7 @@ app.use(
 );
 if (careful) {
   const { csrfSynchronisedProtection, generateToken } = csrfSync();
-  // In a header, where scripts would find it: so the pages of all peers are the same.
+  // The token is in a header, so that the pages of all peers are the same.
   const sendToken: RequestHandler = (req, res, next) => {
     if (req.method === 'GET') res.set('X-CSRF-Token', generateToken(req));
     next();

@@ -7,7 +7,7 @@ const source = join(import.meta.dirname, '../../views');
 
 /**
  * The app's views as tutorials write them: `title`, not `page.title`, and parts included by relative
- * paths. What the peers do not have is undefined.
+ * paths. Fields that the peers do not have are undefined.
  */
 export async function writeTutorialViews(folder: string): Promise<void> {
   await cp(source, folder, { recursive: true });
