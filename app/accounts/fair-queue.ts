@@ -28,7 +28,7 @@ export function fairQueue(
     const { promise, resolve: start, reject: refuse } = Promise.withResolvers<void>();
     const job = { ...client, start, refuse };
     waiting.push(job);
-    const tooLong = setTimeout(giveUp, maxWaitMs, job);
+    const tooLong = setTimeout(giveUp, maxWaitMs, job).unref();
     if (running < concurrency) startNext();
     else if (waiting.length > maxWaiting) giveUp(lastOfLongest());
     await promise.finally(() => clearTimeout(tooLong));
