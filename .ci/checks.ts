@@ -41,8 +41,12 @@ export const staticChecks: Record<string, Check> = {
   'dead-code': { command: ['knip'] },
 };
 
-// This file takes as long as all the other quick tests together.
-const slow = ['e2e/interleavings.test.ts'];
+// These take as long as all the other quick tests together.
+const slow = [
+  'app/accounts/passwords.test.ts',
+  'app/process/http-server.test.ts',
+  'e2e/interleavings.test.ts',
+];
 
 /** The tests that start no server, no proxy and no browser, in memory alone. */
 export const quickTests = (): Record<string, Check> => ({
