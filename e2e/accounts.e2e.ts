@@ -1,6 +1,6 @@
 import { type Browser, expect, type Page } from 'playwright/test';
 import { checkPage } from '../test-support/screens.ts';
-import { logIn, test } from '../test-support/shop-fixture.ts';
+import { addToCart, logIn, test } from '../test-support/shop-fixture.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';
@@ -31,8 +31,7 @@ async function secondBrowser(browser: Browser, origin: string, email: string): P
 }
 
 test('registers, is welcomed and finds the cart merged, with an Undo', async ({ page }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await addToCart(page, 'Bowler hat');
   await register(page);
   await expect(page.getByText('Your account is ready.')).toBeVisible();
   await expect(page.getByText('1 item from this device was added to your cart.')).toBeVisible();
@@ -130,7 +129,8 @@ test('sends a guest from the cart to the log-in page and back, and places one or
 }) => {
   const email = await register(page);
   await page.getByRole('button', { name: 'Log out' }).click();
-  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
+  await addToCart(page, 'Wool beret');
   await page.getByRole('button', { name: 'Check out' }).click();
   await page.getByLabel('Email').fill(email);
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
@@ -149,8 +149,7 @@ test('sends a guest from the cart to the log-in page and back, and places one or
 
 test('leaves no trace of the cart on a shared computer after log-out', async ({ page }) => {
   await register(page);
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
+  await addToCart(page, 'Camel overcoat');
   await expect(page.getByRole('heading', { name: 'Camel overcoat' })).toBeVisible();
   await page.getByRole('button', { name: 'Log out' }).click();
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
@@ -193,6 +192,8 @@ test.describe('without JavaScript, by keyboard alone', () => {
     await expect(page.getByRole('status')).toContainText('Password changed.');
     await page.goto('/');
     await press(/^Add Bowler hat to cart$/);
+    await expect(page.getByText('Bowler hat added.')).toBeVisible();
+    await press(/^Cart/);
     await expect(page).toHaveURL(/\/cart$/);
     await press(/^Place the order$/);
     await expect(page.getByRole('status')).toHaveText('Thank you. Your order is placed.');
@@ -205,8 +206,7 @@ test('every page of an account is accessible and fits the screen', async ({
   browser,
   origin,
 }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await addToCart(page, 'Bowler hat');
   await page.goto('/register');
   await checkPage(page);
   const email = await register(page);

@@ -128,3 +128,20 @@ test('lost cells do not move if the visitor prefers reduced motion', async ({ pa
   await page.emulateMedia({ reducedMotion: 'reduce' });
   expect(await animation()).toBe('none');
 });
+
+test('adding a product keeps the visitor at its place in the shop, and says so', async ({
+  page,
+}) => {
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.goto('/');
+  const add = page.getByRole('button', { name: 'Add Wool beret to cart' });
+  await add.scrollIntoViewIfNeeded();
+  const before = await add.boundingBox();
+  await add.click();
+  await expect(page.getByRole('status')).toHaveText('Wool beret added.');
+  await expect(page.getByRole('status')).toBeInViewport({ ratio: 1 });
+  await expect(page).toHaveURL(/\/$/);
+  await expect(add).toBeFocused();
+  const after = await add.boundingBox();
+  expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
+});

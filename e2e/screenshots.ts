@@ -36,6 +36,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   const page = await browser.newPage(options);
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
+  await page.getByText('Bowler hat added.').waitFor();
   for (const [name, show] of Object.entries(pictures)) {
     if (colorScheme === 'dark' && name !== 'shop') continue; // only the shop's picture has both
     await show(page);

@@ -1,6 +1,6 @@
 import { expect } from 'playwright/test';
 import { checkPage } from '../test-support/screens.ts';
-import { logIn, stopTheClock, test } from '../test-support/shop-fixture.ts';
+import { addToCart, logIn, stopTheClock, test } from '../test-support/shop-fixture.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
 const ticket = { name: 'Your ticket' };
@@ -24,9 +24,7 @@ test('counts down the time on the ticket', async ({ page }) => {
 });
 
 test('logs in, keeps the cart and the views, and logs out', async ({ page, context }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Bowler hat to cart' }).click();
-  await expect(page.getByRole('status')).toHaveText('Bowler hat added.');
+  await addToCart(page, 'Bowler hat');
   const [guest] = await context.cookies();
 
   await page.getByRole('link', { name: 'Log in' }).click();
@@ -36,7 +34,7 @@ test('logs in, keeps the cart and the views, and logs out', async ({ page, conte
   await expect(page).toHaveURL(/\/cart$/);
   await expect(page.getByRole('status')).toHaveText('Welcome, Ada.');
   await expect(page.getByRole('heading', { name: 'Bowler hat' })).toBeVisible();
-  await expect(page.getByText('Views: 1')).toBeVisible();
+  await expect(page.getByText('Views: 2')).toBeVisible();
   const [member] = await context.cookies();
   expect(member?.value).not.toBe(guest?.value);
 
@@ -75,10 +73,8 @@ test('refuses a wrong password, and keeps the email', async ({ page }) => {
 });
 
 test('fills, changes and empties the cart', async ({ page }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Green duffle coat to cart' }).click();
+  await addToCart(page, 'Wool beret');
+  await addToCart(page, 'Green duffle coat');
   await page.getByLabel('Quantity of Wool beret').fill('3');
   await page.getByRole('button', { name: 'Update Wool beret' }).click();
   await expect(page.getByText('Total €336.00')).toBeVisible();
@@ -107,8 +103,7 @@ test('has a log-out page that a link can point to', async ({ page }) => {
 });
 
 test('says why a quantity is refused, and keeps the cart', async ({ page }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await addToCart(page, 'Wool beret');
   await page.getByLabel('Quantity of Wool beret').fill('99');
   await page.getByRole('button', { name: 'Update Wool beret' }).click();
   await page.goto('/');
@@ -129,8 +124,7 @@ test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
   test('everything works', async ({ page }) => {
-    await page.goto('/');
-    await page.getByRole('button', { name: 'Add Felt fedora to cart' }).click();
+    await addToCart(page, 'Felt fedora');
     await page.getByLabel('Quantity of Felt fedora').fill('2');
     await page.getByRole('button', { name: 'Update Felt fedora' }).click();
     await expect(page.getByText('Total €158.00')).toBeVisible();
@@ -201,8 +195,7 @@ test('is not shown in a frame of another site', async ({ page, origin }) => {
 });
 
 test('refuses a form from another site', async ({ page, origin }) => {
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
+  await addToCart(page, 'Wool beret');
   await page.route('https://evil.test/', (route) =>
     route.fulfill({
       contentType: 'text/html',
@@ -225,8 +218,7 @@ test('every page is accessible and fits the screen', async ({ page }) => {
   await checkPage(page);
   await logIn(page, ADA.email, ADA.password);
   await checkPage(page);
-  await page.goto('/');
-  await page.getByRole('button', { name: 'Add Camel overcoat to cart' }).click();
+  await addToCart(page, 'Camel overcoat');
   await page.getByLabel('Quantity of Camel overcoat').fill('99');
   await page.getByRole('button', { name: 'Update Camel overcoat' }).click();
   await checkPage(page);

@@ -1,4 +1,4 @@
-import { test as base, type Page } from 'playwright/test';
+import { test as base, expect, type Page } from 'playwright/test';
 import { startNginx } from './nginx.ts';
 import { startRedisWithUsers } from './redis.ts';
 import { startServer, startTwoServers } from './start-server.ts';
@@ -43,6 +43,14 @@ export async function logIn(page: Page, email: string, password: string): Promis
   await page.getByLabel('Email').fill(email);
   await page.getByLabel('Password', { exact: true }).fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+/** Adds a product in the shop, and goes to the cart. */
+export async function addToCart(page: Page, name: string): Promise<void> {
+  await page.goto('/');
+  await page.getByRole('button', { name: `Add ${name} to cart` }).click();
+  await expect(page.getByText(`${name} added.`)).toBeVisible();
+  await page.goto('/cart');
 }
 
 /** Stops the clock of this page: time passes only through `page.clock.runFor`. */

@@ -4,6 +4,7 @@ import { leaveFlash } from '../http/flash.ts';
 import { textField, wholeNumberField } from '../http/form-fields.ts';
 import { type Pages, redirectOrJson } from '../http/pages.ts';
 import { invalidField, Refusal } from '../http/refusal.ts';
+import { returnPath } from '../http/return-path.ts';
 import { type Carts, unmerge } from './account-carts.ts';
 import {
   addLine,
@@ -51,7 +52,9 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
       const why = `A cart holds at most ${MAX_QUANTITY} of one product, and ${already}.`;
       throw new Refusal(409, `${why} Nothing was changed.`);
     });
-    answer(req, res);
+    // The shop's own form asks to stay in the shop.
+    const { next } = req.body;
+    answer(req, res, next === undefined ? '/cart' : returnPath(next));
   };
 
   const set: RequestHandler = async (req, res) => {
@@ -88,8 +91,8 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     answer(req, res);
   };
 
-  const answer = (req: Request, res: Response) =>
-    redirectOrJson(req, res, '/cart', priceCart(currentCart(req), catalogue));
+  const answer = (req: Request, res: Response, path = '/cart') =>
+    redirectOrJson(req, res, path, priceCart(currentCart(req), catalogue));
 
   const namesOf = (cart: Cart) =>
     Object.keys(cart).flatMap((sku) => catalogue.get(sku)?.name ?? []);
