@@ -66,14 +66,14 @@ onEachStore('the cart', (store) => {
   });
 
   it('stays in the shop when the form asks for it, and never leaves this site', async () => {
-    const add = async (next: unknown) => {
+    const answerTo = async (next: unknown) => {
       const form = { sku: HAT.sku, next };
       const { status, headers } = await visitor.post('/cart/lines', { ...PAGE, form });
       return [status, headers.get('location')];
     };
-    assert.deepEqual(await add('/'), [303, '/']);
+    assert.deepEqual(await answerTo('/'), [303, '/']);
     assert.match((await visitor.get('/', PAGE)).text, />Bowler hat added\.</);
-    assert.deepEqual(await add('//evil.test'), [303, '/']);
+    assert.deepEqual(await answerTo('//evil.test'), [303, '/']);
   });
 
   it('offers to undo a removal, until the cart changes, and does it only once', async () => {
