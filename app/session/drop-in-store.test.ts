@@ -296,6 +296,18 @@ onEachStore(
   ['memory', 'Redis', 'Redis Cluster'],
 );
 
+it('data that no request holds replaces a session of the drop-in store', async () => {
+  const store = dropInStore(memoryBackend());
+  const id = newSessionId();
+  const cookie = { originalMaxAge: null };
+  const save = (data: object) =>
+    new Promise((resolve) => store.set(id, { cookie, ...data } as never, resolve));
+  await save({ theme: 'dark' });
+  await save({ views: 1 });
+  const stored = new Promise((resolve) => store.get(id, (_error, session) => resolve(session)));
+  assert.deepEqual(await stored, { cookie, views: 1 });
+});
+
 it('the drop-in store lists, counts and clears sessions in memory', async () => {
   const store = dropInStore(memoryBackend());
   const call = <T>(run: (done: (error: unknown, value?: T) => void) => void) =>

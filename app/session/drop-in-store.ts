@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Session, type SessionData, Store } from 'express-session';
+import { type SessionData, Store } from 'express-session';
 import { sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
@@ -103,8 +103,9 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     const record = await commit(key, seen?.record, (current) => {
       if (!current && seen) throw new SessionEnded();
       if (!current) return first;
-      // Data from outside a request, such as an administrator's edit, replaces the session.
-      const isOfRequest = session instanceof Session;
+      // Data from outside a request, such as an administrator's edit, replaces the session. Not
+      // `instanceof Session`: an app may have a second copy of express-session.
+      const isOfRequest = 'req' in session;
       const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session) : data;
       return { ...current, version: current.version + 1, lastSeenAt, session: merged };
     });
