@@ -32,6 +32,7 @@ import { createOrders } from './orders/orders.ts';
 import { pageFrame } from './page-frame.ts';
 import { createHandlers, healthRoutes, sitemap, wayBack } from './routes.ts';
 import { type SessionEvent, type SessionOptions, sessionMiddleware } from './session/index.ts';
+import { shopFields } from './shop-session.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
 import { type RoundTrip, timed } from './storage/timed.ts';
 
@@ -107,7 +108,7 @@ function createParts(options: AppOptions) {
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
     else if (event.type === 'unreadable' && !unreadable.has(event.reason)) {
       unreadable.add(event.reason);
-      log.warn(event, 'Stored sessions do not fit fields.ts: their visitors start afresh');
+      log.warn(event, 'Stored sessions do not fit the fields: their visitors start afresh');
     }
   };
   const outages = lab?.outageSeconds
@@ -122,7 +123,14 @@ function createParts(options: AppOptions) {
     assets,
     audit: createAudit(log, secret),
     recorder,
-    session: { ...options.session, backend, onEvent, whenLost, readOnly: isPrefetch },
+    session: {
+      ...options.session,
+      fields: shopFields,
+      backend,
+      onEvent,
+      whenLost,
+      readOnly: isPrefetch,
+    },
     storeName: options.storeName,
     accounts: createAccounts(documents, options.demoAccounts),
     carts: createCarts(documents),

@@ -68,6 +68,16 @@ it('the README has at most 900 words, and the session module fewer than 1,150 li
   assert.ok(lines.reduce((sum, each) => sum + each) < 1200);
 });
 
+it('the session module names nothing of the shop', () => {
+  const files = globSync('app/session/**/*.ts', { cwd: root });
+  for (const file of files.filter((each) => !each.endsWith('.test.ts')))
+    assert.doesNotMatch(
+      read(file),
+      /\b(tickets?|coats?|carts?|guests?|flash|shop|sku|undo)\b/i,
+      file,
+    );
+});
+
 it('each row of the README’s table links to a test file, and each ✔ has a test in tutorials.test.ts', () => {
   const testsIn = (file: string) => read(file).match(/^ *(it|test)\(/gm)?.length ?? 0;
   const rows = readme
@@ -130,7 +140,7 @@ it('the examples compile with the options that the docs name', (t) => {
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
   const page = read('docs/session-module.md');
   const examples = codeBlocks(readme + page, 'ts').filter((code) => !code.includes('dropIn'));
-  assert.equal(examples.length, 2);
+  assert.equal(examples.length, 3);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);

@@ -173,10 +173,10 @@ function survivingLogIn(req: Request, old: SessionRecord | undefined, account: A
   // A double click: the first request ended the guest's session, and this one still has a copy.
   const before = old ?? (req.session.user ? undefined : req.session);
   const isOwn = before && (!before.user || before.user.id === account.id);
-  const { views, cart } = isOwn ? before : newSession();
+  const { views, cart = {} }: SessionDraft = isOwn ? before : newSession();
   const user = sanitizedUser(account);
-  const draft: SessionDraft = { user, authenticatedAt: Date.now(), views, cart };
-  if (countItems(cart) > 0) draft.guest = currentHandle(req);
+  const draft: SessionDraft = { user, authenticatedAt: Date.now(), views };
+  if (countItems(cart) > 0) Object.assign(draft, { cart, guest: currentHandle(req) });
   return draft;
 }
 

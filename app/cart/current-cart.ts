@@ -18,7 +18,8 @@ declare module 'express-serve-static-core' {
   }
 }
 
-export const currentCart = (req: Request): Cart => req.accountCart?.cart.lines ?? req.session.cart;
+export const currentCart = (req: Request): Cart =>
+  req.accountCart?.cart.lines ?? req.session.cart ?? {};
 
 export const currentItemCount = (req: Request): number => countItems(currentCart(req));
 
@@ -40,7 +41,7 @@ export async function changeCart(
 ): Promise<void> {
   if (!req.accountCart) {
     await updateSession(req, (draft) => {
-      const before = draft.cart;
+      const before = draft.cart ?? {};
       draft.cart = edit(before);
       noteRemoved(draft, before, draft.cart);
       leaveFlashInDraft(req, draft, sentence);
@@ -78,7 +79,7 @@ export async function changeAccountCart(
  * halfway, the next request of the session continues. Nothing is added twice.
  */
 export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> {
-  const { guest = '', cart: lines } = req.session;
+  const { guest = '', cart: lines = {} } = req.session;
   if (!req.accountCart || Object.keys(lines).length === 0 || !canUpdateSession(req)) return;
   let didNotFit = 0;
   await changeAccountCart(req, carts, (cart) => {
@@ -89,7 +90,7 @@ export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> 
     return merged;
   });
   await updateSession(req, (draft) => {
-    draft.cart = {};
+    delete draft.cart;
     if (didNotFit === 0) return;
     const items = didNotFit === 1 ? '1 item' : `${didNotFit} items`;
     const limit = `a cart holds at most ${MAX_QUANTITY} of one product`;

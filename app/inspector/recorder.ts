@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Request, RequestHandler } from 'express';
 import {
   currentHandle,
-  FIELD_NAMES,
   isStored,
   type SessionEvent,
   type SessionRecord,
 } from '../session/index.ts';
+import { shopFields } from '../shop-session.ts';
 import type { RoundTrip } from '../storage/timed.ts';
 
 type Recording = {
@@ -21,6 +21,7 @@ type Recording = {
   steps: Step[];
 };
 
+const FIELD_NAMES = shopFields.keyof().options;
 const MAX_RECORDED_SESSIONS = 500;
 const MAX_REQUESTS = 20;
 const MAX_STEPS = 60;

@@ -1,13 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { Pages } from '../http/pages.ts';
-import {
-  currentHandle,
-  draftOf,
-  isStored,
-  readCookie,
-  recordOf,
-  type SessionOptions,
-} from '../session/index.ts';
+import { currentHandle, isStored, readCookie, type SessionOptions } from '../session/index.ts';
 import type { Recorder } from './recorder.ts';
 
 type Options = {
@@ -53,7 +46,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   }
 
   function coatOf(req: Request) {
-    const document = recordOf(draftOf(req.session), req.session);
+    const { cookie: _, ...document } = req.session;
     const bytes = Buffer.byteLength(JSON.stringify(document));
     return { handle: currentHandle(req), bytes, document };
   }

@@ -32,7 +32,8 @@ export function losslessShop(pause: () => Promise<void>) {
   app.post('/add/:item', async (req, res) => {
     if ('slow' in req.query) await pause();
     await updateSession(req, (draft) => {
-      draft.cart = { ...draft.cart, [req.params.item]: (draft.cart[req.params.item] ?? 0) + 1 };
+      const { cart = {} } = draft;
+      draft.cart = { ...cart, [req.params.item]: (cart[req.params.item] ?? 0) + 1 };
     });
     res.json({});
   });
@@ -41,7 +42,8 @@ export function losslessShop(pause: () => Promise<void>) {
     res.json({});
   });
   app.get('/', (req, res) => {
-    res.json({ user: req.session.user?.name ?? null, cart: req.session.cart });
+    const { user, cart = {} } = req.session;
+    res.json({ user: user?.name ?? null, cart });
   });
   return app;
 }

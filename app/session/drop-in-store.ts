@@ -7,7 +7,7 @@ import { answersWithin } from './stores/deadline.ts';
 import type { MemoryBackend } from './stores/memory.ts';
 
 export type DropInEvent =
-  /** Two requests changed the same field. The later one won. `field` is a path such as `cart.hat`. */
+  /** Two requests changed the same field. The later one won. `field` is a path such as `theme.colour`. */
   | { type: 'conflict'; field: string }
   /** A request changed a session that had ended meanwhile. The change was dropped. */
   | { type: 'gone' }

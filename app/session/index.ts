@@ -13,11 +13,11 @@ export {
   StoreUnavailable,
   TooManyConflicts,
 } from './errors.ts';
-export { newSession } from './fields.ts';
+export { newSession, sessionFields } from './fields.ts';
 export type { SessionEvent } from './lifecycle.ts';
 export { type SessionOptions, sessionMiddleware } from './middleware.ts';
 export type { SessionDraft, SessionRecord } from './record.ts';
-export { draftOf, FIELD_NAMES, isNew, isStored, recordOf } from './record.ts';
+export { draftOf, isNew, isStored } from './record.ts';
 export {
   canUpdateSession,
   cookieReachesBrowser,

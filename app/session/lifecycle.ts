@@ -1,13 +1,14 @@
 import { SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
-import { newSession } from './fields.ts';
+import { newSession, sessionFields } from './fields.ts';
 import {
   draftOf,
+  type FieldsOption,
   hasMoved,
   isStored,
   MOVED,
   NOT_STORED,
-  parseRecord,
-  recordOf,
+  newSessionOf,
+  recordFormat,
   type SessionDraft,
   type SessionRecord,
 } from './record.ts';
@@ -19,13 +20,14 @@ import { answersWithin } from './stores/deadline.ts';
 export type SessionEvent =
   | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
   | { type: 'loaded'; found: 'session' | 'moved' | 'nothing'; version?: number }
-  /** A stored session does not fit `fields.ts`. Its visitor starts afresh. */
+  /** A stored session does not fit the fields. Its visitor starts afresh. */
   | { type: 'unreadable'; reason: string }
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
   | { type: 'renewed'; to: SessionRecord }
   | { type: 'store-down' | 'touch-failed'; error: unknown };
 
-export type LifecycleOptions = {
+/** `fields`: what a session holds, each field optional or with a default. Default: `fields.ts` */
+export type LifecycleOptions = FieldsOption & {
   backend: Backend;
   /** A session unused for this long has expired, in milliseconds. */
   idleMs: number;
@@ -58,6 +60,10 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 /** How sessions begin, change, move and end, over any backend. Nothing here depends on HTTP. */
 export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
+  const { fields } = options;
+  const { recordOf, parseRecord } = recordFormat(fields ?? sessionFields);
+  const blank = fields ? () => newSessionOf(fields) : newSession;
+  blank(); // throws at start if a field has no default
   const ask = answersWithin(options.answerWithinMs ?? 1500, (error) =>
     emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
   );
@@ -84,7 +90,7 @@ export function createLifecycle(options: LifecycleOptions) {
   /** @param lost whether the browser sent a cookie whose session no longer exists */
   function fresh({ lost = false } = {}): SessionRecord {
     const time = now();
-    const draft = lost ? { ...newSession(), ...whenLost } : newSession();
+    const draft = lost ? { ...blank(), ...whenLost } : blank();
     return recordOf(draft, { version: NOT_STORED, createdAt: time, lastSeenAt: time });
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { sessionFields } from './fields.ts';
+import type { newSession, sessionFields } from './fields.ts';
 
 /** What the session module itself stores in addition to the fields. */
 const sessionStamp = z.object({
@@ -13,14 +13,17 @@ const sessionStamp = z.object({
   persistent: z.boolean().optional(),
 });
 
-// Loose: keeps the fields of a newer version of the app, which may run beside this one.
-const anyDraft = sessionFields.loose();
-const anyRecord = anyDraft.extend(sessionStamp.shape);
-
-export const FIELD_NAMES = sessionFields.keyof().options;
+/** An app that passes its own `fields` adds their types here. */
+export interface SessionFields extends z.infer<typeof sessionFields> {}
 
 /** The fields, which `updateSession` may change. */
-export type SessionDraft = z.infer<typeof sessionFields>;
+export type SessionDraft = SessionFields;
+type FieldsSchema = z.ZodObject & z.ZodType<SessionFields>;
+/** The option is required once an app has added a field that `fields.ts` does not start with. */
+export type FieldsOption =
+  ReturnType<typeof newSession> extends SessionFields
+    ? { fields?: FieldsSchema }
+    : { fields: FieldsSchema };
 export type SessionStamp = z.infer<typeof sessionStamp>;
 /** A session as the store keeps it and as `req.session` shows it. */
 export type SessionRecord = DeepReadonly<SessionDraft & SessionStamp>;
@@ -64,16 +67,67 @@ function copyOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
 }
 
+// express-session and the session's stamp would hide fields of these names, or be hidden by them.
+const RESERVED = new Set([
+  ...['id', 'req', 'cookie', 'save', 'touch', 'reload', 'regenerate', 'resetMaxAge', 'destroy'],
+  ...Object.keys(sessionStamp.shape),
+]);
+
 /**
- * @throws ZodError when the draft holds something that `fields.ts` does not allow, and TypeError when
- *   JSON would change it: both are programming errors
+ * How sessions with these fields are written and read.
+ * @throws TypeError when a field has a reserved name
  */
-export function recordOf(draft: SessionDraft, stamp: SessionStamp): SessionRecord {
-  const fields = anyDraft.parse(draft);
-  for (const [name, value] of Object.entries(fields))
-    if (value !== undefined) requireJson(value, name);
-  return { ...fields, ...sessionStamp.parse(stamp) };
+export function recordFormat(fields: z.ZodObject) {
+  for (const name of Object.keys(fields.shape))
+    if (RESERVED.has(name) || name in Object.prototype)
+      throw new TypeError(`Rename the session field "${name}": that name is reserved`);
+  // Loose: keeps the fields of a newer version of the app, which may run beside this one.
+  const anyDraft = fields.loose();
+  const anyRecord = anyDraft.extend(sessionStamp.shape);
+
+  /**
+   * @throws ZodError when the draft holds something that the fields do not allow, and TypeError when
+   *   JSON would change it: both are programming errors
+   */
+  function recordOf(draft: SessionDraft, stamp: SessionStamp): SessionRecord {
+    const checked = anyDraft.parse(draft);
+    for (const [name, value] of Object.entries(checked))
+      if (value !== undefined) requireJson(value, name);
+    return { ...checked, ...sessionStamp.parse(stamp) } as SessionRecord;
+  }
+
+  /**
+   * @param onUnreadable called with the reason when the text is not a session: it is truncated, or an
+   *   incompatible version of the app wrote it
+   * @returns undefined then, so that the visitor starts afresh instead of meeting an error on every page
+   */
+  function parseRecord(
+    text: string,
+    onUnreadable: (reason: string) => void,
+  ): SessionRecord | undefined {
+    try {
+      return anyRecord.parse(JSON.parse(text)) as SessionRecord;
+    } catch (error) {
+      const [issue] = error instanceof z.ZodError ? error.issues : [];
+      onUnreadable(issue ? reasonOf(issue) : 'not JSON');
+      return undefined;
+    }
+  }
+
+  return { recordOf, parseRecord };
 }
+
+/** @throws TypeError when a field is neither optional nor has a default */
+export function newSessionOf(fields: FieldsSchema): SessionDraft {
+  const { data, error } = fields.safeParse({});
+  if (data) return data;
+  const [issue] = error.issues;
+  throw new TypeError(
+    `A session field must be optional or have a default. ${issue && reasonOf(issue)}`,
+  );
+}
+
+const reasonOf = ({ path, message }: z.core.$ZodIssue) => `${path.join('.')}: ${message}`;
 
 /** A Date would come back as a string, a Map as `{}`: no later request could read the session. */
 function requireJson(value: unknown, place: string): void {
@@ -96,22 +150,4 @@ function freeze(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const each of Object.values(value)) freeze(each);
   Object.freeze(value);
-}
-
-/**
- * @param onUnreadable called with the reason when the text is not a session: it is truncated, or an
- *   incompatible version of the app wrote it
- * @returns undefined then, so that the visitor starts afresh instead of meeting an error on every page
- */
-export function parseRecord(
-  text: string,
-  onUnreadable: (reason: string) => void,
-): SessionRecord | undefined {
-  try {
-    return anyRecord.parse(JSON.parse(text));
-  } catch (error) {
-    const [issue] = error instanceof z.ZodError ? error.issues : [];
-    onUnreadable(issue ? `${issue.path.join('.')}: ${issue.message}` : 'not JSON');
-    return undefined;
-  }
 }

@@ -5,6 +5,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { afterEach, beforeEach, it, type TestContext } from 'node:test';
 import { sign } from 'cookie-signature';
 import express, { type Request } from 'express';
+import { z } from 'zod';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
@@ -17,10 +18,11 @@ import {
   memoryBackend,
   newSessionId,
   readCookie,
-  recordOf,
   renewSession,
+  type SessionDraft,
   SessionGone,
   type SessionOptions,
+  sessionFields,
   sessionHandle,
   sessionMiddleware,
   updateSession,
@@ -31,8 +33,7 @@ const HOUR = 60 * MINUTE;
 
 const UNREADABLE = ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"'];
 
-const record = (version: number, views = 0) =>
-  recordOf({ views, cart: {} }, { version, createdAt: Date.now(), lastSeenAt: Date.now() });
+const record = (version: number, views = 0) => ({ version, views });
 
 const idIn = (client: HttpClient) =>
   /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';
@@ -174,7 +175,7 @@ onEachStore(
       });
       app.post('/log-in', async (req, res) => {
         const user = { id: '1', email: 'ada@cloakroom.test', name: 'Ada' };
-        await renewSession(req, (old) => ({ user, views: old?.views ?? 0, cart: old?.cart ?? {} }));
+        await renewSession(req, (old) => ({ user, views: old?.views ?? 0 }));
         res.json({});
       });
       app.post('/log-out', async (req, res) => {
@@ -227,7 +228,6 @@ onEachStore(
       await client.post('/count');
       assert.equal(await store.read(idIn(client)), undefined);
       assert.deepEqual(Object.keys((await stored()) ?? {}).toSorted(), [
-        'cart',
         'createdAt',
         'lastSeenAt',
         'version',
@@ -606,30 +606,29 @@ onEachStore(
   ALL_STORES,
 );
 
+const attributes = { path: '/', httpOnly: true, secure: false, sameSite: 'lax' } as const;
+const OPTIONS: SessionOptions = {
+  backend: memoryBackend(),
+  secrets: ['a secret'],
+  cookie: { name: 'sid', attributes },
+  idleMs: 30 * MINUTE,
+  absoluteMs: 12 * HOUR,
+};
+
 /** Runs one route of an app with this module, for a visitor whose session is stored. */
 async function inSession(
   t: TestContext,
   run: (req: Request) => unknown,
-  onEvent?: SessionOptions['onEvent'],
+  options: Partial<SessionOptions> = {},
 ) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors
-  const attributes = { path: '/', httpOnly: true, secure: false, sameSite: 'lax' } as const;
-  const cookie = { name: 'sid', attributes };
   const texts = new Map<string, string>();
-  const clocks = { idleMs: 30 * MINUTE, absoluteMs: 12 * HOUR };
-  app.use(
-    sessionMiddleware({
-      backend: memoryBackend(texts),
-      secrets: ['a secret'],
-      cookie,
-      ...clocks,
-      onEvent,
-    }),
-  );
+  app.use(sessionMiddleware({ ...OPTIONS, backend: memoryBackend(texts), ...options }));
   app.post('/count', async (req, res) => {
     await updateSession(req, (draft) => {
       draft.views += 1;
+      draft.user = { id: '1', email: 'ada@cloakroom.test', name: 'Ada' };
     });
     res.json({});
   });
@@ -680,9 +679,11 @@ it('a session refuses an async change, in types and when it runs', async (t) => 
 
 it('a session cannot be changed by assignment at any depth', async (t) => {
   for (const assign of [
-    // @ts-expect-error: the cart is read-only
-    (req: Request) => (req.session.cart.hat = 1),
-    (req: Request) => Object.assign(req.session.cart, { hat: 1 }),
+    ({ session: { user } }: Request) => {
+      // @ts-expect-error: the user is read-only
+      if (user) user.name = 'Eve';
+    },
+    (req: Request) => Object.assign(req.session.user ?? {}, { role: 'admin' }),
     (req: Request) => Object.assign(req.session, { views: 9 }),
   ]) {
     const { visitor } = await inSession(t, assign);
@@ -692,16 +693,41 @@ it('a session cannot be changed by assignment at any depth', async (t) => {
 
 it('a stored session that does not fit its fields is reported with the field', async (t) => {
   const reasons: string[] = [];
-  const { visitor, texts } = await inSession(
-    t,
-    () => {},
-    (event) => {
+  const { visitor, texts } = await inSession(t, () => {}, {
+    onEvent: (event) => {
       if (event.type === 'unreadable') reasons.push(event.reason);
     },
-  );
+  });
   for (const [key, text] of texts) texts.set(key, text.replace('"views":1', '"views":"many"'));
   assert.equal((await visitor.get('/')).json.session.views, 0);
   assert.deepEqual(reasons, ['views: Invalid input: expected number, received string']);
+});
+
+it('a session holds the fields that the app names, and starts with their defaults', async (t) => {
+  const fields = sessionFields.extend({ todos: z.array(z.string()).default([]) });
+  let todo: unknown = 'buy milk';
+  const { visitor } = await inSession(
+    t,
+    (req) =>
+      updateSession(req, (draft: SessionDraft & { todos?: unknown[] }) => {
+        draft.todos?.push(todo);
+      }),
+    { fields },
+  );
+  assert.deepEqual((await visitor.get('/')).json.session.todos, ['buy milk']);
+  todo = 7;
+  assert.match((await visitor.get('/')).json.error, /expected string, received number/);
+});
+
+it('a field that express-session would hide is refused at the start, and so is one without a default', () => {
+  const start = (fields: Record<string, z.ZodType>) => () =>
+    sessionMiddleware({ ...OPTIONS, fields: sessionFields.extend(fields) as typeof sessionFields });
+  for (const name of ['save', 'cookie', 'version', 'constructor'])
+    assert.throws(start({ [name]: z.string().optional() }), RegExp(`Rename .* "${name}"`));
+  assert.throws(
+    start({ todos: z.array(z.string()) }),
+    /must be optional or have a default. todos:/,
+  );
 });
 
 it('reads the session cookie as express-session does, whatever else is in the header', () => {

@@ -27,7 +27,8 @@ app.get('/', async (req, res) => {
   await updateSession(req, (draft) => {
     draft.views += 1;
   });
-  const { once: _, ...page } = pageOf(req.sessionID, req.session);
+  const { views, cart = {}, user } = req.session;
+  const { once: _, ...page } = pageOf(req.sessionID, { views, cart, user });
   res.send(render('catalogue/shop', page));
 });
 app.listen(PORT, '127.0.0.1');
