@@ -1,5 +1,64 @@
-import { parse } from 'cookie';
+import { parse, serialize } from 'cookie';
 import { unsign } from 'cookie-signature';
+
+type Attributes = {
+  httpOnly: true;
+  /** A request outside this path has no session. */
+  path: string;
+  /** The cookie is sent to the subdomains of this domain, too. Default: to this host only */
+  domain?: string | undefined;
+} & (
+  | { secure: boolean; sameSite: 'lax' | 'strict'; partitioned?: false | undefined }
+  /** `partitioned`: inside other sites, the browser keeps one cookie for each of them. */
+  | { secure: true; sameSite: 'lax' | 'strict' | 'none'; partitioned?: boolean | undefined }
+);
+
+/** What browsers require of a cookie because of its name. They ignore case. */
+type RequiredBy<Name extends string> =
+  Lowercase<Name> extends `__host-${string}`
+    ? { secure: true; path: '/'; domain?: undefined }
+    : Lowercase<Name> extends `__secure-${string}` | `__http-${string}`
+      ? { secure: true }
+      : unknown;
+
+type Named<Name extends string> = Name extends unknown
+  ? { name: Name; attributes: Attributes & RequiredBy<Name> }
+  : never;
+
+/**
+ * A combination that browsers refuse does not compile, as far as the name is known then.
+ * No `expires`: computed for a persistent session; any other cookie ends with the browser.
+ */
+export type SessionCookie<Name extends string = string> = { name: Name } & Named<Name>;
+
+/** @throws TypeError when browsers would refuse the cookie, which they do without a word */
+export function requireValidCookie({ name, attributes }: SessionCookie): void {
+  const { httpOnly, path, domain, secure, sameSite, partitioned } = attributes;
+  const [prefix] = /^__(host|secure|http)-/i.exec(name) ?? [];
+  const isHost = prefix?.toLowerCase() === '__host-';
+  const named = `a cookie whose name begins with ${prefix}`;
+  const rules: [isKept: unknown, rule: string][] = [
+    [httpOnly === true, 'The session cookie must have httpOnly: true'],
+    [/^\//.test(path), "The path of the session cookie must begin with '/'"],
+    [
+      ['lax', 'strict', 'none'].includes(sameSite),
+      "sameSite of the session cookie must be 'lax', 'strict' or 'none'",
+    ],
+    [sameSite !== 'none' || secure, "Browsers refuse sameSite: 'none' without secure: true"],
+    [!partitioned || secure, 'Browsers refuse partitioned: true without secure: true'],
+    [!prefix || secure, `Browsers refuse ${named} without secure: true`],
+    [!isHost || !domain, `Browsers refuse ${named} with a domain`],
+    [!isHost || path === '/', `Browsers refuse ${named} with a path other than '/'`],
+  ];
+  for (const [isKept, rule] of rules) if (!isKept) throw new TypeError(rule);
+  serialize(name, '', attributes); // throws a TypeError for a malformed name, path or domain
+}
+
+/** Whether browsers send a cookie with this path on a request for `url`: RFC 6265, 5.1.4. */
+export function isSentFor(url: string, path: string): boolean {
+  const [asked = ''] = url.split('?', 1);
+  return asked === path || asked.startsWith(path.replace(/\/?$/, '/'));
+}
 
 /**
  * The session cookie as the browser sent it, read with the parsers that express-session uses: all

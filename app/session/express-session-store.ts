@@ -1,14 +1,9 @@
 import { callbackify } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
+import type { SessionCookie } from './cookie.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { freezeFields, type SessionRecord } from './record.ts';
-
-export type SessionCookie = {
-  name: string;
-  /** No `expires`: computed for a persistent session; any other cookie ends with the browser. */
-  attributes: { path: '/'; httpOnly: true; secure: boolean; sameSite: 'lax' | 'strict' };
-};
 
 type Callback = (error?: unknown) => void;
 

@@ -4,7 +4,7 @@
  * `endSession`, the three ways to change a session. An app that keeps using plain express-session
  * takes only `session({ store: dropInStore(backend) })`.
  */
-export { readCookie } from './cookie.ts';
+export { readCookie, type SessionCookie } from './cookie.ts';
 export { type DropInEvent, type DropInOptions, dropInStore } from './drop-in-store.ts';
 export {
   CookieUndeliverable,

@@ -1,14 +1,14 @@
 import { sign } from 'cookie-signature';
-import type { Request, RequestHandler } from 'express';
+import { type Request, type RequestHandler, Router } from 'express';
 import expressSession from 'express-session';
-import { readCookie } from './cookie.ts';
-import { ExpressSessionStore, type SessionCookie } from './express-session-store.ts';
+import { isSentFor, readCookie, requireValidCookie, type SessionCookie } from './cookie.ts';
+import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { freezeFields, isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
-export type SessionOptions = LifecycleOptions & {
-  cookie: SessionCookie;
+export type SessionOptions<CookieName extends string = string> = LifecycleOptions & {
+  cookie: SessionCookie<CookieName>;
   /**
    * The first secret signs the cookie, and all of them verify it. To rotate it on all instances: first
    * `[old, new]`, then `[new, old]`, then `[new]` once the sessions signed with `old` have ended.
@@ -29,12 +29,13 @@ export type SessionOptions = LifecycleOptions & {
  * 5. The answer ends. express-session saves a changed session, which the store ignores because it is
  *    already stored, or touches an unchanged one, which restarts the idle clock.
  */
-export function sessionMiddleware({
+export function sessionMiddleware<CookieName extends string>({
   secrets,
   cookie,
   readOnly = () => false,
   ...options
-}: SessionOptions): RequestHandler[] {
+}: SessionOptions<CookieName>): RequestHandler[] {
+  requireValidCookie(cookie);
   const lifecycle = createLifecycle(options);
   const store = new ExpressSessionStore(lifecycle, cookie);
   const session = expressSession({
@@ -72,5 +73,10 @@ export function sessionMiddleware({
       res.cookie(cookie.name, `s:${sign(req.sessionID, newest)}`, { ...cookie.attributes, maxAge });
     next();
   };
-  return secrets.length > 1 ? [session, freeze, signAgain] : [session, freeze];
+  const handlers = secrets.length > 1 ? [session, freeze, signAgain] : [session, freeze];
+  const { path } = cookie.attributes;
+  if (path === '/') return handlers;
+  // Elsewhere the browser would not send the cookie, so each request would start another session.
+  const inPath = Router().use(handlers);
+  return [(req, res, next) => (isSentFor(req.originalUrl, path) ? inPath(req, res, next) : next())];
 }

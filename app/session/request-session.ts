@@ -103,7 +103,10 @@ export function requireDeliverableCookie(req: Request): void {
 
 function storeOf(req: Request): ExpressSessionStore {
   if (!(req.sessionStore instanceof ExpressSessionStore))
-    throw new Error('sessionMiddleware must come before this route');
+    throw new Error(
+      `No session for ${req.baseUrl + req.path}: sessionMiddleware must come before this route, and ` +
+        'the path of its cookie must cover it',
+    );
   if (!req.session) throw new SessionGone();
   return req.sessionStore;
 }
