@@ -2,6 +2,8 @@ import { defineConfig } from 'playwright/test';
 import { chromiumOptions } from '../test-support/chromium.ts';
 import type { ShopOptions } from '../test-support/shop-fixture.ts';
 
+const withOwnServers = ['deploy.e2e.ts', 'cookie-attributes.e2e.ts'];
+
 export default defineConfig<object, ShopOptions>({
   testMatch: '*.e2e.ts',
   outputDir: 'results',
@@ -18,14 +20,14 @@ export default defineConfig<object, ShopOptions>({
     trace: 'off',
   },
   projects: [
-    { name: 'development', testIgnore: 'deploy.e2e.ts', use: { shape: 'development' } },
+    { name: 'development', testIgnore: withOwnServers, use: { shape: 'development' } },
     // The pages are the same as in development, so they are measured only there.
     {
       name: 'production',
-      testIgnore: 'deploy.e2e.ts',
+      testIgnore: withOwnServers,
       use: { shape: 'production' },
       grepInvert: /screen/,
     },
-    { name: 'deploy', testMatch: 'deploy.e2e.ts' },
+    { name: 'own servers', testMatch: withOwnServers },
   ],
 });

@@ -69,6 +69,8 @@ it('a cookie that browsers refuse does not compile, and is refused at the start 
     // @ts-expect-error: as JavaScript may write it
     typed({ name: 'sid', attributes: { ...usual, sameSite: 'None' } }),
     typed({ name: 'sid', attributes: { ...usual, path: 'app' } }),
+    // @ts-expect-error
+    typed({ name: 'sid', attributes: { ...usual, path: undefined } }),
     typed({ name: 'sid', attributes: { ...usual, domain: 'https://example.com' } }),
     typed({ name: 'the sid', attributes: usual }),
   ];
@@ -92,6 +94,7 @@ it('a cookie that browsers refuse does not compile, and is refused at the start 
     'Browsers refuse a cookie whose name begins with __Host- without secure: true',
     'The session cookie must have httpOnly: true',
     "sameSite of the session cookie must be 'lax', 'strict' or 'none'",
+    "The path of the session cookie must begin with '/'",
     "The path of the session cookie must begin with '/'",
     'option domain is invalid',
     'argument name is invalid',

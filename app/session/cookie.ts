@@ -1,5 +1,6 @@
 import { parse, serialize } from 'cookie';
 import { unsign } from 'cookie-signature';
+import type { CookieOptions } from 'express-session';
 
 type Attributes = {
   httpOnly: true;
@@ -31,17 +32,19 @@ type Named<Name extends string> = Name extends unknown
  */
 export type SessionCookie<Name extends string = string> = { name: Name } & Named<Name>;
 
+type Untyped = { name: string; attributes: CookieOptions };
+
 /** @throws TypeError when browsers would refuse the cookie, which they do without a word */
-export function requireValidCookie({ name, attributes }: SessionCookie): void {
+export function requireValidCookie({ name, attributes }: Untyped): void {
   const { httpOnly, path, domain, secure, sameSite, partitioned } = attributes;
   const [prefix] = /^__(host|secure|http)-/i.exec(name) ?? [];
   const isHost = prefix?.toLowerCase() === '__host-';
   const named = `a cookie whose name begins with ${prefix}`;
   const rules: [isKept: unknown, rule: string][] = [
-    [httpOnly === true, 'The session cookie must have httpOnly: true'],
-    [/^\//.test(path), "The path of the session cookie must begin with '/'"],
+    [httpOnly, 'The session cookie must have httpOnly: true'],
+    [path?.startsWith('/'), "The path of the session cookie must begin with '/'"],
     [
-      ['lax', 'strict', 'none'].includes(sameSite),
+      ['lax', 'strict', 'none'].includes(String(sameSite)),
       "sameSite of the session cookie must be 'lax', 'strict' or 'none'",
     ],
     [sameSite !== 'none' || secure, "Browsers refuse sameSite: 'none' without secure: true"],
@@ -51,7 +54,7 @@ export function requireValidCookie({ name, attributes }: SessionCookie): void {
     [!isHost || path === '/', `Browsers refuse ${named} with a path other than '/'`],
   ];
   for (const [isKept, rule] of rules) if (!isKept) throw new TypeError(rule);
-  serialize(name, '', attributes); // throws a TypeError for a malformed name, path or domain
+  serialize(name, '', { path, domain }); // throws a TypeError when one of them is malformed
 }
 
 /** Whether browsers send a cookie with this path on a request for `url`: RFC 6265, 5.1.4. */
