@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import express, { type Request } from 'express';
-import expressSession, { MemoryStore, type Store } from 'express-session';
+import express, { type ErrorRequestHandler, type Request } from 'express';
+import expressSession, { MemoryStore, type SessionOptions, type Store } from 'express-session';
+import { Gate } from '../../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { onEachStore } from '../../test-support/stores.ts';
+import { until } from '../../test-support/until.ts';
 import {
   type Backend,
   type DropInEvent,
@@ -20,11 +23,17 @@ const MINUTE = 60_000;
 const fields = (req: Request) => req.session as any;
 
 /** An app as the tutorials write it: it uses nothing of this module except the store. */
-function tutorialApp(store: Store, gate: Gate) {
+function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {}) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors
   app.use(
-    expressSession({ store, secret: 'keyboard cat', resave: false, saveUninitialized: false }),
+    expressSession({
+      store,
+      secret: 'keyboard cat',
+      resave: false,
+      saveUninitialized: false,
+      ...more,
+    }),
   );
   app.get('/', (req, res) => res.json(req.session));
   app.post('/log-in', (req, res, next) => {
@@ -52,9 +61,14 @@ function tutorialApp(store: Store, gate: Gate) {
     else req.session.cookie.expires = new Date(0);
     res.json({});
   });
+  app.post('/redirect', async (req, res) => {
+    fields(req).flash = 'hello';
+    if ('save' in req.query) await new Promise((resolve) => req.session.save(resolve));
+    res.redirect('/');
+  });
   /** Loads the session, waits at the gate, then edits it. */
   app.post('/edit', express.json(), async (req, res) => {
-    await gate.pass(req);
+    if ('wait' in req.query) await gate.pass();
     for (const [path, value] of Object.entries(req.body as Record<string, unknown>)) {
       const names = path.split('.');
       const last = names.pop() ?? '';
@@ -66,48 +80,47 @@ function tutorialApp(store: Store, gate: Gate) {
     }
     res.json({});
   });
-  return app;
+  const reportFaults: ErrorRequestHandler = (error, _req, _res, next) => {
+    faults.push(error.name);
+    next(error);
+  };
+  return app.use(reportFaults);
 }
 
-/** Lets requests with `?wait` pass only when as many as expected have arrived. */
-class Gate {
-  #waiting: (() => void)[] = [];
-  expected = 0;
-  arrived = Promise.withResolvers<void>();
-  async pass(req: Request): Promise<void> {
-    if (!('wait' in req.query)) return;
-    await new Promise<void>((resolve) => {
-      this.#waiting.push(resolve);
-      if (this.#waiting.length === this.expected) this.arrived.resolve();
-    });
-  }
-  expect(count: number): void {
-    this.expected = count;
-    this.#waiting = [];
-    this.arrived = Promise.withResolvers();
-  }
-  open(): void {
-    for (const resolve of this.#waiting) resolve();
-  }
-}
+/** The names of the errors that reached the apps' error handlers. */
+const faults: string[] = [];
 
 /** Edits that all load the session before any of them saves it. */
 async function editTogether(client: HttpClient, gate: Gate, edits: object[]): Promise<void> {
-  gate.expect(edits.length);
+  const arrived = gate.expect(edits.length);
   const answers = edits.map((json) =>
     httpClient(client.origin, client.cookie).post('/edit?wait', { json }),
   );
-  await gate.arrived.promise;
+  await arrived;
   gate.open();
   for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
 }
 
+/** Edits that all load the session before the first saves it. Each is over before the next saves. */
+async function editInTurn(client: HttpClient, gate: Gate, edits: object[]): Promise<void> {
+  const answers = [];
+  for (const json of edits) {
+    const arrived = gate.expect();
+    answers.push(httpClient(client.origin, client.cookie).post('/edit?wait', { json }));
+    await arrived;
+  }
+  for (const answer of answers) {
+    gate.open(1);
+    assert.equal((await answer).status, 200);
+  }
+}
+
 async function logOutDuringEdit(client: HttpClient, gate: Gate): Promise<boolean> {
   await client.post('/log-in');
-  gate.expect(1);
+  const arrived = gate.expect();
   const slow = httpClient(client.origin, client.cookie);
   const edit = slow.post('/edit?wait', { json: { theme: 'dark' } });
-  await gate.arrived.promise;
+  await arrived;
   const old = httpClient(client.origin, client.cookie);
   await client.post('/log-out');
   gate.open();
@@ -115,6 +128,20 @@ async function logOutDuringEdit(client: HttpClient, gate: Gate): Promise<boolean
   client.cookie = undefined;
   return (await old.get('/')).json.user === 'Ada';
 }
+
+it('each row of the table in the docs has a test of its name, on each store', () => {
+  const docs = readFileSync(new URL('../../docs/session-module.md', import.meta.url), 'utf8');
+  const tests = readFileSync(import.meta.filename, 'utf8');
+  const [, table = ''] = docs.split('| | Drop-in store | `updateSession` |\n');
+  const rows = [
+    ...table
+      .split('\n\n', 1)
+      .join()
+      .matchAll(/^\| (.+?) \|/gm),
+  ];
+  assert.equal(rows.length, 9);
+  for (const [, row = ''] of rows) assert.ok(tests.includes(`    it('${row}: `), row);
+});
 
 describe("express-session's MemoryStore, for comparison,", () => {
   it('loses simultaneous changes and revives sessions after log-out', async (t) => {
@@ -150,25 +177,27 @@ onEachStore(
     afterEach(() => Promise.all(sites.map(({ close }) => close())));
 
     async function visitorOf(
-      options: DropInOptions & { backend?: Backend } = {},
+      options: DropInOptions & Pick<SessionOptions, 'cookie'> & { backend?: Backend } = {},
     ): Promise<HttpClient> {
-      const { backend = store.backend, ...rest } = options;
+      const { backend = store.backend, cookie = {}, ...rest } = options;
       const onEvent = (event: DropInEvent) => events.push(event);
       const dropIn = dropInStore(backend, { now: () => now, onEvent, ...rest });
-      const site = await listen(tutorialApp(dropIn, gate));
+      const site = await listen(tutorialApp(dropIn, gate, { cookie }));
       sites.push(site);
       return httpClient(site.origin);
     }
     const stored = async () => (await client.get('/')).json;
+    const conflicts = () =>
+      events.flatMap((event) => (event.type === 'conflict' ? event.field : [])).toSorted();
 
-    it('keeps all of 200 simultaneous changes of different fields', async () => {
+    it('Two requests change different fields: all of 200 are kept', async () => {
       await client.post('/edit', { json: { theme: 'dark' } });
       const edits = Array.from({ length: 200 }, (_, n) => ({ [`cart.item${n}`]: n }));
       await editTogether(client, gate, edits);
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('keeps all of 200 simultaneous changes that two processes make', async () => {
+    it('Two requests change different fields: all of 200 are kept, by two stores over one backend', async () => {
       await client.post('/edit', { json: { cart: {} } });
       const other = await visitorOf();
       other.cookie = client.cookie;
@@ -181,7 +210,7 @@ onEachStore(
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('never revives a session that ended during a request', async () => {
+    it('A request ends after log-out: 20 times of 20, the session stays gone', async () => {
       for (let attempt = 0; attempt < 20; attempt++)
         assert.equal(await logOutDuringEdit(client, gate), false);
       assert.equal(events.filter(({ type }) => type === 'gone').length, 20);
@@ -199,28 +228,36 @@ onEachStore(
       assert.deepEqual(data, { cart: { coat: 1, umbrella: 2 }, theme: 'dark' });
     });
 
-    it('of two values for one field, keeps the later one (of an array, the whole array) and reports the conflict', async () => {
-      await client.post('/edit', { json: { sizes: [1, 2], user: { name: 'Ada' } } });
-      await editTogether(client, gate, [
-        { sizes: [1, 2, 3], 'user.name': 'Grace' },
-        { sizes: [2], 'user.name': 'Joan' },
+    it('Two requests change the same field: the later value wins, and an event names the field', async () => {
+      await client.post('/edit', { json: { theme: 'dark', user: { name: 'Ada' } } });
+      await editInTurn(client, gate, [
+        { theme: 'red', 'user.name': 'Grace' },
+        { theme: 'light', 'user.name': 'Joan' },
       ]);
-      const { sizes, user } = await stored();
-      assert.ok([[1, 2, 3].join(), [2].join()].includes(sizes.join()), sizes);
-      assert.equal(user.name === 'Grace', sizes.length === 3, 'both from the same request');
-      const conflicts = events.flatMap((event) => (event.type === 'conflict' ? event.field : []));
-      assert.deepEqual(conflicts.toSorted(), ['sizes', 'user.name']);
+      const { cookie, ...data } = await stored();
+      assert.deepEqual(data, { theme: 'light', user: { name: 'Joan' } });
+      assert.deepEqual(conflicts(), ['theme', 'user.name']);
     });
 
-    it('loses counts that are not named as counters, and adds up those that are', async () => {
-      await client.post('/edit', { json: { views: 0 } });
-      const ones = Array.from({ length: 50 }, () => ({ views: '+1' }));
-      await editTogether(client, gate, ones);
-      assert.equal((await stored()).views, 1);
-      client = await visitorOf({ counters: ['views'] });
-      await client.post('/edit', { json: { views: 0 } });
-      await editTogether(client, gate, ones);
-      assert.equal((await stored()).views, 50);
+    it('Two requests change one array: the later array wins as a whole, and an event names the field', async () => {
+      await client.post('/edit', { json: { sizes: [1, 2] } });
+      await editInTurn(client, gate, [{ sizes: [1, 2, 3] }, { sizes: [2] }]);
+      assert.deepEqual((await stored()).sizes, [2]);
+      assert.deepEqual(conflicts(), ['sizes']);
+    });
+
+    it('Two requests add to a counter: both count, if the field is named in `counters`', async () => {
+      const ones = Array.from({ length: 50 }, () => ({ views: '+1', 'seen.hats': '+1' }));
+      for (const [counters, count] of [
+        [[], 1],
+        [['views', 'seen.hats'], 50],
+      ] as const) {
+        client = await visitorOf({ counters });
+        await client.post('/edit', { json: { theme: 'dark' } });
+        await editTogether(client, gate, ones);
+        const { views, seen } = await stored();
+        assert.deepEqual([views, seen], [count, { hats: count }]);
+      }
     });
 
     it('merges overlapping saves of one request in their order', async () => {
@@ -243,10 +280,41 @@ onEachStore(
       assert.deepEqual(events, [], 'nothing failed');
     });
 
-    it('reports a deleted field that another request changed', async () => {
-      await client.post('/edit', { json: { cart: { a: 1 } } });
-      await editTogether(client, gate, [{ cart: null }, { 'cart.b': 2 }]);
-      assert.ok(events.some(({ type }) => type === 'conflict'));
+    it('A request deletes a field that another one changes: the later one wins, but an object stays deleted', async () => {
+      const deleteUser = { theme: null, user: null };
+      const changeUser = { theme: 'dark', 'user.name': 'Grace' };
+      for (const [first, second, theme] of [
+        [deleteUser, changeUser, 'dark'],
+        [changeUser, deleteUser, undefined],
+      ] as const) {
+        events = [];
+        await client.post('/edit', { json: { theme: 'light', user: { id: 1, name: 'Ada' } } });
+        await editInTurn(client, gate, [first, second]);
+        const { cookie, ...data } = await stored();
+        assert.deepEqual(data, theme ? { theme } : {});
+        assert.deepEqual(conflicts(), ['theme', 'user']);
+      }
+    });
+
+    it('keeps a `maxAge` that one request sets while another changes a field', async () => {
+      const [stay, edit] = [{ 'cookie.maxAge': 60 * MINUTE }, { theme: 'light' }];
+      for (const edits of [
+        [stay, edit],
+        [edit, stay],
+      ]) {
+        client = await visitorOf({ cookie: { maxAge: MINUTE } });
+        await client.post('/edit', { json: { theme: 'dark' } });
+        await editInTurn(client, gate, edits);
+        const { cookie, theme } = await stored();
+        assert.equal(theme, 'light');
+        assert.equal(Math.round(cookie.originalMaxAge / MINUTE), 60);
+      }
+    });
+
+    it('keeps a field named `__proto__` like any other', async () => {
+      await client.post('/edit', { json: { cart: { hat: 1 } } });
+      await client.post('/edit', { json: '{"cart":{"hat":1,"__proto__":{"coat":1}}}' });
+      assert.ok((await client.get('/')).text.includes('"__proto__":{"coat":1}'));
     });
 
     it('stores a session under the hash of its id', async () => {
@@ -270,16 +338,97 @@ onEachStore(
       assert.equal((await stored()).user, undefined, 'after 31 idle min');
     });
 
-    it('gives an error with status 503 when the backend fails or is silent', async () => {
-      await client.post('/log-in');
-      for (const get of [
-        () => Promise.reject(new Error('down')),
-        () => new Promise<never>(() => {}),
-      ]) {
-        const backend = { ...store.backend, get };
-        const visitor = await visitorOf({ backend, answerWithinMs: 100 });
-        visitor.cookie = client.cookie;
-        assert.equal((await visitor.get('/')).status, 503);
+    it('A request changes the session while another gives it a new id: the change is lost, and a `maxAge` brings the old cookie back', async () => {
+      for (const cookie of [{}, { maxAge: MINUTE }]) {
+        client = await visitorOf({ cookie });
+        await client.post('/edit', { json: { theme: 'dark' } });
+        const old = client.cookie;
+        const slow = httpClient(client.origin, old);
+        const arrived = gate.expect();
+        const edit = slow.post('/edit?wait', { json: { theme: 'light' } });
+        await arrived;
+        events = [];
+        await client.post('/log-in');
+        gate.open();
+        const { headers } = await edit;
+        assert.equal(headers.has('set-cookie'), 'maxAge' in cookie);
+        assert.equal(slow.cookie, old);
+        assert.deepEqual(events, [{ type: 'gone' }]);
+        const { user, theme } = await stored();
+        assert.deepEqual([user, theme], ['Ada', undefined]);
+      }
+    });
+
+    it('The answer: may arrive before the session is stored, unless the app calls `save` first', async () => {
+      await client.post('/edit', { json: { theme: 'dark' } });
+      const writes = new Gate();
+      let held: boolean;
+      const compareAndSet: Backend['compareAndSet'] = async (...args) => {
+        if (held) await writes.pass();
+        return store.backend.compareAndSet(...args);
+      };
+      const slow = await visitorOf({ backend: { ...store.backend, compareAndSet } });
+      const { cookie = '' } = client;
+      for (const query of ['', '?save']) {
+        await client.post('/edit', { json: { flash: null } });
+        held = true;
+        const arrived = writes.expect();
+        let answered = false;
+        const redirect = { method: 'POST', headers: { cookie }, redirect: 'manual' } as const;
+        const answer = fetch(`${slow.origin}/redirect${query}`, redirect).then((response) => {
+          answered = true;
+          return response;
+        });
+        await arrived;
+        if (!query) await answer;
+        assert.equal((await stored()).flash, undefined);
+        assert.equal(answered, !query);
+        held = false;
+        writes.open();
+        await (await answer).text();
+        assert.equal((await stored()).flash, 'hello');
+      }
+    });
+
+    it('The store is down: reading gives 503, and a failed save reaches the error handler', async () => {
+      let fault: (() => Promise<never>) | undefined;
+      const backend: Backend = {
+        get: (key) => fault?.() ?? store.backend.get(key),
+        compareAndSet: (...args) => fault?.() ?? store.backend.compareAndSet(...args),
+        destroy: (key) => fault?.() ?? store.backend.destroy(key),
+      };
+      client = await visitorOf({ backend, answerWithinMs: 300 });
+      const repair = async () => {
+        fault = undefined;
+      };
+      const everyMaster = (how: 'kill' | 'pause' | 'resume' | 'restart') => async () => {
+        for (const master of store.masters) await master[how]();
+      };
+      for (const [fail, mend] of [
+        [async () => (fault = () => Promise.reject(new Error('down'))), repair],
+        [async () => (fault = () => new Promise(() => {})), repair],
+        [everyMaster('pause'), everyMaster('resume')],
+        [everyMaster('kill'), everyMaster('restart')],
+      ] as const) {
+        if (!store.redis && mend !== repair) continue;
+        await client.post('/log-in');
+        const arrived = gate.expect();
+        const edit = httpClient(client.origin, client.cookie)
+          .post('/edit?wait', { json: { theme: 'dark' } })
+          .then(
+            ({ status }) => status,
+            () => 'cut off',
+          );
+        await arrived;
+        await fail();
+        faults.length = 0;
+        gate.open();
+        assert.ok([200, 'cut off'].includes(await edit));
+        await until(async () => faults.length === 1, 'the error handler was called');
+        assert.equal((await client.get('/')).status, 503);
+        assert.deepEqual(faults, ['StoreUnavailable', 'StoreUnavailable']);
+        await mend();
+        await until(async () => (await client.get('/')).status === 200, 'the store is back');
       }
     });
 

@@ -113,10 +113,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   }
 
   /** Restarts the idle clock, unless another request stored something meanwhile. */
-  async function touch(id: string, session: SessionData): Promise<void> {
-    const record = seenBy.get(session)?.record;
-    if (!record) return;
-    const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
+  async function touch(id: string, record: DropInRecord, cookie: unknown): Promise<void> {
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
     const left = msLeft(next);
     if (left > 0) await records.compareAndSet(sessionHandle(id), record.version, next, left);
@@ -124,39 +121,48 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
 
   /** `theirs` with the changes that lead from `base` to `mine`. */
   function merge(base: Data, mine: Data, theirs: Data, path = ''): Data {
-    const merged = { ...theirs };
-    for (const field of Object.keys({ ...base, ...mine })) {
-      const [before, after, current] = [base[field], mine[field], theirs[field]];
+    // Maps, because a field may be named `constructor` or `__proto__`.
+    const [was, is, merged] = [fieldsOf(base), fieldsOf(mine), fieldsOf(theirs)];
+    for (const field of new Set([...was.keys(), ...is.keys()])) {
+      const [before, after, current] = [was.get(field), is.get(field), merged.get(field)];
       const name = path + field;
       if (isDeepStrictEqual(before, after)) continue;
-      const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
-      if (name === 'cookie') merged.cookie = after;
-      else if (isPlain(after) && isPlain(current) && isPlain(before ?? {}))
-        merged[field] = merge((before ?? {}) as Data, after, current, `${name}.`);
-      else if (typeof after === 'number' && counters.includes(name))
-        merged[field] = Number(current ?? 0) + after - Number(before ?? 0);
-      else {
+      if (name === 'cookie') {
+        if (!isOnlyRestarted(before, after) || isOnlyRestarted(before, current))
+          merged.set(field, after);
+      } else if (isPlain(after) && isPlain(current) && isPlain(before ?? {})) {
+        merged.set(field, merge((before ?? {}) as Data, after, current, `${name}.`));
+      } else if (typeof after === 'number' && counters.includes(name)) {
+        merged.set(field, Number(current ?? 0) + after - Number(before ?? 0));
+      } else {
+        const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
         if (!agree) emit({ type: 'conflict', field: name });
-        if (after === undefined) delete merged[field];
-        else merged[field] = after;
+        // A change inside an object must not bring the object back: it may be the user who logged out.
+        if (!agree && isPlain(before) && isPlain(after)) continue;
+        if (after === undefined) merged.delete(field);
+        else merged.set(field, after);
       }
     }
-    return merged;
+    return Object.fromEntries(merged);
+  }
+
+  function drop(error: unknown): void {
+    if (!(error instanceof SessionEnded)) throw error;
+    emit({ type: 'gone' });
   }
 
   const dropIn: Partial<Store> = {
     get: (id, callback) => callBack(load(id), callback),
-    set: (id, session, callback) => {
-      const drop = (error: unknown) => {
-        if (!(error instanceof SessionEnded)) throw error;
-        emit({ type: 'gone' });
-      };
-      callBack(saveInTurn(id, session).catch(drop), callback);
-    },
+    set: (id, session, callback) => callBack(saveInTurn(id, session).catch(drop), callback),
     touch: (id, session, callback) => {
+      const record = seenBy.get(session)?.record;
+      const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
+      // express-session saves no request that changes only the cookie's settings.
+      if (record && !isOnlyRestarted(record.session.cookie, cookie))
+        return callBack(saveInTurn(id, session).catch(drop), callback);
       // express-session would cut off an answer that is complete.
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
-      callBack(touch(id, session).catch(hide), callback);
+      callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
     destroy: (id, callback) => callBack(ask(backend.destroy(sessionHandle(id))), callback),
     createSession: (req, data) => {
@@ -192,6 +198,18 @@ class SessionEnded extends Error {}
 
 const isPlain = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const fieldsOf = (data: Data) => new Map(Object.entries(data));
+
+/** express-session restarts a cookie's `maxAge` at each answer, which is no change that the app made. */
+function isOnlyRestarted(before: unknown, after: unknown): boolean {
+  const settingsOf = ({ expires, originalMaxAge, ...rest }: StoredCookie) => ({
+    ...rest,
+    // Restarting can take a millisecond off.
+    maxAgeSeconds: Math.round(Number(originalMaxAge) / 1000),
+  });
+  return isDeepStrictEqual(settingsOf(before ?? {}), settingsOf(after ?? {}));
+}
 
 /** Calls back outside the promise, so that an error in the callback is not taken for the store's. */
 function callBack<T>(
