@@ -1,9 +1,10 @@
+import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
-import { type Backend, memoryBackend, redisBackend } from '../app/session/index.ts';
+import { type Backend, memoryBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
-import { connectTo } from './connect-to.ts';
+import { type OpenStore, openStore } from './open-store.ts';
 import type { RedisServer } from './redis-server.ts';
-import { until } from './until.ts';
+import { tempDir } from './temp-dir.ts';
 
 export type TestStore = {
   name: string;
@@ -23,7 +24,7 @@ export type TestStore = {
   plantDocument(key: string, text: string): Promise<void>;
 };
 
-type Servers = { url: string; masters: RedisServer[]; stop(): Promise<void> };
+type Servers = { url: string; masters?: RedisServer[]; stop(): Promise<void> };
 const starts = {
   memory: undefined,
   Redis: async () => {
@@ -41,6 +42,11 @@ const starts = {
     const sentinel = await startRedisSentinel();
     return { ...sentinel, masters: [sentinel.master] };
   },
+  SQLite: async () => {
+    const folder = await tempDir('sqlite');
+    const url = `sqlite:${join(folder.path, 'shop.db')}`;
+    return { url, stop: async () => folder[Symbol.asyncDispose]() };
+  },
 } satisfies Record<string, (() => Promise<Servers>) | undefined>;
 
 export type StoreName = keyof typeof starts;
@@ -55,12 +61,25 @@ after(async () => {
   for (const servers of started.values()) await (await servers).stop();
 });
 
-async function emptyServers(name: StoreName): Promise<Servers | undefined> {
+async function serversOf(name: StoreName): Promise<Servers | undefined> {
   const servers = started.get(name) ?? starts[name]?.();
-  if (!servers) return undefined;
-  started.set(name, servers);
-  for (const master of (await servers).masters) await master.cli('FLUSHALL');
+  if (servers) started.set(name, servers);
   return servers;
+}
+
+function openMemory(): OpenStore {
+  const texts = { 'sess:': new Map<string, string>(), 'doc:': new Map<string, string>() };
+  const [sessions, documents] = [memoryBackend(texts['sess:']), memoryBackend(texts['doc:'])];
+  return {
+    backend: sessions,
+    documents,
+    plant: async (key, text) => {
+      for (const [prefix, each] of Object.entries(texts))
+        if (key.startsWith(prefix)) each.set(key.slice(prefix.length), text);
+    },
+    empty: async () => {},
+    close: async () => {},
+  };
 }
 
 /** Runs a suite once on each store, which is empty at first. The Redis stores are real servers. */
@@ -73,28 +92,19 @@ export function onEachStore(
     if (withoutServers && name !== 'memory') continue;
     describe(`${subject}, on ${name}`, () => {
       const store = { name } as TestStore;
+      let open: OpenStore;
       before(async () => {
-        const servers = await emptyServers(name);
-        const redis = servers && connectTo(servers.url);
-        store.url = servers?.url;
-        store.masters = servers?.masters ?? [];
-        store.redis = redis;
-        const [sessions, documents] = [new Map<string, string>(), new Map<string, string>()];
-        store.backend = redis ? redisBackend(redis) : memoryBackend(sessions);
-        store.documents = redis ? redisBackend(redis, 'doc:') : memoryBackend(documents);
-        store.read = async (key) =>
-          JSON.parse((await store.backend.get(key)) ?? 'null') ?? undefined;
-        const planting =
-          (prefix: string, memory: Map<string, string>) => async (key: string, text: string) => {
-            const set = "return redis.call('SET', KEYS[1], ARGV[1])";
-            if (redis) await redis.eval(set, { keys: [prefix + key], arguments: [text] });
-            else memory.set(key, text);
-          };
-        store.plant = planting('sess:', sessions);
-        store.plantDocument = planting('doc:', documents);
-        if (redis) await until(() => redis.check().then(() => true), `connected to ${name}`);
+        const servers = await serversOf(name);
+        open = servers ? await openStore(servers.url) : openMemory();
+        await open.empty();
+        const { backend, documents, redis } = open;
+        const { url, masters = [] } = servers ?? {};
+        Object.assign(store, { url, masters, backend, documents, redis });
+        store.read = async (key) => JSON.parse((await backend.get(key)) ?? 'null') ?? undefined;
+        store.plant = (key, text) => open.plant(`sess:${key}`, text);
+        store.plantDocument = (key, text) => open.plant(`doc:${key}`, text);
       });
-      after(() => store.redis?.close());
+      after(() => open?.close());
       suite(store);
     });
   }

@@ -36,3 +36,4 @@ export { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
 export { answersWithin } from './stores/deadline.ts';
 export { memoryBackend } from './stores/memory.ts';
 export { type RedisCommands, redisBackend } from './stores/redis.ts';
+export { sqliteBackend } from './stores/sqlite.ts';

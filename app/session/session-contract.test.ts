@@ -3,15 +3,18 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterEach, beforeEach, it, type TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sign } from 'cookie-signature';
 import express, { type Request } from 'express';
 import { z } from 'zod';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
+import { run as runCommand } from '../../test-support/run.ts';
 import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import {
   type Backend,
+  compareAndSetLoop,
   draftOf,
   endSession,
   lastSeen,
@@ -26,12 +29,15 @@ import {
   sessionHandle,
   sessionMiddleware,
   updateSession,
+  type Versioned,
 } from './index.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 const UNREADABLE = ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"'];
+
+const OTHER_PROCESS = 'test-support/other-process.ts';
 
 const record = (version: number, views = 0) => ({ version, views });
 
@@ -110,6 +116,34 @@ onEachStore(
     });
   },
   ALL_STORES,
+);
+
+onEachStore(
+  'two processes',
+  (store) => {
+    it('lose none of 200 changes, and bring back no record that the other one has destroyed', async () => {
+      const key = newSessionId();
+      const other = runCommand(process.execPath, [OTHER_PROCESS, store.url ?? '', key]);
+      const read = async () => (await store.read(key)) as Versioned | undefined;
+      await until(async () => (await read()) !== undefined, 'the other process counts');
+      const { compareAndSet, destroy } = store.backend;
+      const commit = compareAndSetLoop<Versioned>({ get: read, compareAndSet });
+      for (let n = 0; n < 100; n++)
+        await commit(key, undefined, (current) => ({ version: (current?.version ?? 0) + 1 }));
+      await until(async () => (await read())?.version === 200, 'all changes are kept');
+
+      const keys = Array.from({ length: 50 }, (_, n) => `${key}:${n}`);
+      for (const each of keys) {
+        await compareAndSet(each, 0, record(1), MINUTE);
+        const isChanged = async () => (await store.read(each))?.version > 3;
+        while (!(await isChanged())) await nextTurn();
+        await destroy(each);
+      }
+      await other;
+      for (const each of keys) assert.equal(await store.read(each), undefined);
+    });
+  },
+  ['Redis', 'SQLite'],
 );
 
 onEachStore(

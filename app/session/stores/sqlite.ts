@@ -1,0 +1,136 @@
+import type { DatabaseSync, StatementResultingChanges } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Backend } from './backend.ts';
+
+const SCHEMA = `
+  create table if not exists records (
+    key text primary key,
+    version integer not null,
+    text text not null,
+    expires_at integer
+  ) strict;
+  create index if not exists records_expires_at on records (expires_at)
+    where expires_at is not null;`;
+
+/** How long the start, and then each operation, waits for another process to release its lock. */
+const LOCK_MS = 5000;
+const SWEEP_EVERY_MS = 60_000;
+const SWEEP_ROWS = 200;
+
+/**
+ * Keeps records in a SQLite database, one row each, under keys that start with `prefix`. Several
+ * processes of one machine may share the file, but a network file system must not hold it.
+ * Each acknowledged write survives a crash of the process. It survives a power cut, too, unless the
+ * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
+ */
+export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
+  database.exec(`PRAGMA busy_timeout = ${LOCK_MS}; PRAGMA journal_mode = WAL; ${SCHEMA}`);
+  // SQLite would block this whole process while it waits for a lock: `whenUnlocked` waits instead.
+  database.exec('PRAGMA busy_timeout = 0');
+  const live = '(expires_at is null or expires_at > :now)';
+  const select = database.prepare(`select text from records where key = :key and ${live}`);
+  const insert = database.prepare(
+    `insert into records values (:key, :version, :text, :expiresAt) on conflict (key) do update
+     set version = excluded.version, text = excluded.text, expires_at = excluded.expires_at
+     where not ${live}`,
+  );
+  const update = database.prepare(
+    `update records set version = :version, text = :text, expires_at = :expiresAt
+     where key = :key and version = :seen and ${live}`,
+  );
+  const remove = database.prepare(
+    `delete from records where key = :key and version = :seen and ${live}`,
+  );
+  const destroy = database.prepare('delete from records where key = :key');
+  const write = inTransactions(database);
+  sweepExpired(database);
+
+  const get: Backend['get'] = (id) =>
+    whenUnlocked(
+      () => select.get({ key: prefix + id, now: Date.now() })?.text as string | undefined,
+    );
+
+  return {
+    get,
+    compareAndSet: async (id, seen, next, ttlMs) => {
+      const key = prefix + id;
+      const text = JSON.stringify(next);
+      if (next === null && seen === 0) return (await get(id)) === undefined;
+      return write(() => {
+        const now = Date.now();
+        if (next === null) return remove.run({ key, seen, now });
+        const { version } = next;
+        const expiresAt = ttlMs === undefined ? null : now + Math.ceil(ttlMs);
+        const row = { key, version, text, expiresAt, now };
+        return seen === 0 ? insert.run(row) : update.run({ ...row, seen });
+      });
+    },
+    destroy: async (id) => {
+      await write(() => destroy.run({ key: prefix + id }));
+    },
+  };
+}
+
+type Write = () => StatementResultingChanges;
+
+/**
+ * Runs all the writes that are waiting in one transaction, so that they wait only once for the lock
+ * and once for the disk. If one fails, all of them fail.
+ * @returns a function that resolves to whether its write changed a row, once that is stored
+ */
+function inTransactions(database: DatabaseSync) {
+  const waiting: { run: Write; done: PromiseWithResolvers<boolean> }[] = [];
+
+  async function commit() {
+    try {
+      await whenUnlocked(() => database.exec('begin immediate'));
+    } catch (error) {
+      for (const { done } of waiting.splice(0)) done.reject(error);
+      return;
+    }
+    const writes = waiting.splice(0);
+    try {
+      const results = writes.map(({ run }) => run().changes === 1);
+      database.exec('commit');
+      for (const [n, { done }] of writes.entries()) done.resolve(results[n] === true);
+    } catch (error) {
+      if (database.isTransaction) database.exec('rollback');
+      for (const { done } of writes) done.reject(error);
+    }
+  }
+
+  return (run: Write): Promise<boolean> => {
+    const done = Promise.withResolvers<boolean>();
+    if (waiting.push({ run, done }) === 1) setImmediate(() => void commit());
+    return done.promise;
+  };
+}
+
+async function whenUnlocked<T>(operation: () => T): Promise<T> {
+  for (const start = performance.now(); ; await sleep(Math.random() * 5)) {
+    try {
+      return operation();
+    } catch (error) {
+      if (!isLocked(error) || performance.now() - start > LOCK_MS) throw error;
+    }
+  }
+}
+
+const SQLITE_BUSY = 5;
+const isLocked = (error: unknown) =>
+  error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+
+/** Deletes expired rows a few at a time, so that no request waits for long. */
+function sweepExpired(database: DatabaseSync): void {
+  const batch = `delete from records where key in
+    (select key from records where expires_at <= ? limit ${SWEEP_ROWS})`;
+  const sweep = () => {
+    if (!database.isOpen) return clearInterval(timer);
+    // An error, such as a full disk, is reported by the next request that meets it.
+    try {
+      const { changes } = database.prepare(batch).run(Date.now());
+      if (changes === SWEEP_ROWS) setTimeout(sweep, 10).unref();
+    } catch {}
+  };
+  const timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
+}
