@@ -2,18 +2,12 @@
 // fails, express-session has changed and the README's table must change, too.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore } from 'connect-redis';
-import express from 'express';
-import session from 'express-session';
 import { createClient } from 'redis';
 import { httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { type RedisServer, startRedis } from '../test-support/redis.ts';
-
-// Untyped, as in the tutorials.
-// biome-ignore lint/suspicious/noExplicitAny: the tutorials are in JavaScript
-type Loose = any;
+import { tutorialApp } from '../test-support/tutorial-app.ts';
 
 let redis: RedisServer;
 let site: Listening;
@@ -34,39 +28,11 @@ after(async () => {
 });
 
 function tutorial(cookie: { secure: boolean }) {
-  const app = express();
-  app.set('env', 'test'); // so that Express prints no errors
-  app.use(
-    session({
-      store: new RedisStore({ client }),
-      secret: 'keyboard cat',
-      resave: false,
-      saveUninitialized: false,
-      cookie,
-    }),
-  );
-  app.post('/add', async (req: Loose, res) => {
-    // Like a handler that queries a database. Without the delay, a busy machine runs the requests one
-    // after the other.
-    await delay(50);
-    req.session.items = (req.session.items ?? 0) + 1;
-    res.json({ items: req.session.items });
-  });
-  app.post('/slow-add', async (req: Loose, res) => {
+  const pause = () => {
     slow.arrived.resolve();
-    await slow.goOn.promise;
-    req.session.items += 1;
-    res.json({});
-  });
-  app.post('/login', (req: Loose, res) => {
-    req.session.user = 'ada';
-    res.json({});
-  });
-  app.post('/logout', (req, res) => {
-    req.session.destroy(() => res.json({}));
-  });
-  app.get('/', (req: Loose, res) => res.json({ ...req.session, cookie: undefined }));
-  return app;
+    return slow.goOn.promise;
+  };
+  return tutorialApp(new RedisStore({ client }), pause, cookie);
 }
 
 it('the tutorial loses many of 200 changes made at once, though each was answered 200', async () => {
