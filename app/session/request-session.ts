@@ -98,7 +98,11 @@ export const canUpdateSession = (req: Request) =>
 /** @throws CookieUndeliverable if the browser would not get the cookie, and could not return it */
 export function requireDeliverableCookie(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
-  if (!cookieReachesBrowser(req)) throw new CookieUndeliverable();
+  if (!cookieReachesBrowser(req))
+    throw new CookieUndeliverable(
+      'The session cookie is Secure, but the request came over plain HTTP. Behind a proxy, tell Express ' +
+        "which one to trust: app.set('trust proxy', 1)",
+    );
 }
 
 function storeOf(req: Request): ExpressSessionStore {
