@@ -170,3 +170,33 @@ it('a request outside the path of the cookie has no session, and a change there 
     }
   }
 });
+
+it('a part of an app can have a session of its own, also while its secret is rotated', async (t) => {
+  const app = express();
+  for (const path of ['/admin', '/'])
+    app.use(
+      sessionMiddleware({
+        ...options,
+        secrets: ['new', 'old'],
+        cookie: { name: `sid${path.length}`, attributes: { ...usual, secure: false, path } },
+      }),
+    );
+  app.post('/{*path}', async (req, res) => {
+    await updateSession(req, (draft) => {
+      draft.views += 1;
+    });
+    res.json(req.session);
+  });
+  const site = await listen(app);
+  t.after(site.close);
+  const [admin, visitor] = [httpClient(site.origin), httpClient(site.origin)];
+  await admin.post('/admin');
+  await visitor.post('/');
+  const both = httpClient(site.origin, `${admin.cookie}; ${visitor.cookie}`);
+  assert.equal((await both.post('/')).json.views, 2);
+  const answer = await both.post('/admin');
+  assert.equal(answer.json.views, 2);
+  assert.deepEqual(answer.headers.getSetCookie(), []);
+  const only = httpClient(site.origin, admin.cookie);
+  assert.deepEqual((await only.post('/admin')).headers.getSetCookie(), []);
+});

@@ -67,6 +67,7 @@ export function sessionMiddleware<CookieName extends string>({
   // Otherwise the visitor would be logged out when the old secret is removed.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
+    if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
     const maxAge = store.maxAgeOf(req.session) ?? undefined;
     const sent = readCookie(req.headers.cookie, cookie.name, secrets);
     if (isStored(req.session) && sent?.signedBy !== 0)
