@@ -82,3 +82,10 @@ export function readCookie(
     signedBy: secrets.findIndex((secret) => unsign(signed, secret) !== false),
   };
 }
+
+/** Adds a second name for a cookie to a Cookie header, unless that name is there already. */
+export function alsoNamed(header: string | undefined, name: string, alias: string) {
+  const { [name]: value, [alias]: present } = parse(header ?? '');
+  if (value === undefined || present !== undefined) return header;
+  return `${header}; ${serialize(alias, value)}`;
+}

@@ -5,6 +5,7 @@ import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
 import { answersWithin } from './stores/deadline.ts';
 import type { MemoryBackend } from './stores/memory.ts';
+import type { OldSession, OldStore } from './stores/old-store.ts';
 
 export type DropInEvent =
   /** Two requests changed the same field. The later one won. `field` is a path such as `theme.colour`. */
@@ -12,9 +13,13 @@ export type DropInEvent =
   /** A request changed a session that had ended meanwhile. The change was dropped. */
   | { type: 'gone' }
   | { type: 'touch-failed' | 'store-down'; error: unknown }
-  | { type: 'store-up' };
+  /** An old session could not be read, so its visitor starts afresh. */
+  | { type: 'unreadable'; reason: string }
+  | { type: 'imported' | 'store-up' };
 
 export type DropInOptions = {
+  /** The store that the app used before. Its visitors stay logged in: see docs/migrate.md. */
+  importFrom?: OldStore;
   /** A session unused for this long has expired, in milliseconds. Default: the cookie's maxAge, or a day */
   idleMs?: number;
   /** A session this old has expired, however busy it is, in milliseconds. Default: no limit */
@@ -43,12 +48,16 @@ const DAY_MS = 24 * 3_600_000;
  * compare-and-set. Two requests that change different fields both win, and a session that has ended
  * never comes back.
  */
-export function dropInStore(backend: Backend, options: DropInOptions = {}): Store {
+export function dropInStore(given: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
   const { now = Date.now, onEvent: emit = () => {} } = options;
-  const ask = answersWithin(answerWithinMs, (error) =>
-    emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
-  );
+  const deadline = () =>
+    answersWithin(answerWithinMs, (error) =>
+      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+    );
+  const ask = deadline();
+  const imports = options.importFrom?.open({ backend: given, now, ask: deadline(), emit });
+  const backend = imports?.backend ?? given;
   const records = {
     get: async (key: string) => parse(await ask(backend.get(key))),
     compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
@@ -76,11 +85,22 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   }
 
   async function load(id: string): Promise<SessionData | null> {
-    const record = await records.get(sessionHandle(id));
+    const key = sessionHandle(id);
+    const record = (await records.get(key)) ?? (await imports?.adopt(id, records, fromOld, msLeft));
     if (!record) return null;
     const data = structuredClone(record.session) as unknown as SessionData;
     seenBy.set(data, { record, data: record.session });
     return data;
+  }
+
+  function fromOld({ fields, cookie, version }: OldSession): DropInRecord {
+    const time = now();
+    return { version, createdAt: time, lastSeenAt: time, session: { ...fields, cookie } };
+  }
+
+  async function destroy(id: string): Promise<void> {
+    if (imports) await load(id); // so that a session is not imported after it was destroyed
+    await ask(backend.destroy(sessionHandle(id)));
   }
 
   /** Saves of one session object run one after another: each starts from what the previous one stored. */
@@ -164,7 +184,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => callBack(ask(backend.destroy(sessionHandle(id))), callback),
+    destroy: (id, callback) => callBack(destroy(id), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);

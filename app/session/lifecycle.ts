@@ -16,9 +16,10 @@ import { newSessionId, sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop, MAX_ATTEMPTS } from './stores/compare-and-set-loop.ts';
 import { answersWithin } from './stores/deadline.ts';
+import type { OldSession, OldStore } from './stores/old-store.ts';
 
 export type SessionEvent =
-  | { type: 'created' | 'ended' | 'conflict' | 'touched' | 'store-up' }
+  | { type: 'created' | 'imported' | 'ended' | 'conflict' | 'touched' | 'store-up' }
   | { type: 'loaded'; found: 'session' | 'moved' | 'nothing'; version?: number }
   /** A stored session does not fit the fields. Its visitor starts afresh. */
   | { type: 'unreadable'; reason: string }
@@ -29,6 +30,8 @@ export type SessionEvent =
 /** `fields`: what a session holds, each field optional or with a default. Default: `fields.ts` */
 export type LifecycleOptions = FieldsOption & {
   backend: Backend;
+  /** The store that the app used before. Its visitors stay logged in: see docs/migrate.md. */
+  importFrom?: OldStore;
   /** A session unused for this long has expired, in milliseconds. */
   idleMs: number;
   /** A session this old has expired, however busy it is, in milliseconds. */
@@ -64,19 +67,23 @@ export function createLifecycle(options: LifecycleOptions) {
   const { recordOf, parseRecord } = recordFormat(fields ?? sessionFields);
   const blank = fields ? () => newSessionOf(fields) : newSession;
   blank(); // throws at start if a field has no default
-  const ask = answersWithin(options.answerWithinMs ?? 1500, (error) =>
-    emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
-  );
+  const deadline = () =>
+    answersWithin(options.answerWithinMs ?? 1500, (error) =>
+      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+    );
+  const ask = deadline();
+  const imports = options.importFrom?.open({ ...options, now, ask: deadline(), emit });
+  const { backend } = imports ?? options;
   const onUnreadable = (reason: string) => emit({ type: 'unreadable', reason });
   // Every failure of the backend, silence included, becomes StoreUnavailable.
   const store = {
     get: async (key: string) => {
-      const text = await ask(options.backend.get(key));
+      const text = await ask(backend.get(key));
       return text === undefined ? undefined : parseRecord(text, onUnreadable);
     },
     compareAndSet: (key: string, version: number, next: Versioned | null, ttlMs?: number) =>
-      ask(options.backend.compareAndSet(key, version, next, ttlMs)),
-    destroy: (key: string) => ask(options.backend.destroy(key)),
+      ask(backend.compareAndSet(key, version, next, ttlMs)),
+    destroy: (key: string) => ask(backend.destroy(key)),
   };
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.
@@ -108,12 +115,19 @@ export function createLifecycle(options: LifecycleOptions) {
     const record = await store.get(key);
     if (!record) {
       const moved = await store.get(movedKey(key));
-      return moved && { ...fresh(), version: MOVED };
+      return moved ? { ...fresh(), version: MOVED } : imports?.adopt(id, store, fromOld, msLeft);
     }
     if (msLeft(record) > 0) return record;
     // It has expired, but the store has not deleted it yet.
     await store.compareAndSet(key, record.version, null);
     return undefined;
+  }
+
+  function fromOld({ fields, cookie, version }: OldSession): SessionRecord | undefined {
+    const time = now();
+    const persistent = Boolean(cookie.expires);
+    const stamp = { version, createdAt: time, lastSeenAt: time, persistent };
+    return parseRecord(JSON.stringify({ ...fresh(), ...fields, ...stamp }), onUnreadable);
   }
 
   /**

@@ -1,7 +1,13 @@
 import { sign } from 'cookie-signature';
 import { type Request, type RequestHandler, Router } from 'express';
 import expressSession from 'express-session';
-import { isSentFor, readCookie, requireValidCookie, type SessionCookie } from './cookie.ts';
+import {
+  alsoNamed,
+  isSentFor,
+  readCookie,
+  requireValidCookie,
+  type SessionCookie,
+} from './cookie.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { freezeFields, isStored } from './record.ts';
@@ -63,18 +69,29 @@ export function sessionMiddleware<CookieName extends string>({
     next();
   };
 
+  const { importFrom } = options;
+  const sessionByOldName: RequestHandler = (req, res, next) => {
+    const { cookie: sent } = req.headers;
+    req.headers.cookie = alsoNamed(sent, importFrom?.cookieName ?? cookie.name, cookie.name);
+    session(req, res, next); // reads the cookie before it returns
+    req.headers.cookie = sent;
+  };
+
   // During a rotation, a cookie signed with an old secret is signed again with the new one.
-  // Otherwise the visitor would be logged out when the old secret is removed.
+  // Otherwise the visitor would be logged out when the old secret is removed. The cookie of an imported
+  // session gets its new name, attributes and end.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
     if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
     const maxAge = store.maxAgeOf(req.session) ?? undefined;
     const sent = readCookie(req.headers.cookie, cookie.name, secrets);
-    if (isStored(req.session) && sent?.signedBy !== 0)
+    const isImport = importFrom?.isUnchanged(req.session);
+    if (isStored(req.session) && (sent?.signedBy !== 0 || isImport))
       res.cookie(cookie.name, `s:${sign(req.sessionID, newest)}`, { ...cookie.attributes, maxAge });
     next();
   };
-  const handlers = secrets.length > 1 ? [session, freeze, signAgain] : [session, freeze];
+  const handlers = [importFrom ? sessionByOldName : session, freeze];
+  if (importFrom || secrets.length > 1) handlers.push(signAgain);
   const { path } = cookie.attributes;
   if (path === '/') return handlers;
   // Elsewhere the browser would not send the cookie, so each request would start another session.
