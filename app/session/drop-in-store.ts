@@ -98,11 +98,6 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     return { version, createdAt: time, lastSeenAt: time, session: { ...fields, cookie } };
   }
 
-  async function destroy(id: string): Promise<void> {
-    if (imports) await load(id); // so that a session is not imported after it was destroyed
-    await ask(backend.destroy(sessionHandle(id)));
-  }
-
   /** Saves of one session object run one after another: each starts from what the previous one stored. */
   function saveInTurn(id: string, session: SessionData): Promise<void> {
     const data: Data = JSON.parse(JSON.stringify(session));
@@ -184,7 +179,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => callBack(destroy(id), callback),
+    destroy: (id, callback) => callBack(ask(backend.destroy(sessionHandle(id))), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);
