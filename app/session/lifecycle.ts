@@ -123,11 +123,11 @@ export function createLifecycle(options: LifecycleOptions) {
     return undefined;
   }
 
-  function fromOld({ fields, cookie, version }: OldSession): SessionRecord | undefined {
+  function fromOld({ version, cookie, fields: old }: OldSession): SessionRecord | undefined {
     const time = now();
     const persistent = Boolean(cookie.expires);
     const stamp = { version, createdAt: time, lastSeenAt: time, persistent };
-    return parseRecord(JSON.stringify({ ...fresh(), ...fields, ...stamp }), onUnreadable);
+    return parseRecord(JSON.stringify({ ...fresh(), ...old, ...stamp }), onUnreadable);
   }
 
   /**

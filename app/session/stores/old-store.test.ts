@@ -175,8 +175,8 @@ for (const host of hosts)
     it('imports once when first requests arrive at two processes, and keeps all their changes', async () => {
       const { cookie } = await visitorOfOldSite();
       const together = barrier(10);
-      const get: Store['get'] = (id, done) =>
-        old.get(id, (...answer) => together().then(() => done(...answer)));
+      const get: Store['get'] = (id, reply) =>
+        old.get(id, (...answer) => together().then(() => reply(...answer)));
       const origins = [await openNewSite({ from: { get } }), await openNewSite({ from: { get } })];
       const adds = Array.from({ length: 10 }, (_, n) =>
         httpClient(origins[n % 2] ?? '', cookie).post(`/add/item${n}`),
