@@ -176,7 +176,7 @@ for (const host of hosts)
       const { cookie } = await visitorOfOldSite();
       const together = barrier(10);
       const get: Store['get'] = (id, reply) =>
-        old.get(id, (...answer) => together().then(() => reply(...answer)));
+        old.get(id, (...answer) => void together().then(() => reply(...answer)));
       const origins = [await openNewSite({ from: { get } }), await openNewSite({ from: { get } })];
       const adds = Array.from({ length: 10 }, (_, n) =>
         httpClient(origins[n % 2] ?? '', cookie).post(`/add/item${n}`),
