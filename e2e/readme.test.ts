@@ -132,7 +132,7 @@ it('the examples compile with the options that the docs name', (t) => {
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
   const page = read('docs/session-module.md');
   const examples = codeBlocks(readme + page, 'ts').filter((code) => !code.includes('dropIn'));
-  assert.equal(examples.length, 3);
+  assert.equal(examples.length, 5);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);
