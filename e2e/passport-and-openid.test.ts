@@ -1,5 +1,5 @@
 // Log-in through passport and through OpenID Connect, with the drop-in store and with the module's own
-// sessions. The code for those is taken from docs/session-module.md.
+// sessions. The code for those is taken from docs/log-in.md.
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
@@ -36,7 +36,7 @@ before(async () => {
   const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   cleanup.defer(() => rmSync(folder, { recursive: true }));
   cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
-  const page = readFileSync(join(root, 'docs/session-module.md'), 'utf8');
+  const page = readFileSync(join(root, 'docs/log-in.md'), 'utf8');
   const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code);
   for (const name of ['passport', 'openid-client'])
     writeFileSync(

@@ -131,7 +131,7 @@ it('the examples compile with the options that the docs name', (t) => {
   cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
   const page = read('docs/session-module.md');
-  const examples = codeBlocks(readme + page, 'ts').filter((code) => !code.includes('dropIn'));
+  const examples = codeBlocks(readme + page + read('docs/log-in.md'), 'ts');
   assert.equal(examples.length, 5);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
@@ -172,17 +172,13 @@ it('the session module compiles on its own, with fields other than this shop’s
 
 it('the example of the drop-in store compiles with only the files that the docs name', (t) => {
   const folder = emptyFolder(t);
+  const page = read('docs/drop-in-store.md');
   for (const name of ['drop-in-store.ts', 'errors.ts', 'session-id.ts', 'stores']) {
-    assert.ok(
-      read('docs/session-module.md').includes(`\`${name.replace(/^stores$/, 'stores/')}\``),
-    );
+    assert.ok(page.includes(`\`${name.replace(/^stores$/, 'stores/')}\``));
     cpSync(join(root, 'app/session', name), join(folder, 'session', name), { recursive: true });
   }
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
-  const examples = read('docs/session-module.md').matchAll(/```ts\n(.*?)```/gs);
-  const [example] = [...examples].flatMap(([, code = '']) =>
-    code.includes('dropIn') ? [code] : [],
-  );
-  writeFileSync(join(folder, 'app.ts'), example ?? '');
+  const [example = ''] = codeBlocks(page, 'ts');
+  writeFileSync(join(folder, 'app.ts'), example);
   typeCheck(folder);
 });

@@ -130,7 +130,7 @@ async function logOutDuringEdit(client: HttpClient, gate: Gate): Promise<boolean
 }
 
 it('each row of the table in the docs has a test of its name, on each store', () => {
-  const docs = readFileSync(new URL('../../docs/session-module.md', import.meta.url), 'utf8');
+  const docs = readFileSync(new URL('../../docs/drop-in-store.md', import.meta.url), 'utf8');
   const tests = readFileSync(import.meta.filename, 'utf8');
   const [, table = ''] = docs.split('| | Drop-in store | `updateSession` |\n');
   const rows = [
