@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express from 'express';
-import session, { type Store } from 'express-session';
+import session, { type Session, type Store } from 'express-session';
 
 // Untyped, as in the tutorials.
 // biome-ignore lint/suspicious/noExplicitAny: the tutorials are in JavaScript
@@ -42,7 +42,7 @@ export function tutorialApp(
     res.json({});
   });
   app.post('/logout', (req, res) => {
-    req.session.destroy(() => res.json({}));
+    (req.session as Session).destroy(() => res.json({}));
   });
   app.get('/', (req: Loose, res) => res.json({ ...req.session, cookie: undefined }));
   return app;

@@ -46,7 +46,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   }
 
   function coatOf(req: Request) {
-    const { cookie: _, ...document } = req.session;
+    const document = req.session.toJSON();
     const bytes = Buffer.byteLength(JSON.stringify(document));
     return { handle: currentHandle(req), bytes, document };
   }

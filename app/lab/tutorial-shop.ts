@@ -1,5 +1,5 @@
 import express, { type Request } from 'express';
-import session, { MemoryStore, Store } from 'express-session';
+import session, { MemoryStore, type Session, Store } from 'express-session';
 
 /** A small shop as tutorials write it, with their mistakes. Do not copy it. No visitor uses it. */
 export function tutorialShop(pause: () => Promise<void>) {
@@ -23,7 +23,7 @@ export function tutorialShop(pause: () => Promise<void>) {
     res.json({});
   });
   app.post('/log-out', (req, res) => {
-    req.session.destroy(() => res.json({}));
+    (req.session as Session).destroy(() => res.json({}));
   });
   app.get('/', (req, res) => {
     const { user = null, cart = {} } = looseSession(req);

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import express, { type ErrorRequestHandler, type Request } from 'express';
-import expressSession, { MemoryStore, type SessionOptions, type Store } from 'express-session';
+import expressSession, {
+  MemoryStore,
+  type Session,
+  type SessionOptions,
+  type Store,
+} from 'express-session';
 import { Gate } from '../../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
@@ -37,14 +42,14 @@ function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {
   );
   app.get('/', (req, res) => res.json(req.session));
   app.post('/log-in', (req, res, next) => {
-    req.session.regenerate((error) => {
+    (req.session as Session).regenerate((error) => {
       if (error) return next(error);
       fields(req).user = 'Ada';
       res.json({});
     });
   });
   app.post('/log-out', (req, res, next) => {
-    req.session.destroy((error) => (error ? next(error) : res.json({})));
+    (req.session as Session).destroy((error) => (error ? next(error) : res.json({})));
   });
   app.post('/save-twice', async (req, res) => {
     const session = fields(req);
@@ -63,7 +68,7 @@ function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {
   });
   app.post('/redirect', async (req, res) => {
     fields(req).flash = 'hello';
-    if ('save' in req.query) await new Promise((resolve) => req.session.save(resolve));
+    if ('save' in req.query) await new Promise((resolve) => (req.session as Session).save(resolve));
     res.redirect('/');
   });
   /** Loads the session, waits at the gate, then edits it. */
@@ -450,7 +455,7 @@ it('data that no request holds replaces a session of the drop-in store', async (
   const id = newSessionId();
   const cookie = { originalMaxAge: null };
   const save = (data: object) =>
-    new Promise((resolve) => store.set(id, { cookie, ...data } as never, resolve));
+    new Promise((resolve) => store.set(id, { cookie, ...data }, resolve));
   await save({ theme: 'dark' });
   await save({ views: 1 });
   const stored = new Promise((resolve) => store.get(id, (_error, session) => resolve(session)));

@@ -1,9 +1,10 @@
-import { callbackify } from 'node:util';
+import { callbackify, types } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
 import type { SessionCookie } from './cookie.ts';
 import type { Lifecycle } from './lifecycle.ts';
-import { freezeFields, type SessionRecord } from './record.ts';
+import { type ReadOnlySession, readOnly } from './read-only-session.ts';
+import type { SessionRecord } from './record.ts';
 
 type Callback = (error?: unknown) => void;
 
@@ -28,21 +29,21 @@ export class ExpressSessionStore extends Store {
   });
 
   /**
-   * express-session's save as a response ends. `req.session` is a frozen copy of what is already
+   * express-session's save as a response ends. `req.session` is a read-only copy of what is already
    * stored, so nothing is left to write. Writing here is the classic bug: it overwrites what other
    * requests stored meanwhile, and it brings back a session that was destroyed.
    */
   override set(_id: string, session: SessionData, callback?: Callback): void {
     callback?.(
-      Object.isFrozen(session)
+      types.isProxy(session)
         ? null
         : new Error('Change a session only through updateSession, renewSession or endSession'),
     );
   }
 
   /** Hides a failure from express-session, which would cut off an answer that is complete. */
-  override touch(id: string, session: SessionData, callback?: Callback): void {
-    if (!this.readOnly.has(session)) this.lifecycle.touch(id, session);
+  override touch(id: string, session: ReadOnlySession, callback?: Callback): void {
+    if (!this.readOnly.has(session)) this.lifecycle.touch(id, session.toJSON());
     callback?.();
   }
 
@@ -51,13 +52,14 @@ export class ExpressSessionStore extends Store {
   }
 
   /**
-   * Makes `req.session` a frozen copy of `record`.
+   * Makes `req.session` a read-only copy of `record`.
    * @param maxAge of the cookie, in milliseconds. express-session sends a cookie that has a maxAge
    *   again at each change. So only a new id gets one: otherwise a late answer could overwrite a
    *   newer id with this one.
    */
   show(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
-    freezeFields(this.createSession(req, this.#withCookie(record, maxAge)));
+    this.createSession(req, this.#withCookie(record, maxAge));
+    req.session = readOnly(req.session);
   }
 
   /** @returns milliseconds; null when the cookie ends with the browser */

@@ -16,7 +16,7 @@ export {
 export { newSession, sessionFields } from './fields.ts';
 export type { SessionEvent } from './lifecycle.ts';
 export { type SessionOptions, sessionMiddleware } from './middleware.ts';
-export type { SessionDraft, SessionRecord } from './record.ts';
+export type { SessionDraft, SessionFields, SessionRecord } from './record.ts';
 export { draftOf, isNew, isStored } from './record.ts';
 export {
   canUpdateSession,

@@ -10,7 +10,8 @@ import {
 } from './cookie.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
-import { freezeFields, isStored } from './record.ts';
+import { noteEnd, readOnly } from './read-only-session.ts';
+import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
 export type SessionOptions<CookieName extends string = string> = LifecycleOptions & {
@@ -28,7 +29,7 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
  * express-session, held to this module's rules. What happens to a request:
  * 1. express-session reads the cookie and asks the store for the session. If there is none, it makes
  *    one (`generate`) with a new id and the fields of a new session.
- * 2. `req.session` is frozen: a copy of what is stored.
+ * 2. `req.session` becomes read only: a copy of what is stored.
  * 3. A handler calls `updateSession`, `renewSession` or `endSession`. Each stores the change first and
  *    then replaces `req.session` with a new copy.
  * 4. The answer begins. express-session sets the cookie if the id is new and the session was changed.
@@ -38,7 +39,7 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
 export function sessionMiddleware<CookieName extends string>({
   secrets,
   cookie,
-  readOnly = () => false,
+  readOnly: isReadOnly = () => false,
   ...options
 }: SessionOptions<CookieName>): RequestHandler[] {
   requireValidCookie(cookie);
@@ -63,9 +64,14 @@ export function sessionMiddleware<CookieName extends string>({
     Object.assign(req.session, lifecycle.fresh({ lost }));
   };
 
-  const freeze: RequestHandler = (req, _res, next) => {
-    freezeFields(req.session);
-    if (readOnly(req)) store.readOnly.add(req.session);
+  const protect: RequestHandler = (req, res, next) => {
+    // Express 4 does not catch what an async handler throws: the first SessionGone would end the process.
+    if ('lazyrouter' in req.app)
+      throw new Error('sessionMiddleware needs Express 5. On Express 4, use dropInStore');
+    if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
+    req.session = readOnly(req.session);
+    noteEnd(req, res);
+    if (isReadOnly(req)) store.readOnly.add(req.session);
     next();
   };
 
@@ -82,7 +88,7 @@ export function sessionMiddleware<CookieName extends string>({
   // session gets its new name, attributes and end.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
-    if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
+    if (!Object.is(req.sessionStore, store)) return next();
     const maxAge = store.maxAgeOf(req.session) ?? undefined;
     const sent = readCookie(req.headers.cookie, cookie.name, secrets);
     const isImport = importFrom?.isUnchanged(req.session);
@@ -90,7 +96,7 @@ export function sessionMiddleware<CookieName extends string>({
       res.cookie(cookie.name, `s:${sign(req.sessionID, newest)}`, { ...cookie.attributes, maxAge });
     next();
   };
-  const handlers = [importFrom ? sessionByOldName : session, freeze];
+  const handlers = [importFrom ? sessionByOldName : session, protect];
   if (importFrom || secrets.length > 1) handlers.push(signAgain);
   const { path } = cookie.attributes;
   if (path === '/') return handlers;

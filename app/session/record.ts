@@ -29,12 +29,6 @@ export type SessionStamp = z.infer<typeof sessionStamp>;
 export type SessionRecord = DeepReadonly<SessionDraft & SessionStamp>;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
-declare module 'express-session' {
-  // Readonly: `req.session.views = 1` does not compile. Change a session through updateSession.
-  interface SessionData extends SessionRecord {}
-  interface Session extends SessionRecord {}
-}
-
 /** The version of a new session, which the first change stores. */
 export const NOT_STORED = 0;
 
@@ -138,16 +132,4 @@ function requireJson(value: unknown, place: string): void {
     throw new TypeError(`JSON cannot store the session field ${place}`);
   for (const [name, each] of Object.entries(value as object))
     if (each !== undefined || Array.isArray(value)) requireJson(each, `${place}.${name}`);
-}
-
-/** Freezes a session inwards, but for its cookie, which express-session changes. */
-export function freezeFields(session: object): void {
-  for (const [name, value] of Object.entries(session)) if (name !== 'cookie') freeze(value);
-  Object.freeze(session);
-}
-
-function freeze(value: unknown): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const each of Object.values(value)) freeze(each);
-  Object.freeze(value);
 }

@@ -24,7 +24,7 @@ export async function updateSession<T>(
   const store = storeOf(req);
   requireDeliverableCookie(req);
   let result!: T; // `change` runs at least once
-  const record = await store.lifecycle.update(req.sessionID, req.session, (draft) => {
+  const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
     result = change(draft);
     if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
     void Promise.resolve(result).catch(() => {}); // an unhandled failure would end the process
@@ -48,7 +48,7 @@ export async function renewSession(
 ): Promise<void> {
   const store = storeOf(req);
   requireDeliverableCookie(req);
-  const renewed = await store.lifecycle.renew(req.sessionID, req.session, carry, renewal);
+  const renewed = await store.lifecycle.renew(req.sessionID, req.session.toJSON(), carry, renewal);
   req.sessionID = renewed.id;
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewed.failure) throw renewed.failure;

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { afterEach, beforeEach, it, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runInThisContext } from 'node:vm';
 import { sign } from 'cookie-signature';
 import express, { type Request } from 'express';
 import { z } from 'zod';
@@ -719,10 +721,52 @@ it('a session cannot be changed by assignment at any depth', async (t) => {
     },
     (req: Request) => Object.assign(req.session.user ?? {}, { role: 'admin' }),
     (req: Request) => Object.assign(req.session, { views: 9 }),
+    // As much of the code on npm is written: there, a frozen object would ignore it.
+    sloppy('session.views = 9'),
+    sloppy('session.added = 9'),
+    sloppy('session.user.name = "Eve"'),
+    sloppy('delete session.user'),
+    sloppy('session.list[0].a = 9'),
+    sloppy('session.list.push(9)'),
+    sloppy('Object.defineProperty(session, "views", { value: 9 })'),
   ]) {
-    const { visitor } = await inSession(t, assign);
-    assert.match((await visitor.get('/')).json.error, /read only|not extensible/);
+    const { visitor } = await inSession(t, async (req) => {
+      await updateSession(req, (draft) => {
+        Object.assign(draft, { list: Object.freeze([{ a: 1 }]) });
+      });
+      return assign(req);
+    });
+    assert.match((await visitor.get('/')).json.error, /read only: change it with updateSession/);
   }
+});
+
+const sloppy = (code: string) => (req: Request) =>
+  runInThisContext(`(session) => { ${code} }`)(req.session);
+
+it('a field of a session is the same object each time it is read', async (t) => {
+  const { visitor } = await inSession(t, ({ session }) => {
+    const { user } = session;
+    return user !== undefined && session.user === user;
+  });
+  assert.equal((await visitor.get('/')).json.result, true);
+});
+
+it('a method of express-session says what to call instead, in types and when it runs', async (t) => {
+  const { visitor } = await inSession(t, ({ session }) => {
+    // @ts-expect-error: updateSession has stored the change
+    assert.throws(() => session.save(), /nothing to save: updateSession/);
+    // @ts-expect-error: updateSession starts from the newest session
+    assert.throws(() => session.reload(() => {}), /nothing to reload: updateSession/);
+    // @ts-expect-error: renewSession
+    assert.throws(() => session.regenerate(() => {}), /Call renewSession/);
+    // @ts-expect-error: endSession
+    assert.throws(() => session.destroy(() => {}), /Call endSession/);
+    // @ts-expect-error: it changes nothing
+    session.touch();
+    return 'all refused';
+  });
+  const { result, session } = (await visitor.get('/')).json;
+  assert.deepEqual([result, session.views], ['all refused', 1]);
 });
 
 it('a stored session that does not fit its fields is reported with the field', async (t) => {
@@ -762,6 +806,18 @@ it('a field that express-session would hide is refused at the start, and so is o
     start({ todos: z.array(z.string()) }),
     /must be optional or have a default. todos:/,
   );
+});
+
+it('an app on Express 4, which loses errors of async handlers, is told so at its first request', async (t) => {
+  const express4: typeof express = createRequire(import.meta.url)('express4');
+  const app = express4();
+  app.set('env', 'test'); // Express then prints no errors
+  app.use(sessionMiddleware(OPTIONS));
+  const site = await listen(app);
+  t.after(site.close);
+  const { status, text } = await httpClient(site.origin).get('/');
+  assert.equal(status, 500);
+  assert.match(text, /sessionMiddleware needs Express 5. On Express 4, use dropInStore/);
 });
 
 it('reads the session cookie as express-session does, whatever else is in the header', () => {

@@ -29,7 +29,7 @@ await app.register(formbody);
 await app.register(cookie);
 await app.register(session, {
   secret: SECRET,
-  store: new RedisStore({ client }) as never,
+  store: new RedisStore({ client }),
   saveUninitialized: false,
   cookie: { secure: false, maxAge: IDLE_SECONDS * 1000 },
 });

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { RedisStore } from 'connect-redis';
 import { csrfSync } from 'csrf-sync';
 import express, { type Request, type RequestHandler } from 'express';
-import session from 'express-session';
+import session, { type Session } from 'express-session';
 import helmet from 'helmet';
 import { pinoHttp } from 'pino-http';
 import {
@@ -68,7 +68,9 @@ app.post('/login', async (req, res) => {
   if (!user) return res.sendStatus(403);
   if (careful) {
     const { views = 0, cart = {} } = visitOf(req);
-    await promisify((done: (error?: unknown) => void) => req.session.regenerate(done))();
+    await promisify((done: (error?: unknown) => void) =>
+      (req.session as Session).regenerate(done),
+    )();
     Object.assign(req.session, { views, cart });
   }
   visitOf(req).user = user;

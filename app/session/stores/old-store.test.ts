@@ -3,7 +3,7 @@ import { after, afterEach, before, beforeEach, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore } from 'connect-redis';
 import express, { type Request } from 'express';
-import expressSession, { MemoryStore, type Store } from 'express-session';
+import expressSession, { MemoryStore, type Session, type Store } from 'express-session';
 import { createClient } from 'redis';
 import { z } from 'zod';
 import { httpClient } from '../../../test-support/http-client.ts';
@@ -43,7 +43,7 @@ function tutorialApp(store: Store, options: { name?: string; cookie?: { maxAge: 
     res.json({});
   });
   app.post('/log-out', (req, res, next) => {
-    req.session.destroy((error) => (error ? next(error) : res.json({})));
+    (req.session as Session).destroy((error) => (error ? next(error) : res.json({})));
   });
   app.get('/', (req, res) => {
     res.json({ user: loose(req).user, cart: loose(req).cart });
