@@ -4,6 +4,8 @@ import type { Store as RateLimitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { identify } from './accounts/identify.ts';
+import { isRevoked } from './accounts/logged-in-sessions.ts';
+import { sessionEvents } from './accounts/session-events.ts';
 import { createCarts } from './cart/account-carts.ts';
 import { currentItemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
@@ -30,7 +32,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { requestLog } from './observe/request-log.ts';
 import { createOrders } from './orders/orders.ts';
 import { pageFrame } from './page-frame.ts';
-import { createHandlers, healthRoutes, sitemap, wayBack } from './routes.ts';
+import { createHandlers, healthRoutes, sitemap, streamRoutes, wayBack } from './routes.ts';
 import { type SessionEvent, type SessionOptions, sessionMiddleware } from './session/index.ts';
 import { shopFields } from './shop-session.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
@@ -70,6 +72,8 @@ export function createApp(options: AppOptions): Express {
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
   const { assets, outages } = parts;
+  const sessions = sessionMiddleware(session);
+  const events = sessionEvents(sessions);
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);
@@ -80,8 +84,10 @@ export function createApp(options: AppOptions): Express {
   app.use('/assets', assets.handlers, notFound);
   mount(app, healthRoutes(healthHandlers(options)));
   app.use(neverCache, forChanges(refuseCrossSite, bodyParser));
+  mount(app, streamRoutes(events));
+  app.once('drain', events.drain);
   if (outages) app.use(outages.middleware);
-  app.use(recorder.middleware, sessionMiddleware(session), warnOfLostCookie(log));
+  app.use(recorder.middleware, sessions, warnOfLostCookie(log));
   app.use(identify({ accounts, carts }), limits.lostSessions);
   mount(app, sitemap(createHandlers(parts), limits, requireCookies(session.cookie)));
   app.use(notFound);
@@ -117,22 +123,17 @@ function createParts(options: AppOptions) {
   const backend = timed(outages?.backend ?? options.session.backend, onTrip('session'));
   const documents = createDocuments(timed(options.documents, onTrip('document')));
   const whenLost = { flash: 'Your last session has ended. This is a new one.' };
+  const accounts = createAccounts(documents, options.demoAccounts);
+  const session = { ...options.session, fields: shopFields, backend, onEvent };
   return {
     secret,
     metrics,
     assets,
     audit: createAudit(log, secret),
     recorder,
-    session: {
-      ...options.session,
-      fields: shopFields,
-      backend,
-      onEvent,
-      whenLost,
-      readOnly: isPrefetch,
-    },
+    session: { ...session, isRevoked: isRevoked(accounts), whenLost, readOnly: isPrefetch },
     storeName: options.storeName,
-    accounts: createAccounts(documents, options.demoAccounts),
+    accounts,
     carts: createCarts(documents),
     orders: createOrders(documents),
     catalogue: createCatalogue(options.products),

@@ -3,6 +3,7 @@ import { accountPageHandlers } from './accounts/account-page-handlers.ts';
 import type { Accounts } from './accounts/accounts.ts';
 import { requireOwnPassword, requireUser } from './accounts/identify.ts';
 import { logInHandlers } from './accounts/log-in-handlers.ts';
+import type { SessionEvents } from './accounts/session-events.ts';
 import type { Carts } from './cart/account-carts.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import type { Catalogue } from './catalogue/catalogue.ts';
@@ -25,6 +26,11 @@ import type { SessionOptions } from './session/index.ts';
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
   ['get', '/livez', health.livez],
   ['get', '/readyz', health.readyz],
+];
+
+/** Open for longer than a request: answered before the session's middleware, which they do not need. */
+export const streamRoutes = (events: SessionEvents): Route[] => [
+  ['get', '/session/events', events.show],
 ];
 
 export function sitemap(handlers: Handlers, limits: Limits, needsCookies: RequestHandler): Route[] {

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
-import { healthRoutes, sitemap } from '../app/routes.ts';
+import { healthRoutes, sitemap, streamRoutes } from '../app/routes.ts';
 import { startServer } from '../test-support/start-server.ts';
 
 const text = readFileSync(resolve(import.meta.dirname, '../docs/curl.md'), 'utf8');
@@ -39,7 +39,11 @@ it('each command of docs/curl.md answers JSON with the status that the page name
 
 it('docs/curl.md has a command for every route', () => {
   const anything: never = new Proxy(() => {}, { get: () => anything }) as never;
-  const routes = [...healthRoutes(anything), ...sitemap(anything, anything, anything)];
+  const routes = [
+    ...healthRoutes(anything),
+    ...streamRoutes(anything),
+    ...sitemap(anything, anything, anything),
+  ];
   assert.ok(routes.length > 25);
   for (const [verb, path] of routes) {
     const url = new RegExp(

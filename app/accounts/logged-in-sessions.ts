@@ -7,7 +7,7 @@ import {
   type SessionRecord,
   sessionHandle,
 } from '../session/index.ts';
-import type { Account, LogIn } from './accounts.ts';
+import type { Account, Accounts, LogIn } from './accounts.ts';
 
 export const MAX_SESSIONS = 10;
 
@@ -19,6 +19,14 @@ const AT_RENEWAL = 0;
 
 export const isLoggedIn = (account: Account, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
+
+/** For the open streams of a session. Requests ask in `identify`. */
+export const isRevoked =
+  (accounts: Accounts) =>
+  async ({ user }: SessionRecord, handle: string) => {
+    const account = user && (await accounts.find(user.email));
+    return user !== undefined && !(account?.id === user.id && isLoggedIn(account, handle));
+  };
 
 /**
  * Ends the session that has been idle longest if the account is full. Sessions not in `lastSeen`

@@ -10,6 +10,8 @@ declare module 'express-serve-static-core' {
     requestId: string;
     /** The unexpected error that ended this request. */
     fault?: unknown;
+    /** When a stream began, by `performance.now()`: how long it stays open says nothing about the shop. */
+    answeredAt?: number;
   }
 }
 
@@ -26,7 +28,7 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
     req.requestId = requestId;
     res.set('X-Request-Id', requestId);
     res.on('close', () => {
-      const ms = performance.now() - started;
+      const ms = (req.answeredAt ?? performance.now()) - started;
       // 499, as in nginx: the client left before the answer.
       const status = res.headersSent ? res.statusCode : 499;
       metrics.request(req, status, ms / 1000);
@@ -38,13 +40,14 @@ export function requestLog({ log, metrics, secret }: Options): RequestHandler {
         path: req.originalUrl.split('?', 1)[0]?.replace(/[\w-]{43}/, '…'),
         status,
         ms: Math.round(ms),
-        aborted: res.writableFinished ? undefined : true,
+        aborted: res.writableFinished || req.answeredAt ? undefined : true,
       };
-      if (req.fault === undefined) log[isAsset(req) ? 'debug' : 'info'](line, 'request');
+      if (req.fault === undefined) log[isMinor(req) ? 'debug' : 'info'](line, 'request');
       else log.error({ ...line, err: req.fault }, 'request failed');
     });
     next();
   };
 }
 
-const isAsset = (req: Request) => req.originalUrl.startsWith('/assets/');
+const isMinor = (req: Request) =>
+  req.originalUrl.startsWith('/assets/') || req.answeredAt !== undefined;

@@ -19,10 +19,11 @@ export function prepareDrain(server: Server, app: Express): (lingerMs: number) =
 
   return async (lingerMs) => {
     draining = true;
+    app.emit('drain'); // open streams end
     const closed = once(server, 'close');
     // The close() of an HTTP server would close idle connections at once.
     NetServer.prototype.close.call(server);
-    await Promise.race([closed, sleep(lingerMs)]);
+    await Promise.race([closed, sleep(lingerMs, undefined, { ref: false })]);
     const sweep = setInterval(() => server.closeIdleConnections(), 20);
     await closed;
     clearInterval(sweep);

@@ -67,18 +67,20 @@ export function isSentFor(url: string, path: string): boolean {
  * The session cookie as the browser sent it, read with the parsers that express-session uses: all
  * code that reads the cookie must see the same one.
  * @returns undefined when there is none; `signedBy` is the index of the secret that verifies it, -1
- *   for none of them
+ *   for none of them: then `id` is worthless
  */
 export function readCookie(
   header: string | undefined,
   name: string,
   secrets: readonly string[],
-): { signature: string; signedBy: number } | undefined {
+): { id: string; signature: string; signedBy: number } | undefined {
   const value = header && parse(header)[name];
   if (value === undefined || value === '') return undefined;
   const signed = value.startsWith('s:') ? value.slice('s:'.length) : '';
+  const dot = signed.lastIndexOf('.');
   return {
-    signature: signed.slice(signed.lastIndexOf('.') + 1),
+    id: signed.slice(0, Math.max(dot, 0)),
+    signature: signed.slice(dot + 1),
     signedBy: secrets.findIndex((secret) => unsign(signed, secret) !== false),
   };
 }

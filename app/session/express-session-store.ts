@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
 import type { SessionCookie } from './cookie.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import type { OpenSessions } from './open-sessions.ts';
 import { type ReadOnlySession, readOnly } from './read-only-session.ts';
 import type { SessionRecord } from './record.ts';
 
@@ -14,13 +15,15 @@ export class ExpressSessionStore extends Store {
   declare generate: (req: Request) => void;
   readonly lifecycle: Lifecycle;
   readonly cookie: SessionCookie;
+  readonly openSessions: OpenSessions;
   /** The `req.session` of each read-only request. */
   readonly readOnly = new WeakSet<SessionData>();
 
-  constructor(lifecycle: Lifecycle, cookie: SessionCookie) {
+  constructor(lifecycle: Lifecycle, cookie: SessionCookie, openSessions: OpenSessions) {
     super();
     this.lifecycle = lifecycle;
     this.cookie = cookie;
+    this.openSessions = openSessions;
   }
 
   override get = callbackify(async (id: string) => {

@@ -15,7 +15,8 @@ export {
 } from './errors.ts';
 export { newSession, sessionFields } from './fields.ts';
 export type { SessionEvent } from './lifecycle.ts';
-export { type SessionOptions, sessionMiddleware } from './middleware.ts';
+export { type SessionMiddleware, type SessionOptions, sessionMiddleware } from './middleware.ts';
+export type { EndReason, OpenSession } from './open-sessions.ts';
 export type { SessionDraft, SessionFields, SessionRecord } from './record.ts';
 export { draftOf, isNew, isStored } from './record.ts';
 export {
@@ -30,6 +31,7 @@ export {
   updateSession,
 } from './request-session.ts';
 export { newSessionId, sessionHandle } from './session-id.ts';
+export { sessionOf } from './session-of.ts';
 // The stores, and their parts for an app that keeps other records in them.
 export type { Backend, Versioned } from './stores/backend.ts';
 export { compareAndSetLoop } from './stores/compare-and-set-loop.ts';

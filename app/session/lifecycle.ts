@@ -103,19 +103,24 @@ export function createLifecycle(options: LifecycleOptions) {
 
   /** @returns undefined if missing or expired; after a renewal, an empty session that `hasMoved` */
   async function load(id: string): Promise<SessionRecord | undefined> {
-    const record = await find(id);
+    const adopt = async () => imports?.adopt(id, store, fromOld, msLeft);
+    const record = await find(sessionHandle(id), adopt);
     if (!record) emit({ type: 'loaded', found: 'nothing' });
     else if (hasMoved(record)) emit({ type: 'loaded', found: 'moved' });
     else emit({ type: 'loaded', found: 'session', version: record.version });
     return record;
   }
 
-  async function find(id: string): Promise<SessionRecord | undefined> {
-    const key = sessionHandle(id);
+  /**
+   * Reads a session by its handle.
+   * @param orElse called when there is none, and none has been renewed
+   * @returns what `load` returns
+   */
+  async function find(key: string, orElse?: () => Promise<SessionRecord | undefined>) {
     const record = await store.get(key);
     if (!record) {
       const moved = await store.get(movedKey(key));
-      return moved ? { ...fresh(), version: MOVED } : imports?.adopt(id, store, fromOld, msLeft);
+      return moved ? { ...fresh(), version: MOVED } : orElse?.();
     }
     if (msLeft(record) > 0) return record;
     // It has expired, but the store has not deleted it yet.
@@ -239,5 +244,5 @@ export function createLifecycle(options: LifecycleOptions) {
     return new Map((await Promise.all(seen)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, load, touch, update, renew, end, lastSeen };
+  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, end, lastSeen };
 }

@@ -10,11 +10,13 @@ import {
 } from './cookie.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
+import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts';
 import { noteEnd, readOnly } from './read-only-session.ts';
 import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
-export type SessionOptions<CookieName extends string = string> = LifecycleOptions & {
+export type SessionOptions<CookieName extends string = string> = LifecycleOptions &
+  OpenSessionOptions & {
   cookie: SessionCookie<CookieName>;
   /**
    * The first secret signs the cookie, and all of them verify it. To rotate it on all instances: first
@@ -24,6 +26,9 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
   /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
   readOnly?: (req: Request) => boolean;
 };
+
+/** For `app.use`, and for `sessionOf`. */
+export type SessionMiddleware = RequestHandler[] & { readonly store: ExpressSessionStore };
 
 /**
  * express-session, held to this module's rules. What happens to a request:
@@ -41,10 +46,11 @@ export function sessionMiddleware<CookieName extends string>({
   cookie,
   readOnly: isReadOnly = () => false,
   ...options
-}: SessionOptions<CookieName>): RequestHandler[] {
+}: SessionOptions<CookieName>): SessionMiddleware {
   requireValidCookie(cookie);
   const lifecycle = createLifecycle(options);
-  const store = new ExpressSessionStore(lifecycle, cookie);
+  const openSessions = createOpenSessions(lifecycle, { secrets, cookie, ...options });
+  const store = new ExpressSessionStore(lifecycle, cookie, openSessions);
   const session = expressSession({
     store,
     name: cookie.name,
@@ -99,8 +105,10 @@ export function sessionMiddleware<CookieName extends string>({
   const handlers = [importFrom ? sessionByOldName : session, protect];
   if (importFrom || secrets.length > 1) handlers.push(signAgain);
   const { path } = cookie.attributes;
-  if (path === '/') return handlers;
+  if (path === '/') return Object.assign(handlers, { store });
   // Elsewhere the browser would not send the cookie, so each request would start another session.
   const inPath = Router().use(handlers);
-  return [(req, res, next) => (isSentFor(req.originalUrl, path) ? inPath(req, res, next) : next())];
+  const ifInPath: RequestHandler = (req, res, next) =>
+    isSentFor(req.originalUrl, path) ? inPath(req, res, next) : next();
+  return Object.assign([ifInPath], { store });
 }

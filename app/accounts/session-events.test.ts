@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { after, before, it } from 'node:test';
+import { register } from 'prom-client';
+import { readConfig } from '../../config/environment.ts';
+import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
+import { ADA, createShop, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { until } from '../../test-support/until.ts';
+import { prepareDrain } from '../process/drain.ts';
+import { memoryBackend } from '../session/index.ts';
+
+const ADA_ID = 'acct_ada';
+const NEW_PASSWORD = 'difference-engine';
+const backend = memoryBackend();
+const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4) });
+const session = { ...config, backend, askEveryMs: 20 };
+let shop: Shop;
+before(async () => {
+  shop = await startShop(backend, { session });
+});
+after(() => shop.close());
+
+async function loggedIn(password = ADA.password): Promise<HttpClient> {
+  const visitor = shop.visitor();
+  assert.equal((await visitor.post('/login', { json: { ...ADA, password } })).status, 200);
+  return visitor;
+}
+
+/** Opens the stream as a browser does, and waits for its first event. */
+async function openStream(
+  { origin, cookie = '' }: { origin: string; cookie?: string | undefined },
+  agent = new Agent(),
+) {
+  const headers = { accept: 'text/event-stream', cookie };
+  const [answer]: IncomingMessage[] = await once(
+    request(`${origin}/session/events`, { headers, agent }).end(),
+    'response',
+  );
+  assert.ok(answer);
+  if (answer.statusCode !== 200)
+    return { answer, status: answer.statusCode, events: [], ended: text(answer) };
+  const events: { user?: string; ended?: string }[] = [];
+  let received = '';
+  answer.setEncoding('utf8').on('data', (chunk: string) => {
+    received += chunk;
+    const lines = received.matchAll(/^data: (.*)\n\n/gm);
+    events.splice(0, events.length, ...[...lines].map(([, json = '']) => JSON.parse(json)));
+  });
+  const ended = once(answer, 'end').then(() => events);
+  await until(async () => events.length > 0 || answer.complete, 'the first event');
+  return { answer, status: 200, events, ended };
+}
+
+it('an open page learns why its session has ended', async () => {
+  const page = await loggedIn();
+  const stream = await openStream(page);
+  assert.deepEqual(stream.events, [{ user: ADA_ID }]);
+  await page.post('/logout');
+  assert.deepEqual(await stream.ended, [{ user: ADA_ID }, { ended: 'ended' }]);
+
+  const elsewhere = await loggedIn();
+  const [one, two] = [await openStream(await loggedIn()), await openStream(await loggedIn())];
+  const own = await openStream(elsewhere);
+  await elsewhere.post('/account/sessions/end-others', { json: ADA });
+  for (const { ended } of [one, two])
+    assert.deepEqual(await ended, [{ user: ADA_ID }, { ended: 'revoked' }]);
+  assert.deepEqual(own.events, [{ user: ADA_ID }]);
+  own.answer.destroy();
+});
+
+it('a new password ends the streams of other devices, and this browser opens another', async () => {
+  const [here, there] = [await loggedIn(), await loggedIn()];
+  const streams = { here: await openStream(here), there: await openStream(there) };
+  const json = { currentPassword: ADA.password, newPassword: NEW_PASSWORD };
+  assert.equal((await here.post('/account/password', { json })).status, 200);
+  assert.deepEqual((await streams.there.ended).at(-1), { ended: 'revoked' });
+  assert.deepEqual(await streams.here.ended, [{ user: ADA_ID }]);
+  const next = await openStream(here);
+  assert.deepEqual(next.events, [{ user: ADA_ID }]);
+  next.answer.destroy();
+  const back = { currentPassword: NEW_PASSWORD, newPassword: ADA.password };
+  await here.post('/account/password', { json: back });
+});
+
+it('a stream of nobody ends at once, and that of a guest stays open', async () => {
+  const nobody = await openStream(shop.visitor());
+  assert.deepEqual(await nobody.ended, [{}, { ended: 'ended' }]);
+  const guest = shop.visitor();
+  await guest.get('/');
+  const stream = await openStream(guest);
+  assert.deepEqual(stream.events, [{}]);
+  stream.answer.destroy();
+});
+
+it('asking who is logged in answers at once, and changes nothing in the store', async () => {
+  const visitor = await loggedIn();
+  const stored = [...backend.texts];
+  const { user } = (await visitor.get('/session/events')).json;
+  assert.equal(user.id, ADA_ID);
+  const stream = await openStream(visitor);
+  stream.answer.destroy();
+  const accept = 'text/event-stream';
+  assert.equal(
+    (await visitor.request('HEAD', '/session/events', { headers: { accept } })).status,
+    200,
+  );
+  assert.deepEqual((await shop.visitor().get('/session/events')).json, { user: null });
+  assert.deepEqual([...backend.texts], stored);
+});
+
+it('a session has at most four streams, and a closed one makes room', async () => {
+  const visitor = await loggedIn();
+  const streams = await Promise.all(Array.from({ length: 4 }, () => openStream(visitor)));
+  const fifth = await openStream(visitor);
+  assert.equal(fifth.status, 503);
+  assert.equal(fifth.answer.headers['retry-after'], '30');
+  streams.pop()?.answer.destroy();
+  await until(async () => {
+    const next = await openStream(visitor);
+    if (next.status === 200) streams.push(next);
+    return next.status === 200;
+  }, 'there is room');
+  for (const { answer } of streams) answer.destroy();
+});
+
+it('the duration of a stream counts until its first byte, and it does not fill the log', async () => {
+  const logged = shop.log.length;
+  register.resetMetrics();
+  const visitor = await loggedIn();
+  const started = performance.now();
+  const stream = await openStream(visitor);
+  const seconds = (performance.now() - started) / 1000;
+  await until(async () => performance.now() - started > 3000 * seconds, 'it stays open');
+  await visitor.post('/logout');
+  await stream.ended;
+  const line = /^cloakroom_request_seconds_sum\{.*"\/session\/events".*\} (.*)$/m;
+  let sum: number | undefined;
+  await until(async () => {
+    sum = Number(line.exec(await register.metrics())?.[1]);
+    return !Number.isNaN(sum);
+  }, 'it is counted');
+  assert.ok((sum as number) <= seconds, `${sum} s of ${seconds} s`);
+  assert.doesNotMatch(shop.log.slice(logged).join(), /session\/events/);
+});
+
+it('a drain ends the streams at once, and those that come late', async () => {
+  const { app } = createShop(backend, { session });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const drain = prepareDrain(server, app);
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const visitor = httpClient(origin);
+  await visitor.post('/login', { json: ADA });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const stream = await openStream(visitor, agent);
+  const drained = drain(10_000);
+  assert.deepEqual(await stream.ended, [{ user: ADA_ID }], 'no end of the session');
+  const late = await openStream(visitor, agent);
+  assert.equal(late.answer.headers.connection, 'close');
+  assert.deepEqual(await late.ended, [{ user: ADA_ID }]);
+  server.closeAllConnections(); // the log-in's
+  await drained;
+});

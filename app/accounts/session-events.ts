@@ -1,0 +1,83 @@
+import type { RequestHandler, Response } from 'express';
+import { Refusal } from '../http/refusal.ts';
+import { type EndReason, type SessionMiddleware, sessionOf } from '../session/index.ts';
+
+/**
+ * Shorter than the 30 s after which Caddy's recipe ends an answer, so the browser opens a new stream
+ * instead of losing one. It also spreads the streams over new workers.
+ */
+const STREAM_MS = 25_000;
+/** Shorter than the silence after which `http-server.ts` ends a connection. */
+const PING_MS = 10_000;
+
+const LIMITS = {
+  /** A browser has one, or one for each window over plain HTTP, where it may open six connections. */
+  perSession: 4,
+  /** In this process: each holds a connection, and a proxy holds two. */
+  total: 1000,
+};
+
+export type SessionEvents = ReturnType<typeof sessionEvents>;
+
+/**
+ * Tells an open page within seconds that its session has ended. It runs before the session's
+ * middleware, so a stream is no request of the session: it restarts no clock.
+ */
+export function sessionEvents(sessions: SessionMiddleware, { perSession, total } = LIMITS) {
+  const streams = new Set<Response>();
+  const countOf = new Map<string, number>();
+  let draining = false;
+
+  /** A program gets the user at once. An event stream begins with the user, and ends with the session. */
+  const show: RequestHandler = async (req, res) => {
+    const isStream = req.method === 'GET' && /^text\/event-stream\b/.test(req.get('Accept') ?? '');
+    req.wantsJson = true;
+    const session = await sessionOf(req, sessions);
+    const user = session?.fields.user ?? null;
+    if (!isStream) return res.json({ user });
+
+    const open = session ? (countOf.get(session.handle) ?? 0) : 0;
+    if (open >= perSession || streams.size >= total)
+      throw new Refusal(503, 'Too many streams are open.', { 'Retry-After': '30' });
+    begin(res, user?.id);
+    req.answeredAt = performance.now();
+    if (!session || draining) return end(res, session ? undefined : 'ended');
+
+    streams.add(res);
+    countOf.set(session.handle, open + 1);
+    const stop = session.onEnd((reason) => end(res, reason));
+    const ping = setInterval(() => res.write(':\n\n'), PING_MS);
+    const timeout = setTimeout(() => end(res), STREAM_MS);
+    res.once('close', () => {
+      stop();
+      clearInterval(ping);
+      clearTimeout(timeout);
+      streams.delete(res);
+      const left = (countOf.get(session.handle) ?? 1) - 1;
+      if (left > 0) countOf.set(session.handle, left);
+      else countOf.delete(session.handle);
+    });
+  };
+
+  /** Ends all streams, now and from now on, so that their browsers turn to another process. */
+  const drain = () => {
+    draining = true;
+    for (const res of streams) end(res);
+  };
+
+  return { show, drain };
+}
+
+function begin(res: Response, user: string | undefined): void {
+  // nginx passes each event on at once.
+  res.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
+  res.write(`retry: 1000\n\n${event({ user })}`);
+}
+
+/** Without a reason, and with a new id, the browser opens a new stream. */
+function end(res: Response, reason?: EndReason): void {
+  res.end(reason && reason !== 'renewed' ? event({ ended: reason }) : undefined);
+}
+
+const event = (data: { user?: string | undefined; ended?: EndReason }) =>
+  `data: ${JSON.stringify(data)}\n\n`;

@@ -1,0 +1,124 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { readCookie } from './cookie.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import { hasMoved, type SessionRecord } from './record.ts';
+import { sessionHandle } from './session-id.ts';
+
+/**
+ * - ended: it was destroyed, by a log-out in this browser or otherwise
+ * - expired: its idle or its absolute clock ran out
+ * - renewed: it has a new id. The rights of the visitor may have changed, and whoever opened the socket
+ *   may not know the new id (session fixation), so the socket ends. Its browser can open another.
+ * - revoked: `isRevoked` says so
+ */
+export type EndReason = 'ended' | 'expired' | 'renewed' | 'revoked';
+
+export type OpenSessionOptions = {
+  /** How often the session of an open socket is read again, in milliseconds. Default: 3000 */
+  askEveryMs?: number;
+  /**
+   * Whether something outside of the store has ended this session. It is asked for the sessions of
+   * sockets only, each time that they are read. Default: never
+   */
+  isRevoked?: (session: SessionRecord, handle: string) => Promise<boolean>;
+};
+
+export type OpenSession = {
+  readonly handle: string;
+  /** As last read. */
+  readonly fields: SessionRecord;
+  /**
+   * Reads the session again and again, until it has ended or the returned function is called: call it
+   * when the socket closes. Reading restarts no clock. A store that does not answer is asked again: an
+   * outage ends no session.
+   */
+  onEnd(listener: (reason: EndReason) => void): () => void;
+};
+
+type Options = OpenSessionOptions & {
+  cookie: { name: string; attributes: { secure: boolean } };
+  secrets: readonly string[];
+};
+type Listener = (reason: EndReason) => void;
+type Watch = { record: SessionRecord; listeners: Set<Listener>; timer?: NodeJS.Timeout };
+
+export type OpenSessions = ReturnType<typeof createOpenSessions>;
+
+/** The sessions of sockets. Each has one timer and one read for all its sockets. */
+export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options: Options) {
+  const { cookie, secrets, askEveryMs = 3000, isRevoked = async () => false } = options;
+  const watches = new Map<string, Watch>();
+
+  async function read(handle: string, before?: SessionRecord): Promise<SessionRecord | EndReason> {
+    const record = await find(handle);
+    if (!record) return before && expiresAt(before) <= now() + askEveryMs ? 'expired' : 'ended';
+    if (hasMoved(record)) return 'renewed';
+    return (await isRevoked(record, handle)) ? 'revoked' : record;
+  }
+
+  /** See `sessionOf`. */
+  async function open(headers: IncomingHttpHeaders): Promise<OpenSession | undefined> {
+    const sent = readCookie(headers.cookie, cookie.name, secrets);
+    if (!sent || sent.signedBy < 0 || isCrossSite(headers, cookie.attributes.secure))
+      return undefined;
+    const handle = sessionHandle(sent.id);
+    const record = await read(handle);
+    if (typeof record === 'string') return undefined;
+    return {
+      handle,
+      get fields() {
+        return watches.get(handle)?.record ?? record;
+      },
+      onEnd: (listener) => watch(handle, record, listener),
+    };
+  }
+
+  function watch(handle: string, record: SessionRecord, listener: Listener): () => void {
+    const watched = watches.get(handle) ?? begin(handle, record);
+    const own: Listener = (reason) => listener(reason); // the same one may come twice
+    watched.listeners.add(own);
+    return () => {
+      if (!watched.listeners.delete(own) || watched.listeners.size > 0) return;
+      clearTimeout(watched.timer);
+      watches.delete(handle);
+    };
+  }
+
+  function begin(handle: string, record: SessionRecord): Watch {
+    const watched: Watch = { record, listeners: new Set() };
+    watches.set(handle, watched);
+    const askLater = () => {
+      watched.timer = setTimeout(() => void ask(), askEveryMs).unref();
+    };
+    const ask = async () => {
+      const found = await read(handle, watched.record).catch(() => watched.record);
+      if (watched.listeners.size === 0) return; // closed meanwhile
+      if (typeof found !== 'string') {
+        watched.record = found;
+        return askLater();
+      }
+      watches.delete(handle);
+      // In tasks of their own: if one throws, the others are told, too.
+      for (const listener of watched.listeners) queueMicrotask(() => listener(found));
+      watched.listeners.clear();
+    };
+    askLater();
+    return watched;
+  }
+
+  return { open };
+}
+
+/**
+ * Cross-site WebSocket hijacking: another site's page opens a socket here, the browser adds the cookie,
+ * and that page reads along. The rule is that of the shop's forms: Sec-Fetch-Site decides. Without it,
+ * Origin must name this host. A client that sends neither is not a browser.
+ */
+function isCrossSite(headers: IncomingHttpHeaders, secure: boolean): boolean {
+  const { origin, host, 'sec-fetch-site': site } = headers;
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none';
+  if (origin === undefined) return false;
+  const from = URL.parse(origin);
+  if (!from || (secure && from.protocol !== 'https:')) return true;
+  return from.host !== URL.parse(`${from.protocol}//${host}`)?.host;
+}
