@@ -6,6 +6,9 @@ const main = { name: 'Main' };
 const ticket = { name: 'Your ticket' };
 const hat = { sku: 'bowler-hat' };
 
+/** What the ticket says once the session has ended. */
+const ended = (page: Page) => page.getByRole('complementary', ticket).getByRole('status');
+
 const overflow = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
@@ -166,7 +169,7 @@ test('the ticket says so when the session cannot be kept, or has already ended',
     await page.clock.runFor(1_780_000);
     await page.getByRole('button', { name: 'Keep it' }).click();
     if (name) await expect(page.getByRole('button', { name })).toBeDisabled();
-    else await expect(page.getByRole('alert')).toContainText('This session has ended.');
+    else await expect(ended(page)).toContainText('This session has ended.');
   }
 });
 
@@ -190,7 +193,7 @@ test('when a guest’s session ends, the ticket says that the cart is gone, and 
   await page.request.post('/cart/lines', { form: hat });
   await page.goto('/cart');
   await page.clock.runFor(1_801_000);
-  await expect(page.getByRole('alert')).toContainText('has ended, and your cart with it.');
+  await expect(ended(page)).toContainText('has ended. Your cart ended with it.');
   await expect(page.getByRole('complementary', ticket).getByText('Expires in')).toBeHidden();
   for (const button of await page.getByRole('main').getByRole('button').all())
     await expect(button).toBeDisabled();
@@ -208,7 +211,7 @@ test('when a user’s session ends, the ticket says that the cart is kept, and l
   await page.request.post('/cart/lines', { form: hat });
   await page.goto('/cart');
   await page.clock.runFor(1_801_000);
-  await expect(page.getByRole('alert')).toContainText('Your cart stays with your account.');
+  await expect(ended(page)).toContainText('Your cart is kept.');
   await expect(page.getByRole('button', { name: 'Log out' })).toBeDisabled();
   await context.clearCookies();
   await page.getByRole('link', { name: 'Log in again' }).click();

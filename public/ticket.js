@@ -1,5 +1,5 @@
-// Counts the times down, offers to keep the session in its last minute, and says that it has ended.
-// Notices when the user of an open page has logged out elsewhere. Without this script, the page shows
+// Counts the times down, offers to keep the session in its last minute, and says that it has ended, here
+// or elsewhere. Without this script, the page shows
 // the times as they were sent.
 const duration = (s) => {
   const parts = { h: Math.floor(s / 3600), min: Math.floor(s / 60) % 60, s: s % 60 };
@@ -25,11 +25,20 @@ function tick() {
   enter(secondsLeft(ticket) === 0 ? 'ended' : secondsLeft(ticket) <= 60 ? 'last-minute' : 'open');
 }
 
-function enter(next) {
+/** @param why the sentence that says how the session ended */
+function enter(next, why = 'This session has ended.') {
   if (next === state) return;
   state = next;
+  const strip = document.querySelector('.ticket');
+  const height = strip.offsetHeight;
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
+  // And again later, because a screen reader says only what changes while it is there.
+  const say = () => state === 'ended' && strip.querySelector('[data-why]')?.replaceChildren(why);
+  say();
+  setTimeout(say, 100);
+  // The page below does not move: the strip has a line to spare.
+  strip.style.marginBottom = `${Math.max(-1.4 * 16, height - strip.offsetHeight)}px`;
   if (state !== 'ended') return;
   const toGoOn = '[action="/login"], [action="/register"]';
   for (const button of document.querySelectorAll('[type="submit"]'))
@@ -71,6 +80,12 @@ async function keep(button) {
   button.textContent = 'Only a log-in keeps it longer';
 }
 
+const WHY = {
+  ended: 'You are logged out.',
+  expired: 'Your session has expired.',
+  revoked: 'You were logged out elsewhere.',
+  otherUser: 'Another user has logged in.',
+};
 const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};
 let checking = false;
 async function check() {
@@ -86,3 +101,14 @@ async function check() {
 document.addEventListener('visibilitychange', () => void check());
 addEventListener('focus', () => void check());
 addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history
+
+/** A page that comes back into view asks by itself. */
+async function onEvent({ ended, user: now }) {
+  if (document.visibilityState !== 'visible' || (!ended && now === user)) return;
+  // This page may be newer than the event.
+  const headers = { accept: 'application/json' };
+  const answer = await fetch('/session/events', { headers }).catch(() => undefined);
+  const current = answer?.ok ? (await answer.json()).user?.id : undefined;
+  if (current !== user) enter('ended', WHY[current ? 'otherUser' : (ended ?? 'ended')]);
+}
+if (user) void import('./session-events.js').then(({ follow }) => follow(onEvent));

@@ -69,8 +69,8 @@ export function sessionEvents(sessions: SessionMiddleware, { perSession, total }
 }
 
 function begin(res: Response, user: string | undefined): void {
-  // nginx passes each event on at once.
-  res.set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
+  // X-Accel-Buffering: nginx passes each event on at once.
+  res.setHeader('Content-Type', 'text/event-stream').setHeader('X-Accel-Buffering', 'no');
   res.write(`retry: 1000\n\n${event({ user })}`);
 }
 

@@ -1,0 +1,83 @@
+import { expect, type Page } from 'playwright/test';
+import { checkPage } from '../test-support/screens.ts';
+import { logIn, test } from '../test-support/shop-fixture.ts';
+import { ADA } from '../test-support/start-shop.ts';
+
+const said = (page: Page) =>
+  page.getByRole('complementary', { name: 'Your ticket' }).getByRole('status');
+
+/** Hides the page, or shows it again, as if its tab were switched. */
+const show = (page: Page, visibility: 'visible' | 'hidden') =>
+  page.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, value: state });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, visibility);
+
+test('eight open pages share one stream, and each says that the session has ended', async ({
+  page,
+  context,
+}) => {
+  const open = new Set<unknown>();
+  context.on('request', (request) => {
+    if (request.resourceType() === 'eventsource') open.add(request);
+  });
+  context.on('requestfinished', (request) => open.delete(request));
+  context.on('requestfailed', (request) => open.delete(request));
+  await logIn(page, ADA.email, ADA.password);
+  const pages = [page];
+  for (const path of ['/', '/cart', '/account', '/orders', '/guide', '/login', '/session']) {
+    const next = await context.newPage();
+    await next.goto(path); // over HTTP/1.1 a sixth stream would block it
+    pages.push(next);
+  }
+  await expect.poll(() => open.size).toBe(1);
+  const [before] = open;
+
+  await show(page, 'hidden'); // another page takes over
+  await expect.poll(() => open.size === 1 && !open.has(before)).toBe(true);
+  await show(page, 'visible');
+  for (const path of ['/cart', '/orders', '/']) await page.goto(path); // from page to page
+  expect(open.size).toBe(1);
+
+  const tops = await Promise.all(pages.map(topOfMain));
+  await context.request.post('/logout');
+  for (const [n, each] of pages.entries()) {
+    await expect(said(each)).toContainText('You are logged out. Your cart is kept.');
+    expect(Math.abs((await topOfMain(each)) - (tops[n] ?? Number.NaN))).toBeLessThan(2);
+  }
+  await checkPage(page);
+  await said(page).getByRole('link', { name: 'Log in again' }).click();
+  await expect(page.getByRole('heading', { name: 'Log in' })).toBeVisible();
+});
+
+test('a page stays as it is when its user gets a new session, and ends when another user logs in', async ({
+  page,
+  context,
+  shape,
+}) => {
+  if (shape === 'production') return;
+  await logIn(page, ADA.email, ADA.password);
+  await expect(page.getByText('Welcome, Ada.')).toBeVisible();
+  const logInAs = (email: string, password: string) =>
+    context.request.post('/login', { form: { email, password } });
+  const opened = () => page.waitForResponse('/session/events');
+  const again = opened();
+  await logInAs(ADA.email, ADA.password);
+  await again;
+  await expect(said(page)).toBeHidden();
+  await logInAs('grace@cloakroom.test', 'nanosecond-wire');
+  await expect(said(page)).toContainText('Another user has logged in.');
+});
+
+test('the page of a guest opens no stream', async ({ page }) => {
+  const streams: string[] = [];
+  page.on('request', (request) => {
+    if (request.resourceType() === 'eventsource') streams.push(request.url());
+  });
+  await page.goto('/');
+  await page.goto('/cart', { waitUntil: 'networkidle' });
+  expect(streams).toEqual([]);
+});
+
+const topOfMain = async (page: Page) =>
+  (await page.getByRole('main').boundingBox())?.y ?? Number.NaN;
