@@ -17,15 +17,15 @@ import { newSessionId } from './session-id.ts';
 
 export type SessionOptions<CookieName extends string = string> = LifecycleOptions &
   OpenSessionOptions & {
-  cookie: SessionCookie<CookieName>;
-  /**
-   * The first secret signs the cookie, and all of them verify it. To rotate it on all instances: first
-   * `[old, new]`, then `[new, old]`, then `[new]` once the sessions signed with `old` have ended.
-   */
-  secrets: readonly string[];
-  /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
-  readOnly?: (req: Request) => boolean;
-};
+    cookie: SessionCookie<CookieName>;
+    /**
+     * The first secret signs the cookie, and all of them verify it. To rotate it on all instances: first
+     * `[old, new]`, then `[new, old]`, then `[new]` once the sessions signed with `old` have ended.
+     */
+    secrets: readonly string[];
+    /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
+    readOnly?: (req: Request) => boolean;
+  };
 
 /** For `app.use`, and for `sessionOf`. */
 export type SessionMiddleware = RequestHandler[] & { readonly store: ExpressSessionStore };
