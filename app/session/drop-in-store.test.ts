@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import express, { type ErrorRequestHandler, type Request } from 'express';
 import expressSession, {
   MemoryStore,
@@ -8,6 +9,7 @@ import expressSession, {
   type SessionOptions,
   type Store,
 } from 'express-session';
+import fc from 'fast-check';
 import { Gate } from '../../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
@@ -25,7 +27,8 @@ import {
 
 const MINUTE = 60_000;
 // biome-ignore lint/suspicious/noExplicitAny: the app under test declares no fields.
-const fields = (req: Request) => req.session as any;
+type Loose = any;
+const fields = (req: Request) => req.session as Loose;
 
 /** An app as the tutorials write it: it uses nothing of this module except the store. */
 function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {}) {
@@ -74,15 +77,7 @@ function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {
   /** Loads the session, waits at the gate, then edits it. */
   app.post('/edit', express.json(), async (req, res) => {
     if ('wait' in req.query) await gate.pass();
-    for (const [path, value] of Object.entries(req.body as Record<string, unknown>)) {
-      const names = path.split('.');
-      const last = names.pop() ?? '';
-      let place = fields(req);
-      for (const name of names) place = place[name] ??= {};
-      if (value === null) delete place[last];
-      else if (value === '+1') place[last] = (place[last] ?? 0) + 1;
-      else place[last] = value;
-    }
+    applyEdits(fields(req), req.body);
     res.json({});
   });
   const reportFaults: ErrorRequestHandler = (error, _req, _res, next) => {
@@ -90,6 +85,19 @@ function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {
     next(error);
   };
   return app.use(reportFaults);
+}
+
+/** Sets the fields at these paths. null deletes a field, and '+1' adds to a number. */
+function applyEdits(session: Loose, changes: Record<string, unknown>): void {
+  for (const [path, value] of Object.entries(changes)) {
+    const names = path.split('.');
+    const last = names.pop() ?? '';
+    let place = session;
+    for (const name of names) place = place[name] ??= {};
+    if (value === null) delete place[last];
+    else if (value === '+1') place[last] = (place[last] ?? 0) + 1;
+    else place[last] = value;
+  }
 }
 
 /** The names of the errors that reached the apps' error handlers. */
@@ -418,7 +426,7 @@ onEachStore(
         if (!store.redis && mend !== repair) continue;
         await client.post('/log-in');
         const arrived = gate.expect();
-        const edit = httpClient(client.origin, client.cookie)
+        const answer = httpClient(client.origin, client.cookie)
           .post('/edit?wait', { json: { theme: 'dark' } })
           .then(
             ({ status }) => status,
@@ -428,7 +436,7 @@ onEachStore(
         await fail();
         faults.length = 0;
         gate.open();
-        assert.ok([200, 'cut off'].includes(await edit));
+        assert.ok([200, 'cut off'].includes(await answer));
         await until(async () => faults.length === 1, 'the error handler was called');
         assert.equal((await client.get('/')).status, 503);
         assert.deepEqual(faults, ['StoreUnavailable', 'StoreUnavailable']);
@@ -460,6 +468,38 @@ it('data that no request holds replaces a session of the drop-in store', async (
   await save({ views: 1 });
   const stored = new Promise((resolve) => store.get(id, (_error, session) => resolve(session)));
   assert.deepEqual(await stored, { cookie, views: 1 });
+});
+
+it('of any changes that requests make at once, the last one of each field is kept', async () => {
+  const paths = ['a', 'o.x', 'o.p.q', 'o.p.r'];
+  const at = (session: Loose, path: string) =>
+    path.split('.').reduce((place, name) => place[name], session);
+  const values = fc.constantFrom(null, 1, 2, [1], [1, 2]);
+  const edits = fc.dictionary(fc.constantFrom(...paths), values);
+  const keepsTheLast = async (first: object, requests: object[]) => {
+    const store = dropInStore(memoryBackend());
+    const [get, set] = [promisify(store.get.bind(store)), promisify(store.set.bind(store))];
+    const id = newSessionId();
+    const start = { cookie: { originalMaxAge: null }, o: { p: {} } } as Loose;
+    applyEdits(start, { ...first });
+    await set(id, start);
+    const sessions: Loose[] = [];
+    for (const changes of requests) {
+      const data = (await get(id)) ?? assert.fail();
+      const session = store.createSession({ sessionID: id } as Loose, data);
+      applyEdits(session, { ...changes });
+      sessions.push(session);
+    }
+    await Promise.all(sessions.map((session) => set(id, session)));
+    const stored = await get(id);
+    for (const path of paths) {
+      const [before, after] = [at(start, path), sessions.map((session) => at(session, path))];
+      const changed = after.filter((value) => !isDeepStrictEqual(value, before));
+      assert.deepEqual(at(stored, path), changed.length ? changed.at(-1) : before, path);
+    }
+  };
+  const property = fc.asyncProperty(edits, fc.array(edits, { maxLength: 4 }), keepsTheLast);
+  await fc.assert(property, { numRuns: 300 });
 });
 
 it('the drop-in store lists, counts and clears sessions in memory', async () => {
