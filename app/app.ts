@@ -13,7 +13,7 @@ import { createAssets } from './http/assets.ts';
 import { bodyParser, endUnreadBody } from './http/body-parser.ts';
 import { decideFormat } from './http/decide-format.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
-import { healthHandlers } from './http/health-handlers.ts';
+import { type Checks, healthHandlers } from './http/health-handlers.ts';
 import { mount } from './http/mount.ts';
 import { createPages, neverCache } from './http/pages.ts';
 import { isPrefetch } from './http/prefetch.ts';
@@ -46,7 +46,7 @@ export type AppOptions = {
   hsts: Hsts;
   session: SessionOptions;
   storeName?: string;
-  checkStore: () => Promise<unknown>;
+  checks: Checks;
   /** Stores a limit that holds across all processes. Default: each process counts on its own. */
   rateLimitStore?: ((name: string) => RateLimitStore) | undefined;
   floodLimits?: FloodLimits;
@@ -103,7 +103,7 @@ function createParts(options: AppOptions) {
   const assets = createAssets(PUBLIC, production);
   const recorder = createRecorder({ alwaysOn: !production });
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
-    metrics.roundTrip(trip);
+    metrics.roundTrip({ of, ...trip });
     recorder.onTrip({ of, ...trip });
   };
   const unreadable = new Set<string>(); // each reason is logged once

@@ -19,7 +19,7 @@ import {
 import { refuses } from '../test-support/refuses.ts';
 import { startServer, startTwoServers } from '../test-support/start-server.ts';
 import { ADA, PAGE } from '../test-support/start-shop.ts';
-import { tempDir } from '../test-support/temp-dir.ts';
+import { tempDatabase, tempDir } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 
 const stores = {
@@ -115,7 +115,14 @@ it('refuses a bad environment at once, naming every wrong variable', () => {
   // About a second: Node itself starts in 40 ms.
   const starts = best('app/server.ts') / best('--eval', '0');
   assert.ok(starts < 25, `${starts} times as long as starting Node alone`);
-  for (const name of ['PORT', 'SESSION_STORE', 'SESSION_SECRET', 'TRUST_PROXY', 'WEB_CONCURRENCY'])
+  for (const name of [
+    'PORT',
+    'DATABASE_URL',
+    'SESSION_STORE',
+    'SESSION_SECRET',
+    'TRUST_PROXY',
+    'WEB_CONCURRENCY',
+  ])
     assert.match(stderr, new RegExp(`^ {2}${name} `, 'm'));
   assert.doesNotMatch(stderr, /at .*\.ts:/);
 });
@@ -140,9 +147,11 @@ it('reads .env with a byte order mark, and refuses one that is not UTF-8', async
 it('says that the port is taken', async (t) => {
   const first = await startServer({});
   t.after(first.stop);
+  const database = await tempDatabase();
+  t.after(database.stop);
   const { status, stdout, stderr } = spawnSync(process.execPath, ['app/server.ts'], {
     cwd: new URL('..', import.meta.url),
-    env: { PORT: String(first.port) },
+    env: { PORT: String(first.port), DATABASE_URL: database.url },
     encoding: 'utf8',
   });
   assert.equal(status, 1);

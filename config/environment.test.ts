@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
@@ -7,7 +8,12 @@ import { ConfigError, readConfig } from './environment.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 const SECRET = 'fbG2qYJmHnV1o8cXr5TzK0sWdLpEuAi3';
-const PRODUCTION = { NODE_ENV: 'production', SESSION_SECRET: SECRET, TRUST_PROXY: '1' };
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  SESSION_SECRET: SECRET,
+  TRUST_PROXY: '1',
+  DATABASE_URL: 'sqlite:/shop.db',
+};
 
 const problems = (env: Record<string, string>): string => {
   try {
@@ -27,6 +33,7 @@ it('needs no variables in development', () => {
   );
   assert.deepEqual([config.idleMs, config.absoluteMs], [1_800_000, 43_200_000]);
   assert.deepEqual([config.workers, config.lab], [1, true]);
+  assert.deepEqual(config.database, { kind: 'sqlite', path: '.data/shop.db' });
   assert.deepEqual([config.cookie.name, config.cookie.attributes.secure], ['sid', false]);
   assert.ok((config.secrets[0] ?? '').length >= 32);
   assert.notDeepEqual(config.secrets, readConfig({}).secrets);
@@ -53,6 +60,7 @@ it('names every wrong variable at once', () => {
   });
   const named = message.split('\n').map((line) => line.split(' ')[0]);
   assert.deepEqual(named.toSorted(), [
+    'DATABASE_URL',
     'DEMO_ACCOUNTS',
     'LOG_LEVEL',
     'PORT',
@@ -130,6 +138,7 @@ it('accepts 1 to 64 workers, and several only on a shared store', () => {
       problems({ SESSION_STORE: 'redis', WEB_CONCURRENCY }),
       /^WEB_CONCURRENCY must be /,
     );
+  for (const store of ['database', 'memcached']) assert.equal(read('2', store), 2);
   for (const SESSION_STORE of ['memory', ''])
     assert.match(
       problems({ SESSION_STORE, WEB_CONCURRENCY: '2' }),
@@ -169,6 +178,46 @@ it('warns about Redis on another host without TLS', () => {
     assert.ok(!warned(url), url);
 });
 
+it('accepts a file, PostgreSQL and MySQL as the database, and says why it refuses others', () => {
+  const read = (DATABASE_URL: string) => readConfig({ DATABASE_URL }).database;
+  assert.deepEqual(read('sqlite:shop.db'), { kind: 'sqlite', path: 'shop.db' });
+  for (const [scheme, kind] of [
+    ['postgres', 'postgres'],
+    ['postgresql', 'postgres'],
+    ['mysql', 'mysql'],
+  ] as const) {
+    const url = `${scheme}://app:p%40ss@db.internal:5/shop?ssl=true`;
+    assert.deepEqual(read(url), { kind, url, host: 'db.internal' });
+  }
+  const refused = (DATABASE_URL: string, env = {}) => problems({ ...env, DATABASE_URL });
+  for (const url of ['shop.db', 'sqlite:', 'sqlite::memory:', 'postgres://a', 'redis://a/b'])
+    assert.match(refused(url), /^DATABASE_URL must be sqlite:PATH, postgres:\/\//, url);
+  assert.match(refused('sqlite:/no/where.db'), /names a file in "\/no", which cannot be opened/);
+  assert.match(refused('sqlite:shop.db', PRODUCTION), /must name an absolute path/);
+  assert.match(refused('', PRODUCTION), /^DATABASE_URL is required in production/);
+  assert.match(refused('mysql://me:p/w@a/shop'), /percent-encode it/);
+});
+
+it('refuses a SQLite file on a network file system', (t) => {
+  const fake = t.mock.method(fs, 'statfsSync', () => ({ type: 0x6969 }));
+  syncBuiltinESMExports();
+  const message = problems({ DATABASE_URL: 'sqlite:/mnt/shop.db' });
+  fake.mock.restore();
+  syncBuiltinESMExports();
+  assert.match(
+    message,
+    /^DATABASE_URL is on a network file system \(NFS\), where SQLite loses data/,
+  );
+});
+
+it('warns about a database on another host without TLS, and about Memcached', () => {
+  const warnings = (env: object) => readConfig({ ...PRODUCTION, ...env }).warnings.join();
+  assert.match(warnings({ DATABASE_URL: 'mysql://10.0.0.5/shop' }), /DATABASE_URL .* without TLS/);
+  for (const url of ['postgres://localhost/shop', 'postgres://a/shop?sslmode=verify-full'])
+    assert.equal(warnings({ DATABASE_URL: url }), '');
+  assert.match(warnings({ SESSION_STORE: 'memcached' }), /lose their sessions when it restarts/);
+});
+
 it('treats an empty variable as absent', () => {
   assert.equal(readConfig({ PORT: '', SESSION_SECRET: '' }).port, 3000);
 });
@@ -194,8 +243,10 @@ it('says which value is wrong, but never a secret', () => {
     'redis://:p/ss@a',
     'http://:pass@a',
     'redis://:%ss@a',
-  ])
+  ]) {
     assert.doesNotMatch(problems({ REDIS_URL }), /p.?a?ss@|%ss/);
+    assert.doesNotMatch(problems({ DATABASE_URL: REDIS_URL }), /p.?a?ss@|%ss/);
+  }
 });
 
 it('says that a password in REDIS_URL must be percent-encoded', () => {

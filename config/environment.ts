@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
+import { DEVELOPMENT_DATABASE, parseDatabaseUrl, problemOfSqlite } from './database-url.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { similarName } from './similar-name.ts';
 import { parseTrustProxy } from './trust-proxy.ts';
@@ -61,15 +62,30 @@ export function readConfig(env: Record<string, string | undefined>) {
         'must be the number of proxies (1), their addresses (loopback, 10.0.0.0/8) or none. true is refused because it lets every visitor forge an address',
     ),
   );
+  const databaseUrl = required(
+    'accounts, carts and orders live there, for example in sqlite:/var/lib/cloakroom/shop.db',
+  )
+    .transform(
+      parsedBy(parseDatabaseUrl, (url) =>
+        /^\w+:\/\/.*[@/%].*@/.test(url)
+          ? HINT_TO_ENCODE
+          : 'must be sqlite:PATH, postgres://host/database or mysql://host/database',
+      ),
+    )
+    .superRefine((target, context) => {
+      const problem =
+        target.kind === 'sqlite' ? problemOfSqlite(target.path, production) : undefined;
+      if (problem) context.addIssue(problem);
+    });
   const schema = z.object({
     NODE_ENV: oneOf('development', 'production', 'test').default('development'),
     HOST: z.string().default('127.0.0.1'),
     PORT: wholeNumber(0, 65535).default(3000),
-    SESSION_STORE: oneOf('memory', 'redis')
+    SESSION_STORE: oneOf('memory', 'redis', 'memcached', 'database')
       .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
-        'memory is refused in production: it is lost at each restart, each visitor uses more of it, and processes cannot share it. Use redis',
+        'memory is refused in production: it is lost at each restart, each visitor uses more of it, and processes cannot share it. Use redis, database or memcached',
       ),
     REDIS_URL: z
       .string()
@@ -77,10 +93,15 @@ export function readConfig(env: Record<string, string | undefined>) {
       .transform(
         parsedBy(parseRedisUrl, (url) =>
           /^redis\w*(\+\w+)?:\/\/.*[@/%].*@/.test(url)
-            ? 'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)'
+            ? HINT_TO_ENCODE
             : 'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
         ),
       ),
+    MEMCACHED_URL: z
+      .string()
+      .default('memcached://127.0.0.1:11211')
+      .refine(isMemcachedUrl, 'must be memcached://host:port'),
+    DATABASE_URL: production ? databaseUrl : databaseUrl.prefault(DEVELOPMENT_DATABASE),
     SESSION_SECRET: production && !given.SESSION_SECRET_FILE ? secrets : secrets.optional(),
     SESSION_SECRET_FILE: z.string().transform(readText).pipe(secrets).optional(),
     SESSION_IDLE_MINUTES: positiveNumber(24 * 60).default(30),
@@ -90,7 +111,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       .default(1)
       .refine(
         (workers) => workers === 1 || (given.SESSION_STORE ?? usualStore) !== 'memory',
-        'above 1 is refused with SESSION_STORE=memory: each process would have its own sessions. Use redis',
+        'above 1 is refused with SESSION_STORE=memory: each process would have its own sessions. Use redis, database or memcached',
       ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
     HSTS: z
@@ -123,6 +144,15 @@ export function readConfig(env: Record<string, string | undefined>) {
     warnings.push(
       'REDIS_URL names another host without TLS, so anyone on the network path can read every session. Use rediss://',
     );
+  const database = data.DATABASE_URL;
+  if (database.kind !== 'sqlite' && !isLoopback(database) && !/[?&]ssl/.test(database.url))
+    warnings.push(
+      'DATABASE_URL names another host without TLS, so anyone on the network path can read every account. Add ?sslmode=verify-full (PostgreSQL) or ?ssl={} (MySQL)',
+    );
+  if (data.SESSION_STORE === 'memcached')
+    warnings.push(
+      'SESSION_STORE is memcached: visitors lose their sessions when it restarts, and when its memory is full',
+    );
   const names = Object.keys(schema.shape);
   for (const name of Object.keys(given)) {
     const likely = similarName(name, names);
@@ -135,6 +165,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     port: data.PORT,
     store: data.SESSION_STORE,
     redis: data.REDIS_URL,
+    memcached: data.MEMCACHED_URL,
+    database,
     secrets: data.SESSION_SECRET_FILE ??
       data.SESSION_SECRET ?? [randomBytes(32).toString('base64url')],
     idleMs: data.SESSION_IDLE_MINUTES * 60_000,
@@ -154,8 +186,27 @@ export function readConfig(env: Record<string, string | undefined>) {
   } as const;
 }
 
+/**
+ * The configuration of a command beside the server. The secrets of the shop may be missing where it
+ * runs.
+ */
+export function readCommandConfig() {
+  loadEnvFile();
+  const { NODE_ENV, DATABASE_URL, REDIS_URL, DEMO_ACCOUNTS } = process.env;
+  const production = NODE_ENV === 'production';
+  if (production && !DATABASE_URL) throw new ConfigError('DATABASE_URL is required in production');
+  return readConfig({
+    DATABASE_URL,
+    REDIS_URL,
+    DEMO_ACCOUNTS: DEMO_ACCOUNTS || (production ? 'off' : ''),
+  });
+}
+
 // Their values are never shown.
-const SECRET = new Set(['REDIS_URL', 'SESSION_SECRET', 'SESSION_SECRET_FILE']);
+const SECRET = new Set(['REDIS_URL', 'DATABASE_URL', 'SESSION_SECRET', 'SESSION_SECRET_FILE']);
+
+const HINT_TO_ENCODE =
+  'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)';
 
 const EXAMPLE_SECRET = /^(change|replace|your)[-_ ]?(me|this|it|secret|the)|^example|keyboard cat/i;
 
@@ -208,6 +259,8 @@ function readText(file: string, context: z.RefinementCtx<string>): string {
     return z.NEVER;
   }
 }
+
+const isMemcachedUrl = (url: string) => /^memcached:\/\/[^/@,]+\/?$/.test(url) && URL.canParse(url);
 
 const isLoopback = ({ host }: { host: string }) =>
   host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -7,8 +7,8 @@ import { after, before, it, mock } from 'node:test';
 import ejs from 'ejs';
 import { createClient } from 'redis';
 import { redisBackend } from '../app/session/index.ts';
+import { rateLimitStore, redisCounters } from '../app/storage/rate-limit-store.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
-import { redisRateLimitStore } from '../app/storage/redis-rate-limit-store.ts';
 import { connectTo } from '../test-support/connect-to.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
@@ -33,8 +33,8 @@ before(async () => {
   redis = connectTo(server.url);
   await until(() => redis.check().then(() => true), 'connected');
   const { app } = createShop(redisBackend(redis), {
-    checkStore: () => redis.check(),
-    rateLimitStore: (name) => redisRateLimitStore(redis, name, 'a secret'),
+    checks: { 'session store': redis.check },
+    rateLimitStore: (name) => rateLimitStore(redisCounters(redis), name, 'a secret'),
     documents: redisBackend(redis, 'doc:'),
   });
   shop = await listen(app);

@@ -49,7 +49,7 @@ async function project(t: TestContext) {
 
 const starts = ({ output }: Child) => output().split('Cloakroom is open').length - 1;
 
-it('npm run dev keeps log-ins and carts across restarts, and forgets them when a signal ends it', async (t) => {
+it('npm run dev keeps log-ins and carts when it restarts itself, and only accounts and their carts when it is started again', async (t) => {
   const { folder, port, start } = await project(t);
   const first = await start();
   const guest = httpClient(`http://localhost:${port}`);
@@ -72,6 +72,9 @@ it('npm run dev keeps log-ins and carts across restarts, and forgets them when a
   assert.equal(statSync(kept).mode & 0o077, 0);
   const second = await start();
   assert.equal((await ada.get('/')).json.user, null);
+  await ada.post('/login', { json: ADA });
+  assert.equal((await ada.get('/cart')).json.count, 3);
+  assert.equal(statSync(join(folder, '.data/shop.db')).mode & 0o077, 0);
   assert.equal(await second.stop('SIGINT'), 0);
   assert.ok(await refuses(port));
 });

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { type Backend, redisBackend, sqliteBackend } from '../app/session/index.ts';
+import { type Backend, memoryBackend, redisBackend, sqliteBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
 import { connectTo } from './connect-to.ts';
 import { until } from './until.ts';
@@ -30,7 +30,7 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
     await until(() => redis.check().then(() => true), `connected to ${url}`);
     return {
       backend: redisBackend(redis),
-      documents: redisBackend(redis, 'doc:'),
+      documents: memoryBackend(), // not in Redis
       redis,
       plant: async (key, text) => {
         const set = "return redis.call('SET', KEYS[1], ARGV[1])";
@@ -44,7 +44,6 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
   },
   sqlite: async (url) => {
     const database = new DatabaseSync(url.slice('sqlite:'.length));
-    database.exec('PRAGMA synchronous = OFF'); // no test pulls the plug
     return {
       backend: sqliteBackend(database),
       documents: sqliteBackend(database, 'doc:'),

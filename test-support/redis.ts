@@ -36,21 +36,19 @@ export async function startRedis(
   return serve(port, (dir) => ['--port', `${port}`, ...inMemory(dir), ...(options.args ?? [])]);
 }
 
-/** A Redis with the users of `deploy/redis/users.acl`: `url` and `cli` use the app's user. */
-export async function startRedisWithUsers(): Promise<RedisServer & { operatorUrl: string }> {
+/** A Redis with the user of `deploy/redis/users.acl`. */
+export async function startRedisWithUsers(): Promise<RedisServer> {
   const port = await freePort();
   const password = 'coat-check';
   const hash = createHash('sha256').update(password).digest('hex');
   const configure = async (dir: string) => {
     const file = join(dir, 'users.acl');
-    const hashes = { 'SHA256-OF-THE-PASSWORD': hash, 'SHA256-OF-THE-OPERATORS-PASSWORD': hash };
-    await writeFile(file, await recipe('redis/users.acl', hashes));
+    await writeFile(file, await recipe('redis/users.acl', { 'SHA256-OF-THE-PASSWORD': hash }));
     return ['--port', `${port}`, ...inMemory(dir), '--aclfile', file];
   };
   const user = ['--user', 'cloakroom', '--pass', password, '--no-auth-warning'];
   const server = await serve(port, configure, () => user);
-  const urlOf = (name: string) => `redis://${name}:${password}@127.0.0.1:${port}`;
-  return { ...server, url: urlOf('cloakroom'), operatorUrl: urlOf('operator') };
+  return { ...server, url: `redis://cloakroom:${password}@127.0.0.1:${port}` };
 }
 
 /** A Redis that only speaks TLS, with a certificate signed by the private CA in `caFile`. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
+import { tempDatabase } from './temp-dir.ts';
 
 export type AppServer = {
   origin: string;
@@ -18,12 +19,22 @@ export const cheapPasswords = {
   NODE_OPTIONS: `--import=${import.meta.resolve('./cheap-passwords.ts')}`,
 };
 
-/** Starts `app/server.ts` in its own process, on a free port. `env` is added to the environment. */
+/**
+ * Starts `app/server.ts` in its own process, on a free port, with a database of its own. `env` is added
+ * to the environment.
+ */
 export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
   const port = await freePort();
+  const database = await tempDatabase();
   const child = await startChild(process.execPath, ['app/server.ts'], {
     cwd,
-    env: { NODE_ENV: 'development', PORT: String(port), ...cheapPasswords, ...env },
+    env: {
+      NODE_ENV: 'development',
+      PORT: String(port),
+      DATABASE_URL: database.url,
+      ...cheapPasswords,
+      ...env,
+    },
     ready: /Cloakroom is open/,
     name: 'app/server.ts',
   });
@@ -33,19 +44,26 @@ export async function startServer(env: Record<string, string>, cwd = root): Prom
     pid: child.pid,
     output: () => child.output(),
     kill: (signal) => child.kill(signal),
-    stop: () => child.stop(),
+    stop: async () => {
+      const code = await child.stop();
+      await database.stop();
+      return code;
+    },
   };
 }
 
-/** Two processes that share the sessions in one Redis, as in production. */
-export const startTwoServers = (redisUrl: string, env: Record<string, string> = {}) =>
-  Promise.all(
-    [1, 2].map(() =>
-      startServer({
-        SESSION_STORE: 'redis',
-        REDIS_URL: redisUrl,
-        SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
-        ...env,
-      }),
-    ),
-  );
+/**
+ * Two processes that share the sessions in one Redis, and a database, which lasts until this process
+ * ends.
+ */
+export async function startTwoServers(redisUrl: string, env: Record<string, string> = {}) {
+  const database = await tempDatabase();
+  const shared = {
+    SESSION_STORE: 'redis',
+    REDIS_URL: redisUrl,
+    DATABASE_URL: database.url,
+    SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+    ...env,
+  };
+  return Promise.all([startServer(shared), startServer(shared)]);
+}

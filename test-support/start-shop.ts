@@ -45,7 +45,8 @@ export function createShop(
   options: Partial<AppOptions> = {},
   env: Record<string, string> = {},
 ) {
-  const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4), ...env });
+  const unused = { SESSION_SECRET: 'only-for-tests-'.repeat(4), DATABASE_URL: 'sqlite:/unused.db' };
+  const config = readConfig({ ...unused, ...env });
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -59,7 +60,7 @@ export function createShop(
     log: createLog('info', sink),
     hsts: config.hsts,
     session: { ...config, backend },
-    checkStore: () => backend.get('nothing'),
+    checks: { 'session store': () => backend.get('nothing') },
     documents: memoryBackend(),
     demoAccounts: cheapAccounts,
     hashCost: HASH_COST,

@@ -1,10 +1,9 @@
-import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { type Backend, memoryBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
 import { type OpenStore, openStore } from './open-store.ts';
 import type { RedisServer } from './redis-server.ts';
-import { tempDir } from './temp-dir.ts';
+import { tempDatabase } from './temp-dir.ts';
 
 export type TestStore = {
   name: string;
@@ -42,15 +41,13 @@ const starts = {
     const sentinel = await startRedisSentinel();
     return { ...sentinel, masters: [sentinel.master] };
   },
-  SQLite: async () => {
-    const folder = await tempDir('sqlite');
-    const url = `sqlite:${join(folder.path, 'shop.db')}`;
-    return { url, stop: async () => folder[Symbol.asyncDispose]() };
-  },
+  SQLite: tempDatabase,
 } satisfies Record<string, (() => Promise<Servers>) | undefined>;
 
 export type StoreName = keyof typeof starts;
 export const ALL_STORES = Object.keys(starts) as StoreName[];
+/** The stores that can hold documents. */
+export const DATABASES: readonly StoreName[] = ['memory', 'SQLite'];
 
 /** Set where no server may be started: the suites then run on memory only. */
 const withoutServers = process.env.TEST_WITHOUT_SERVERS !== undefined;

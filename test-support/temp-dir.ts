@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,11 @@ import { atExit } from './at-exit.ts';
 /**
  * A new directory. It is deleted when it is disposed of, or at the latest when this process ends.
  */
-export async function tempDir(name: string): Promise<AsyncDisposable & { path: string }> {
-  const path = await mkdtemp(join(tmpdir(), `cloakroom-${name}-`));
+export async function tempDir(
+  name: string,
+  parent = tmpdir(),
+): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(parent, `cloakroom-${name}-`));
   const options = { recursive: true, force: true, maxRetries: 3 };
   const forget = atExit(() => rmSync(path, options));
   return {
@@ -18,4 +21,11 @@ export async function tempDir(name: string): Promise<AsyncDisposable & { path: s
       forget();
     },
   };
+}
+
+/** The URL of a database that is not there yet. Where the system has one, it is on a disk in memory. */
+export async function tempDatabase(): Promise<{ url: string; stop(): Promise<void> }> {
+  const folder = await tempDir('db', existsSync('/dev/shm') ? '/dev/shm' : undefined);
+  const stop = async () => folder[Symbol.asyncDispose]();
+  return { url: `sqlite:${join(folder.path, 'shop.db')}`, stop };
 }

@@ -6,17 +6,15 @@ import { after, before, it } from 'node:test';
 import { cheapPasswords } from '../../test-support/start-server.ts';
 import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { onEachStore } from '../../test-support/stores.ts';
+import { memoryBackend } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts } from './accounts.ts';
 
 const NEXT = 'an umbrella, a hat, a coat';
 
-/**
- * Not spawnSync: it would block this process, whose own Redis connection would then count as dead.
- */
+/** Not spawnSync: it would block this process and its own connection to the database. */
 async function command(url: string | undefined, ...args: string[]) {
-  const store = { SESSION_STORE: url ? 'redis' : 'memory', REDIS_URL: url };
-  const env = { ...process.env, ...cheapPasswords, ...store };
+  const env = { ...process.env, ...cheapPasswords, DATABASE_URL: url };
   const file = new URL('accounts-cli.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [file, ...args], { env });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -28,7 +26,7 @@ onEachStore(
   (store) => {
     let shop: Shop;
     before(async () => {
-      shop = await startShop(store.backend, { documents: store.documents });
+      shop = await startShop(memoryBackend(), { documents: store.documents });
     });
     after(() => shop.close());
     const accounts = (...args: string[]) => command(store.url, ...args);
@@ -112,7 +110,7 @@ onEachStore(
         assert.equal((await accounts(...args)).status, 1, args.join());
     });
   },
-  ['Redis', 'Redis Cluster', 'Redis Sentinel'],
+  ['SQLite'],
 );
 
 it('prints its usage for a command that is incomplete or unknown', async () => {
@@ -123,9 +121,8 @@ it('prints its usage for a command that is incomplete or unknown', async () => {
   }
 });
 
-it('explains that it cannot reach the memory of a server or a store that is down', async () => {
-  assert.match((await command(undefined, 'list')).stderr, /in the memory of the server/);
-  const away = await command('redis://127.0.0.1:1', 'list');
-  assert.equal(away.status, 1);
-  assert.notEqual(away.stderr, '');
+it('says that it cannot open the database', async () => {
+  const { status, stdout, stderr } = await command('sqlite:/nowhere/shop.db', 'list');
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /DATABASE_URL names a file in "\/nowhere", which cannot be opened/);
 });

@@ -2,10 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { demoAccounts } from '../../config/demo-data.ts';
-import { loadEnvFile, readConfig } from '../../config/environment.ts';
-import { redisBackend } from '../session/index.ts';
+import { readCommandConfig } from '../../config/environment.ts';
 import { createDocuments } from '../storage/documents.ts';
-import { connectRedis, type RedisClient, whenConnected } from '../storage/redis-client.ts';
+import { openDatabase, type Store } from '../storage/open-stores.ts';
 import {
   type Account,
   type Accounts,
@@ -20,18 +19,18 @@ const USAGE = `npm run accounts -- list
                     disable EMAIL        ends its sessions and blocks log-in
                     enable EMAIL
                     end-sessions EMAIL   or --all`;
-const NO_REDIS =
-  'These accounts are in the memory of the server, where this command cannot reach them. Set SESSION_STORE=redis';
 const WEEK_MS = 7 * 24 * 3_600_000;
 const PREFIX = 'doc:account:';
 
-async function run(redis: RedisClient, [command, email = '', name = '']: string[]): Promise<void> {
-  await whenConnected(redis, 3000);
-  await redis.check();
-  const documents = createDocuments(redisBackend(redis, 'doc:'));
-  const accounts = createAccounts(documents, config.demoAccounts ? demoAccounts : []);
+async function run(
+  database: Store,
+  demo: typeof demoAccounts,
+  [command, email = '', name = '']: string[],
+): Promise<void> {
+  const documents = createDocuments(database.backend('doc:'));
+  const accounts = createAccounts(documents, demo);
   const findAll = async () => {
-    const keys = await redis.keys(PREFIX);
+    const keys = await database.keys(PREFIX);
     const found = keys.map((key) => accounts.findByKey(key.slice(PREFIX.length)));
     return (await Promise.all(found)).filter((account) => account !== undefined);
   };
@@ -74,29 +73,23 @@ async function add(accounts: Accounts, email: string, name: string): Promise<str
   return `${account.email} has a new password; the old one no longer works. Password: ${password}`;
 }
 
+async function withDatabase(): Promise<void> {
+  const config = readCommandConfig();
+  const database = await openDatabase(config.database, () => {});
+  try {
+    await run(database, config.demoAccounts ? demoAccounts : [], args);
+  } finally {
+    await database.close();
+  }
+}
+
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const fail = (exitCode: number, message: string) => {
   process.stderr.write(`${message}\n`);
   process.exitCode = exitCode;
 };
 
-loadEnvFile();
-const { NODE_ENV, SESSION_STORE, REDIS_URL, DEMO_ACCOUNTS } = process.env;
-const production = NODE_ENV === 'production';
-// No other variables: the secrets of the shop may be missing where this command runs.
-const config = readConfig({
-  SESSION_STORE: SESSION_STORE || (production ? 'redis' : ''),
-  REDIS_URL,
-  DEMO_ACCOUNTS: DEMO_ACCOUNTS || (production ? 'off' : ''),
-});
 const args = process.argv.slice(2);
 const arity = { list: 1, add: 3, disable: 2, enable: 2, 'end-sessions': 2 }[args[0] ?? ''];
-
 if (args.length !== arity) fail(2, USAGE);
-else if (config.store === 'memory') fail(1, NO_REDIS);
-else {
-  const redis = connectRedis(config.redis, () => {});
-  await run(redis, args)
-    .catch((error: unknown) => fail(1, String(error)))
-    .finally(() => redis.close());
-}
+else await withDatabase().catch((error: unknown) => fail(1, String(error)));

@@ -24,8 +24,8 @@ export function createMetrics() {
   });
   const roundTrips = new Histogram({
     name: 'cloakroom_store_seconds',
-    help: 'Store round trips in seconds; refused: the stored version had changed',
-    labelNames: ['operation', 'outcome'],
+    help: 'Round trips to the store of the sessions or of the documents (accounts, carts, orders), in seconds; refused: the stored version had changed',
+    labelNames: ['of', 'operation', 'outcome'],
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.5, 1.5],
   });
 
@@ -37,7 +37,7 @@ export function createMetrics() {
       requests.observe({ method, route: String(route), status }, seconds);
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
-    roundTrip: ({ operation, outcome, ms }: RoundTrip) =>
-      roundTrips.observe({ operation, outcome }, ms / 1000),
+    roundTrip: ({ of, operation, outcome, ms }: RoundTrip & { of: string }) =>
+      roundTrips.observe({ of, operation, outcome }, ms / 1000),
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, it, type TestContext } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
 import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
-import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
+import { DATABASES, onEachStore } from '../../test-support/stores.ts';
 import type { SessionRecord } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createOrders } from './orders.ts';
@@ -358,5 +358,5 @@ onEachStore(
       assert.equal(await count(guest), 3);
     });
   },
-  ALL_STORES,
+  DATABASES,
 );

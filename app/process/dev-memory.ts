@@ -9,7 +9,6 @@ type Saved = {
   watcher: number;
   secrets: readonly string[];
   sessions: [key: string, text: string][];
-  documents: [key: string, text: string][];
 };
 
 const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.json');
@@ -20,7 +19,6 @@ export function devMemory(secrets: readonly string[], survivesRestart: boolean) 
   const memory = {
     secrets: saved?.secrets ?? secrets,
     sessions: new Map(saved?.sessions),
-    documents: new Map(saved?.documents),
   };
   if (survivesRestart)
     process.on('exit', () =>
@@ -28,7 +26,6 @@ export function devMemory(secrets: readonly string[], survivesRestart: boolean) 
         watcher: process.ppid,
         secrets: memory.secrets,
         sessions: [...memory.sessions],
-        documents: [...memory.documents],
       }),
     );
   return memory;

@@ -16,7 +16,7 @@ import { startRedis } from '../../test-support/redis.ts';
 import { refuses } from '../../test-support/refuses.ts';
 import { type AppServer, startServer } from '../../test-support/start-server.ts';
 import { ADA } from '../../test-support/start-shop.ts';
-import { tempDir } from '../../test-support/temp-dir.ts';
+import { tempDatabase, tempDir } from '../../test-support/temp-dir.ts';
 import { until } from '../../test-support/until.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -307,12 +307,15 @@ it('no worker outlives a killed primary', async (t) => {
 it('production has a primary even for one worker, and says that a port is taken', async (t) => {
   const server = await startProduction(t, 1);
   assert.ok(!workers(server).includes(server.pid));
+  const database = await tempDatabase();
+  t.after(database.stop);
   const { status, stdout } = spawnSync(process.execPath, ['app/server.ts'], {
     cwd: root,
     env: {
       NODE_ENV: 'production',
       SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
       TRUST_PROXY: 'loopback',
+      DATABASE_URL: database.url,
       PORT: `${server.port}`,
     },
     encoding: 'utf8',

@@ -7,9 +7,9 @@ import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import type { Config } from '../../config/environment.ts';
 import type { AppOptions } from '../app.ts';
-import { memoryBackend, redisBackend } from '../session/index.ts';
-import { connectRedis, whenConnected } from '../storage/redis-client.ts';
-import { redisRateLimitStore } from '../storage/redis-rate-limit-store.ts';
+import { memoryBackend } from '../session/index.ts';
+import { openStores } from '../storage/open-stores.ts';
+import { rateLimitStore } from '../storage/rate-limit-store.ts';
 import { devMemory } from './dev-memory.ts';
 import { prepareDrain } from './drain.ts';
 import { createHttpServer } from './http-server.ts';
@@ -21,7 +21,11 @@ export async function runWorker(
   createApp: (options: AppOptions) => Express,
 ): Promise<void> {
   const { store, production, host } = config;
-  const redis = store === 'redis' ? connectRedis(config.redis, logRedisErrors(log)) : undefined;
+  const stores = await openStores(config, (what) => logErrors(log, what)).catch((err: unknown) => {
+    log.fatal({ err }, 'Cannot open the database');
+    process.exit(1);
+  });
+  const { counters } = stores;
   for (const warning of config.warnings) log.warn(warning);
 
   const isWatched = cluster.isPrimary && process.argv.includes('--watched');
@@ -33,16 +37,16 @@ export async function runWorker(
     log,
     hsts: config.hsts,
     session: {
-      backend: redis ? redisBackend(redis) : memoryBackend(memory.sessions),
+      backend: stores.sessions ?? memoryBackend(memory.sessions),
       secrets: memory.secrets,
       cookie: config.cookie,
       idleMs: config.idleMs,
       absoluteMs: config.absoluteMs,
     },
     storeName: store,
-    checkStore: async () => redis?.check(),
-    rateLimitStore: redis && ((name) => redisRateLimitStore(redis, name, config.secrets.join())),
-    documents: redis ? redisBackend(redis, 'doc:') : memoryBackend(memory.documents),
+    checks: stores.checks,
+    rateLimitStore: counters && ((name) => rateLimitStore(counters, name, config.secrets.join())),
+    documents: stores.documents,
     demoAccounts: config.demoAccounts ? demoAccounts : [],
     products: demoProducts,
     toolbar: !production,
@@ -57,10 +61,9 @@ export async function runWorker(
     if (isWatched) return; // until .env names another port
     process.exit(1);
   });
-  closeOnSignal(server, app, log, () => redis?.close());
+  closeOnSignal(server, app, log, () => void stores.close());
 
-  // Without Redis, a new worker would answer 503 to visitors whom the other workers could serve.
-  if (redis) await whenConnected(redis, 2000);
+  await stores.connected();
   server.listen(config.port, host, () => {
     const { port } = server.address() as AddressInfo;
     log.info({ url: listenUrl(host, port), store }, 'Cloakroom is open');
@@ -96,12 +99,12 @@ function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: ()
 }
 
 /** Logs the first error in full, then one a minute: during an outage, each attempt fails. */
-function logRedisErrors(log: Logger) {
+function logErrors(log: Logger, what: string) {
   let quietUntil = 0;
   return (err: unknown) => {
-    if (performance.now() < quietUntil) return log.debug({ err }, 'Cannot reach Redis');
+    if (performance.now() < quietUntil) return log.debug({ err }, `Cannot reach ${what}`);
     quietUntil = performance.now() + 60_000;
-    log.error({ err }, 'Cannot reach Redis, retrying');
+    log.error({ err }, `Cannot reach ${what}, retrying`);
   };
 }
 

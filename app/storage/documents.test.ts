@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { z } from 'zod';
-import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
+import { DATABASES, onEachStore } from '../../test-support/stores.ts';
 import {
   memoryBackend,
   newSessionId,
@@ -145,16 +145,6 @@ onEachStore(
       assert.equal(await counters().read(id), undefined);
     });
 
-    it('never expire in Redis', async () => {
-      if (!store.redis) return;
-      const id = newSessionId();
-      for (const seen of [undefined, { count: 1, version: 1 }]) {
-        await counters().change(id, seen, plusOne);
-        const end = { keys: [`doc:counter:${id}`], arguments: [] };
-        assert.equal(await store.redis.eval("return redis.call('PTTL', KEYS[1])", end), -1);
-      }
-    });
-
     it('keep fields that only a newer version of the app knows', async () => {
       const id = newSessionId();
       const newer = { version: 1, count: 1, colour: 'red' };
@@ -172,5 +162,5 @@ onEachStore(
       await assert.rejects(broken.change('x', undefined, plusOne), StoreUnavailable);
     });
   },
-  ALL_STORES,
+  DATABASES,
 );

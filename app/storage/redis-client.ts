@@ -9,10 +9,10 @@ export type RedisClient = RedisCommands & {
   /** Settles when it has connected for the first time, or was closed before that. */
   connected: Promise<void>;
   /** For the operator's commands only: it reads all keys. */
-  keys(prefix: string): Promise<string[]>;
+  keys: (prefix: string) => Promise<string[]>;
   /** Rejects while Redis, or a master of the cluster, does not answer. */
-  check(): Promise<unknown>;
-  close(): void;
+  check: () => Promise<unknown>;
+  close: () => void;
 };
 
 /** Connects in the background and never gives up. Meanwhile, each command fails at once. */

@@ -1,0 +1,46 @@
+import { statfsSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
+
+export type DatabaseTarget =
+  | { kind: 'sqlite'; path: string }
+  | { kind: 'postgres' | 'mysql'; url: string; host: string };
+
+/** Used in development. The folder is made when it is missing, and git ignores it. */
+export const DEVELOPMENT_DATABASE = 'sqlite:.data/shop.db';
+
+/** @returns undefined for a malformed URL */
+export function parseDatabaseUrl(url: string): DatabaseTarget | undefined {
+  const [, path] = /^sqlite:(?!\/\/)(.+)$/s.exec(url) ?? [];
+  if (path !== undefined) return path === ':memory:' ? undefined : { kind: 'sqlite', path };
+  if (!/^(postgres|postgresql|mysql):\/\//.test(url) || !URL.canParse(url)) return undefined;
+  const { protocol, hostname, pathname } = new URL(url);
+  if (hostname === '' || pathname.length < 2) return undefined;
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return { kind: protocol === 'mysql:' ? 'mysql' : 'postgres', url, host };
+}
+
+// File systems on which another machine may write: SQLite cannot lock there, and loses data.
+const NETWORK_FILE_SYSTEMS: Record<number, string> = {
+  26985: 'NFS',
+  4283649346: 'CIFS',
+  4266872130: 'SMB',
+  16914839: '9p',
+  198183888: 'Lustre',
+  1196443219: 'GPFS',
+  12805120: 'Ceph',
+};
+
+/** Why SQLite could not serve from this path, or undefined. */
+export function problemOfSqlite(path: string, production: boolean): string | undefined {
+  if (production && !isAbsolute(path))
+    return 'must name an absolute path, such as sqlite:/var/lib/cloakroom/shop.db';
+  if (`sqlite:${path}` === DEVELOPMENT_DATABASE) return undefined;
+  try {
+    const network = NETWORK_FILE_SYSTEMS[statfsSync(dirname(path)).type >>> 0];
+    if (network === undefined) return undefined;
+    return `is on a network file system (${network}), where SQLite loses data. Use a local disk, or postgres:// or mysql://`;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    return `names a file in ${JSON.stringify(dirname(path))}, which cannot be opened (${String(code)})`;
+  }
+}
