@@ -102,6 +102,7 @@ async function start(
         PORT: String(port),
         TUTORIAL_VIEWS: views,
         REDIS_URL: `redis://127.0.0.1:${redis.port}/${database}`,
+        DATABASE_URL: `sqlite:${join(temp.path, 'shop.db')}`,
         ...entry.env,
       },
       cwd: join(import.meta.dirname, '..'),
