@@ -157,6 +157,19 @@ function emptyFolder(t: TestContext): string {
   return folder;
 }
 
+it('each option that the docs name exists', () => {
+  const sources = ['lifecycle', 'middleware', 'record', 'drop-in-store'];
+  const source = sources.map((name) => read(`app/session/${name}.ts`)).join();
+  let options = 0;
+  for (const page of pages)
+    for (const [, table = ''] of read(page).matchAll(/^\| Option .*\n\|[-|]+\n((?:\|.*\n)+)/gm))
+      for (const [, name] of table.matchAll(/^\| `(\w+)` /gm)) {
+        assert.match(source, new RegExp(`[ {]${name}\\??: `), `${page}: ${name}`);
+        options += 1;
+      }
+  assert.ok(options >= 16);
+});
+
 it('the session module compiles on its own, with fields other than this shop’s', (t) => {
   const folder = emptyFolder(t);
   cpSync(join(root, 'app/session'), folder, { recursive: true });
