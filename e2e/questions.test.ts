@@ -1,12 +1,16 @@
 // What docs/questions.md says, where no other test shows it.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { sign, unsign } from 'cookie-signature';
 import express from 'express';
 import expressSession, { MemoryStore, type Store } from 'express-session';
+import { WebSocket } from 'ws';
 import {
   type Backend,
   dropInStore,
@@ -14,11 +18,13 @@ import {
   memoryBackend,
   newSession,
   renewSession,
+  type SessionMiddleware,
   sessionMiddleware,
   updateSession,
 } from '../app/session/index.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { listen } from '../test-support/listen.ts';
+import { until } from '../test-support/until.ts';
 
 const docs = resolve(import.meta.dirname, '../docs');
 
@@ -72,19 +78,22 @@ function expressSessionApp(store: Store, options: Partial<expressSession.Session
   return app;
 }
 
-function moduleApp(backend: Backend, secure = false) {
+function sessionsIn(backend: Backend, secure = false) {
+  const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const;
+  return sessionMiddleware({
+    backend,
+    secrets: ['keyboard cat'],
+    cookie: { name: 'sid', attributes },
+    idleMs: 60_000,
+    absoluteMs: 60_000,
+    askEveryMs: 20,
+  });
+}
+
+function moduleApp(sessions: SessionMiddleware) {
   const app = express();
   app.set('env', 'test');
-  const attributes = { path: '/', httpOnly: true, secure, sameSite: 'lax' } as const;
-  app.use(
-    sessionMiddleware({
-      backend,
-      secrets: ['keyboard cat'],
-      cookie: { name: 'sid', attributes },
-      idleMs: 60_000,
-      absoluteMs: 60_000,
-    }),
-  );
+  app.use(sessions);
   app.get('/', (req, res) => res.json(req.session));
   app.post('/', async (req, res) => {
     await updateSession(req, (draft) => {
@@ -180,7 +189,7 @@ it('with updateSession, a redirect arrives after the session is stored', async (
       return memory.compareAndSet(...change);
     },
   };
-  const visitor = await visit(t, moduleApp(backend));
+  const visitor = await visit(t, moduleApp(sessionsIn(backend)));
   await visitor.post('/');
   const order: string[] = [];
   const stored = writes.hold();
@@ -243,7 +252,7 @@ it('with express-session, a late request under the old id gets a third session a
 });
 
 it('a change over plain HTTP is refused if the cookie is Secure, unless a trusted proxy says that it was HTTPS', async (t) => {
-  const app = moduleApp(memoryBackend(), true);
+  const app = moduleApp(sessionsIn(memoryBackend(), true));
   const visitor = await visit(t, app);
   const https = { headers: { 'x-forwarded-proto': 'https' } };
   const refused = await visitor.post('/', https);
@@ -255,8 +264,46 @@ it('a change over plain HTTP is refused if the cookie is Secure, unless a truste
   assert.equal((await visitor.get('/', https)).json.views, 1);
 });
 
+it('the sockets of the docs’ example see changes, and are closed at log-out', async (t) => {
+  const page = readFileSync(join(docs, 'session-module.md'), 'utf8');
+  const [, example = ''] =
+    /^```ts\n(.*?from 'ws'.*?)^```/ms.exec(page.slice(page.indexOf('## Sockets'))) ?? [];
+  const folder = mkdtempSync(join(import.meta.dirname, 'lifted-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'sockets.ts'), example.replace('./app/', '../../app/'));
+  const { openSockets } = await import(join(folder, 'sockets.ts'));
+
+  const sessions = sessionsIn(memoryBackend());
+  const server = createServer(moduleApp(sessions)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  openSockets(server, sessions);
+  t.after(() => server.close());
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const visitor = httpClient(`http://${address}`);
+  await visitor.post('/');
+
+  const socket = new WebSocket(`ws://${address}`, { headers: { cookie: visitor.cookie } });
+  await once(socket, 'open');
+  const ask = async () => {
+    socket.send('views?');
+    const [said] = await once(socket, 'message');
+    return String(said);
+  };
+  assert.equal(await ask(), 'Views: 1');
+  await visitor.post('/');
+  await until(async () => (await ask()) === 'Views: 2', 'the socket sees the change');
+  const closed = once(socket, 'close');
+  await visitor.post('/log-out');
+  const [code, reason] = await closed;
+  assert.deepEqual([code, String(reason)], [4401, 'ended']);
+
+  const stranger = new WebSocket(`ws://${address}`);
+  const [, { statusCode }] = await once(stranger, 'unexpected-response');
+  assert.equal(statusCode, 401);
+});
+
 it('a copied token still works after log-out, and a copied session cookie does not', async (t) => {
-  const app = moduleApp(memoryBackend());
+  const app = moduleApp(sessionsIn(memoryBackend()));
   app.get('/token', (_req, res) => res.json({ token: sign('Ada', 'a key') }));
   app.get('/who', (req, res) => res.json({ user: unsign(req.get('token') ?? '', 'a key') }));
   const visitor = await visit(t, app);

@@ -132,7 +132,7 @@ it('the examples compile with the options that the docs name', (t) => {
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
   const page = read('docs/session-module.md');
   const examples = codeBlocks(readme + page + read('docs/log-in.md'), 'ts');
-  assert.equal(examples.length, 5);
+  assert.equal(examples.length, 6);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);
@@ -158,7 +158,7 @@ function emptyFolder(t: TestContext): string {
 }
 
 it('each option that the docs name exists', () => {
-  const sources = ['lifecycle', 'middleware', 'record', 'drop-in-store'];
+  const sources = ['lifecycle', 'middleware', 'record', 'open-sessions', 'drop-in-store'];
   const source = sources.map((name) => read(`app/session/${name}.ts`)).join();
   let options = 0;
   for (const page of pages)
