@@ -30,6 +30,7 @@ export function tutorialApp(
   app.post('/cart/:item', async (req: Loose, res) => {
     await delay(50);
     req.session.cart = { ...req.session.cart, [req.params.item]: 1 };
+    req.session.items = (req.session.items ?? 0) + 1;
     res.json({});
   });
   app.post('/slow-add', async (req: Loose, res) => {

@@ -441,7 +441,12 @@ onEachStore(
         assert.equal((await client.get('/')).status, 503);
         assert.deepEqual(faults, ['StoreUnavailable', 'StoreUnavailable']);
         await mend();
-        await until(async () => (await client.get('/')).status === 200, 'the store is back');
+        const isBack = async () => {
+          // Enough keys to ask each master of the Cluster.
+          for (let asked = 0; asked < 30; asked++) await backend.get(newSessionId());
+          return (await client.get('/')).status === 200;
+        };
+        await until(isBack, 'the store is back');
       }
     });
 
