@@ -84,6 +84,6 @@ it('npm run dev installs no tools, npm test adds them, and npm run dev then keep
 it('each script that starts with exec runs the installer first, which gives Windows an exec', () => {
   const scripts: Record<string, string> = project.scripts;
   const names = Object.keys(scripts).filter((name) => scripts[name]?.startsWith('exec '));
-  assert.deepEqual(names.sort(), ['accounts', 'dev', 'start']);
+  assert.deepEqual(names.sort(), ['accounts', 'backup', 'dev', 'move-documents', 'start']);
   for (const name of names) assert.match(scripts[`pre${name}`] ?? '', /^node .ci\/install.mjs/);
 });

@@ -41,7 +41,7 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
   };
 }
 
-async function openRedis(target: RedisTarget, onError: OnError) {
+export async function openRedis(target: RedisTarget, onError: OnError) {
   const { connectRedis, whenConnected } = await import('./redis-client.ts');
   const redis = connectRedis(target, onError);
   return {

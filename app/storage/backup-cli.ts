@@ -1,0 +1,36 @@
+// npm run backup -- FILE: copies the SQLite database while the shop runs.
+import { renameSync, rmSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { readCommandConfig } from '../../config/environment.ts';
+
+/** More than a database has: in several steps, each change of the shop would start the copy afresh. */
+const ALL_PAGES = 2 ** 30;
+
+const [file, ...more] = process.argv.slice(2);
+try {
+  if (file === undefined || more.length > 0) throw new Error('Usage: npm run backup -- FILE');
+  await copyTo(file);
+  process.stdout.write(`The backup is in ${file}\n`);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function copyTo(target: string): Promise<void> {
+  const { database } = readCommandConfig();
+  if (database.kind !== 'sqlite')
+    throw new Error(`DATABASE_URL is not SQLite. Use the backup of ${database.kind} itself`);
+  const unfinished = `${target}.unfinished`;
+  rmSync(unfinished, { force: true });
+  process.umask(0o077); // it holds password hashes
+  const source = new DatabaseSync(database.path, { readOnly: true });
+  await backup(source, unfinished, { rate: ALL_PAGES });
+  source.close();
+  const copy = new DatabaseSync(unfinished);
+  // Without sessions and counts: a restored backup must not bring back an old log-in.
+  copy.exec(
+    'pragma journal_mode = delete; delete from records where expires_at is not null; vacuum',
+  );
+  copy.close();
+  renameSync(unfinished, target);
+}

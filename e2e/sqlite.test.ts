@@ -1,0 +1,173 @@
+// Production without any other service: sessions, accounts, carts and orders in one SQLite file.
+import assert from 'node:assert/strict';
+import { copyFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, it } from 'node:test';
+import { sqliteBackend } from '../app/session/index.ts';
+import { demoProducts } from '../config/demo-data.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { run } from '../test-support/run.ts';
+import { type AppServer, startServer } from '../test-support/start-server.ts';
+import { ADA, GRACE, startShop } from '../test-support/start-shop.ts';
+import { tempDatabase } from '../test-support/temp-dir.ts';
+import { until } from '../test-support/until.ts';
+
+const headers = { 'x-forwarded-proto': 'https' };
+const start = (url: string) =>
+  startServer({
+    NODE_ENV: 'production',
+    SESSION_STORE: 'database',
+    DATABASE_URL: url,
+    SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+    TRUST_PROXY: 'loopback',
+    DEMO_ACCOUNTS: 'on',
+    WEB_CONCURRENCY: '4',
+  });
+const workersOf = ({ output }: AppServer) =>
+  [...output().matchAll(/"pid":(\d+)[^\n]*Cloakroom is open/g)].map(([, pid]) => Number(pid));
+const ended = (pid: number) => {
+  try {
+    return !process.kill(pid, 'SIGKILL');
+  } catch {
+    return true;
+  }
+};
+
+/** Eight guests, and Ada and Grace in two browsers each, who fill their carts until `stop`. */
+async function startVisitors(origin: string) {
+  const accounts = [ADA, ADA, GRACE, GRACE];
+  const visitors = Array.from({ length: 12 }, (_, n) => ({
+    client: httpClient(origin),
+    account: accounts[n],
+    acknowledged: 0,
+    /** Without an answer, or refused: such a change may have been stored. */
+    uncertain: 0,
+  }));
+  for (const { client, account } of visitors)
+    if (account)
+      assert.equal((await client.post('/login', { headers, json: account })).status, 200);
+  let over = false;
+  const fill = async (visitor: (typeof visitors)[0]) => {
+    for (let step = 0; !over; step++) {
+      const json = { sku: demoProducts[step % demoProducts.length]?.sku };
+      const added = await visitor.client.post('/cart/lines', { headers, json }).catch(() => null);
+      if (added?.status === 200) visitor.acknowledged += 1;
+      else visitor.uncertain += 1;
+      await new Promise((resolve) => setTimeout(resolve, added ? 5 : 50));
+    }
+  };
+  const all = Promise.all(visitors.map(fill));
+  const sum = (of: 'acknowledged' | 'uncertain') => visitors.reduce((n, each) => n + each[of], 0);
+  return {
+    visitors,
+    sum,
+    stop: async () => {
+      over = true;
+      await all;
+    },
+  };
+}
+
+let database: Awaited<ReturnType<typeof tempDatabase>>;
+let server: AppServer;
+before(async () => {
+  database = await tempDatabase();
+  server = await start(database.url);
+});
+after(async () => {
+  await server.stop();
+  await database.stop();
+});
+
+it('four workers lose no acknowledged change: not when they are replaced, nor when they are killed in mid-write', async (t) => {
+  const load = await startVisitors(server.origin);
+  t.after(load.stop);
+  const goesOn = async () => {
+    const from = load.sum('acknowledged');
+    await until(async () => load.sum('acknowledged') > from + 100, 'a hundred more changes');
+  };
+  await goesOn();
+  server.kill('SIGHUP');
+  await until(async () => server.output().includes('All workers were replaced'), 'replaced');
+  await goesOn();
+  assert.equal(load.sum('uncertain'), 0);
+
+  for (let round = 0; round < 2; round++) {
+    const [worker = 0] = workersOf(server).slice(-1);
+    process.kill(worker, 'SIGKILL');
+    await goesOn();
+    await until(async () => workersOf(server).at(-1) !== worker, 'another worker');
+  }
+  server.kill('SIGKILL'); // the primary
+  for (const worker of workersOf(server).slice(-5)) ended(worker);
+  await load.stop();
+
+  server = await start(database.url);
+  const lines = [`${load.sum('acknowledged')} acknowledged, ${load.sum('uncertain')} uncertain`];
+  for (const { client, account, ...one } of load.visitors) {
+    const same = account ? load.visitors.filter((each) => each.account === account) : [one];
+    const least = same.reduce((sum, each) => sum + each.acknowledged, 0);
+    const most = same.reduce((sum, each) => sum + each.acknowledged + each.uncertain, 0);
+    const visitor = httpClient(server.origin, client.cookie);
+    const { count } = (await visitor.get('/cart', { headers })).json;
+    lines.push(`${count} of ${least} to ${most}`);
+    assert.ok(count >= least && count <= most, lines.join('; '));
+  }
+  t.diagnostic(lines.join('; '));
+});
+
+it('npm run backup copies the database while the shop runs, without sessions, and the copy can be restored', async (t) => {
+  const load = await startVisitors(server.origin);
+  t.after(load.stop);
+  await until(async () => load.sum('acknowledged') > 50, 'the shop is busy');
+  const [ada] = load.visitors;
+  assert.ok(ada);
+  const visitor = httpClient(server.origin, ada.client.cookie);
+  const { count } = (await visitor.get('/cart', { headers })).json;
+  const file = join(dirname(database.url.slice('sqlite:'.length)), 'backup.db');
+  const cli = new URL('../app/storage/backup-cli.ts', import.meta.url).pathname;
+  const backup = (...args: string[]) =>
+    run('env', [`DATABASE_URL=${database.url}`, process.execPath, cli, ...args]);
+  for (let round = 0; round < 2; round++) await backup(file);
+  await load.stop();
+  assert.equal(statSync(file).mode & 0o077, 0);
+
+  const restored = await tempDatabase();
+  t.after(restored.stop);
+  copyFileSync(file, restored.url.slice('sqlite:'.length));
+  const other = await start(restored.url);
+  t.after(other.stop);
+  const again = httpClient(other.origin, ada.client.cookie);
+  assert.equal((await again.get('/', { headers })).json.user, null);
+  assert.equal((await again.post('/login', { headers, json: ADA })).status, 200);
+  assert.ok((await again.get('/cart', { headers })).json.count >= count);
+  await assert.rejects(backup(), /Usage: npm run backup -- FILE/);
+});
+
+it('a full disk gives 503, and nothing is half done', async (t) => {
+  const disk = new DatabaseSync(':memory:');
+  t.after(() => disk.close());
+  const shop = await startShop(sqliteBackend(disk), { documents: sqliteBackend(disk, 'doc:') });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.post('/login', { json: ADA });
+  await visitor.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 3 } });
+
+  disk.exec('pragma max_page_count = 1'); // no more pages than there are
+  const fill = disk.prepare("insert into records values ('filler' || random(), 1, ?, null)");
+  for (const size of [3000, 300, 30])
+    assert.throws(() => {
+      for (;;) fill.run('x'.repeat(size));
+    }, /full/);
+  const refused = await visitor.post('/checkout');
+  assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '2']);
+  assert.equal((await shop.visitor().get('/')).status, 503, 'a new visitor');
+  assert.equal((await visitor.get('/cart')).json.count, 3);
+  assert.deepEqual((await visitor.get('/orders')).json.orders, []);
+
+  disk.exec("pragma max_page_count = 10000; delete from records where key like 'filler%'");
+  const placed = await visitor.post('/checkout');
+  assert.equal(placed.status, 201);
+  assert.equal((await visitor.get('/cart')).json.count, 0);
+});
