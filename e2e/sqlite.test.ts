@@ -47,9 +47,9 @@ async function startVisitors(origin: string) {
   for (const { client, account } of visitors)
     if (account)
       assert.equal((await client.post('/login', { headers, json: account })).status, 200);
-  let over = false;
+  const over = new AbortController();
   const fill = async (visitor: (typeof visitors)[0]) => {
-    for (let step = 0; !over; step++) {
+    for (let step = 0; !over.signal.aborted; step++) {
       const json = { sku: demoProducts[step % demoProducts.length]?.sku };
       const added = await visitor.client.post('/cart/lines', { headers, json }).catch(() => null);
       if (added?.status === 200) visitor.acknowledged += 1;
@@ -63,7 +63,7 @@ async function startVisitors(origin: string) {
     visitors,
     sum,
     stop: async () => {
-      over = true;
+      over.abort();
       await all;
     },
   };
