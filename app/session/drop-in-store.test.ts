@@ -460,7 +460,7 @@ onEachStore(
       }
     });
   },
-  ['memory', 'Redis', 'Redis Cluster'],
+  ['memory', 'Redis', 'Redis Cluster', 'SQLite'],
 );
 
 it('data that no request holds replaces a session of the drop-in store', async () => {
