@@ -187,6 +187,17 @@ for (const host of hosts)
       assert.equal(count('imported'), 1);
     });
 
+    it('finds a session that another process imports just before the old store is asked', async () => {
+      const { cookie } = await visitorOfOldSite();
+      const other = await openNewSite();
+      const get: Store['get'] = (id, reply) =>
+        void httpClient(other, cookie)
+          .post('/add/coat')
+          .then(() => old.get(id, reply));
+      const visitor = httpClient(await openNewSite({ from: { get } }), cookie);
+      assert.deepEqual((await visitor.get('/')).json, { user: 'Ada', cart: { hat: 2, coat: 1 } });
+    });
+
     it('does not import a session again that an old process writes after it ended', async () => {
       for (const how of ['log-out', 'idle']) {
         const { cookie, id } = await visitorOfOldSite();

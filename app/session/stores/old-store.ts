@@ -64,11 +64,13 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       make: (old: OldSession) => R | undefined,
       ttlMs: (record: R) => number,
     ): Promise<R | undefined> {
-      const old = msLeft() > 0 && (await find(id));
-      const record = old ? make(old) : undefined;
-      if (!record) return undefined;
+      if (msLeft() <= 0) return undefined;
       const key = sessionHandle(id);
-      if (!(await records.compareAndSet(key, 0, record, ttlMs(record)))) return records.get(key);
+      const old = await find(id);
+      const record = old && make(old);
+      // The old store may hold nothing any more because another request has imported the session.
+      if (!record || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
+        return records.get(key);
       emit({ type: 'imported' });
       await ask(remove(id)).catch(() => {}); // what stays there is not imported again
       return record;
