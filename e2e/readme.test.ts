@@ -125,14 +125,17 @@ it('each curl command of the README answers JSON with 200', async (t) => {
   }
 });
 
+const usesDropIn = (code: string) => code.includes('dropIn');
+
 it('the examples compile with the options that the docs name', (t) => {
   const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));
   cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
   const page = read('docs/session-module.md');
-  const examples = codeBlocks(readme + page + read('docs/log-in.md'), 'ts');
-  assert.equal(examples.length, 6);
+  const ofMoving = codeBlocks(read('docs/migrate.md'), 'ts').filter((code) => !usesDropIn(code));
+  const examples = [...codeBlocks(readme + page + read('docs/log-in.md'), 'ts'), ...ofMoving];
+  assert.equal(examples.length, 9);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);
@@ -183,7 +186,7 @@ it('the session module compiles on its own, with fields other than this shop’s
   typeCheck(folder);
 });
 
-it('the example of the drop-in store compiles with only the files that the docs name', (t) => {
+it('the examples of the drop-in store compile with only the files that the docs name', (t) => {
   const folder = emptyFolder(t);
   const page = read('docs/drop-in-store.md');
   for (const name of ['drop-in-store.ts', 'errors.ts', 'session-id.ts', 'stores']) {
@@ -191,7 +194,8 @@ it('the example of the drop-in store compiles with only the files that the docs 
     cpSync(join(root, 'app/session', name), join(folder, 'session', name), { recursive: true });
   }
   for (const test of globSync('**/*.test.ts', { cwd: folder })) rmSync(join(folder, test));
-  const [example = ''] = codeBlocks(page, 'ts');
-  writeFileSync(join(folder, 'app.ts'), example);
+  const examples = codeBlocks(page + read('docs/migrate.md'), 'ts').filter(usesDropIn);
+  assert.equal(examples.length, 2);
+  for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   typeCheck(folder);
 });
