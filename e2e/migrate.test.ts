@@ -7,8 +7,7 @@ import { after, before, it, type TestContext } from 'node:test';
 import { sign } from 'cookie-signature';
 import express, { type RequestHandler } from 'express';
 import pLimit from 'p-limit';
-import { memoryBackend, sessionMiddleware } from '../app/session/index.ts';
-import type { OldStore } from '../app/session/stores/old-store.ts';
+import { memoryBackend, type SessionOptions, sessionMiddleware } from '../app/session/index.ts';
 import { type Child, startChild } from '../test-support/child.ts';
 import { Gate } from '../test-support/gate.ts';
 import { httpClient } from '../test-support/http-client.ts';
@@ -73,7 +72,7 @@ const COUNT_UMBRELLAS = `
   return count`;
 
 const VISITORS = 1000;
-const limit = pLimit(100);
+const limit = pLimit(50);
 const gate = new Gate();
 let redis: RedisServer;
 /** The Redis databases of the two new apps, each with a copy of the old sessions. */
@@ -193,7 +192,11 @@ async function load(t: TestContext, code: string) {
 }
 
 /** An app that shows what the session holds. */
-async function startApp(t: TestContext, importFrom: OldStore | undefined, more: RequestHandler[]) {
+async function startApp(
+  t: TestContext,
+  importFrom: SessionOptions['importFrom'],
+  more: RequestHandler[],
+) {
   const app = express();
   app.use(
     sessionMiddleware({
