@@ -64,7 +64,6 @@ async function measure(origins: string[]) {
   let undone = 0;
   for (let attempt = 0; attempt < 20; attempt++) {
     const client = at(0);
-    await client.post('/add');
     await client.post('/login');
     const arrived = gate.expect();
     const slow = at(1, client.cookie).post('/slow-add');

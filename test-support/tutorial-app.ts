@@ -35,7 +35,7 @@ export function tutorialApp(
   });
   app.post('/slow-add', async (req: Loose, res) => {
     await pause();
-    req.session.items += 1;
+    req.session.items = (req.session.items ?? 0) + 1;
     res.json({});
   });
   app.post('/login', (req: Loose, res) => {
