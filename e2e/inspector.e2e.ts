@@ -55,9 +55,9 @@ test('the guide leads to the place in the source, and its code can be copied', a
   await page.getByRole('button', { name: 'Copy: renew' }).click();
   await expect(page.getByRole('button', { name: 'Copied: renew' })).toBeVisible();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('function renew(');
-  await page.getByRole('link', { name: 'app/session/session-contract.test.ts' }).click();
+  await page.getByRole('link', { name: 'app/session-tests/session-contract.test.ts' }).click();
   const h1 = page.getByRole('heading', { level: 1 });
-  await expect(h1).toHaveText('app/session/session-contract.test.ts');
+  await expect(h1).toHaveText('app/session-tests/session-contract.test.ts');
   const named = 'gets a new id at log-in, and the old id stops working';
   await expect(page.getByText(named)).toBeInViewport();
 });

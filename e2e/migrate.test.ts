@@ -24,11 +24,10 @@ const [toUpdateSession = '', toDropInStore = '', fromSql = '', fromCookie = ''] 
 const newApps = [
   {
     name: 'updateSession',
-    cwd: root,
     code: `${toUpdateSession}
       import express from 'express';
-      import { endSession, updateSession } from './app/session/index.ts';
-      import { listen } from './test-support/listen.ts';
+      import { endSession, updateSession } from './session/index.ts';
+      import { listen } from '../test-support/listen.ts';
       const app = express();
       app.use(sessions);
       app.post('/cart/:item', async (req, res) => {
@@ -48,7 +47,6 @@ const newApps = [
   },
   {
     name: 'the drop-in store',
-    cwd: join(root, 'app'),
     code: `${toDropInStore}
       import { listen } from '../test-support/listen.ts';
       import { tutorialApp } from '../test-support/tutorial-app.ts';
@@ -126,11 +124,11 @@ async function startOldApp(waiting: string) {
   return { origins: sites.map((each) => each.before), stop: child.stop };
 }
 
-async function startNewApp(code: string, cwd: string, database: string): Promise<string> {
+async function startNewApp(code: string, database: string): Promise<string> {
   const ready = /Listening: (.*)\n/;
   const args = ['--input-type=module-typescript', '--eval', code];
   const child = await startChild(process.execPath, args, {
-    cwd,
+    cwd: join(root, 'app'),
     ready,
     env: { REDIS_URL: database },
   });
@@ -138,11 +136,11 @@ async function startNewApp(code: string, cwd: string, database: string): Promise
   return ready.exec(child.output())?.[1] ?? '';
 }
 
-for (const [n, { name, code, cwd }] of newApps.entries()) {
+for (const [n, { name, code }] of newApps.entries()) {
   let origins: string[];
 
   it(`0 of 1,000 visitors are logged out or lose anything when the app changes to ${name}`, async (t) => {
-    const start = () => startNewApp(code, cwd, databases[n] ?? '');
+    const start = () => startNewApp(code, databases[n] ?? '');
     origins = await Promise.all([start(), start()]);
     const [one = '', other = ''] = origins;
     let [loggedOut, emptied] = [0, 0];
@@ -186,7 +184,7 @@ async function load(t: TestContext, code: string) {
   const folder = mkdtempSync(join(import.meta.dirname, 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'example.ts');
-  const here = code.replaceAll("'./app/", "'../../app/");
+  const here = code.replaceAll("'./session/", "'../../app/session/");
   writeFileSync(file, here.replace('sessions.db', join(folder, 'sessions.db')));
   return { folder, import: () => import(file) };
 }

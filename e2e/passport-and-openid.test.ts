@@ -35,7 +35,7 @@ const origins = { strategy: '', memoryStore: '', own: '' };
 before(async () => {
   const folder = mkdtempSync(join(root, 'e2e', 'lifted-'));
   cleanup.defer(() => rmSync(folder, { recursive: true }));
-  cpSync(join(root, 'app/session'), join(folder, 'app/session'), { recursive: true });
+  cpSync(join(root, 'app/session'), join(folder, 'session'), { recursive: true });
   const page = readFileSync(join(root, 'docs/log-in.md'), 'utf8');
   const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code);
   for (const name of ['passport', 'openid-client'])
@@ -44,7 +44,7 @@ before(async () => {
       examples.find((code) => code.includes(`from '${name}'`)) ?? '',
     );
   lifted = {
-    ...(await import(join(folder, 'app/session/index.ts'))),
+    ...(await import(join(folder, 'session/index.ts'))),
     ...(await import(join(folder, 'passport.ts'))),
     ...(await import(join(folder, 'openid-client.ts'))),
   };

@@ -270,7 +270,7 @@ it('the sockets of the docs’ example see changes, and are closed at log-out', 
     /^```ts\n(.*?from 'ws'.*?)^```/ms.exec(page.slice(page.indexOf('## Sockets'))) ?? [];
   const folder = mkdtempSync(join(import.meta.dirname, 'lifted-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, 'sockets.ts'), example.replace('./app/', '../../app/'));
+  writeFileSync(join(folder, 'sockets.ts'), example.replace('./session/', '../../app/session/'));
   const { openSockets } = await import(join(folder, 'sockets.ts'));
 
   const sessions = sessionsIn(memoryBackend());

@@ -1,6 +1,6 @@
 /**
- * A place that keeps records, each as JSON text with a field `version`. One suite,
- * `session-contract.test.ts`, holds every backend to this contract:
+ * A place that keeps records, each as JSON text with a field `version`. One suite of tests holds every
+ * backend to this contract:
  *
  * - `get` returns the text stored under the key, or undefined when there is none. Its reader decides
  *   what malformed text means.

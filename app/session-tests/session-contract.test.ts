@@ -32,7 +32,7 @@ import {
   sessionMiddleware,
   updateSession,
   type Versioned,
-} from './index.ts';
+} from '../session/index.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -6,9 +6,9 @@ import express, { type Request } from 'express';
 import expressSession, { MemoryStore, type Session, type Store } from 'express-session';
 import { createClient } from 'redis';
 import { z } from 'zod';
-import { httpClient } from '../../../test-support/http-client.ts';
-import { type Listening, listen } from '../../../test-support/listen.ts';
-import { onEachStore } from '../../../test-support/stores.ts';
+import { httpClient } from '../../test-support/http-client.ts';
+import { type Listening, listen } from '../../test-support/listen.ts';
+import { onEachStore } from '../../test-support/stores.ts';
 import {
   type Backend,
   draftOf,
@@ -20,8 +20,8 @@ import {
   sessionHandle,
   sessionMiddleware,
   updateSession,
-} from '../index.ts';
-import { type OldStore, type OldStoreOptions, oldStore } from './old-store.ts';
+} from '../session/index.ts';
+import { type OldStore, type OldStoreOptions, oldStore } from '../session/stores/old-store.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -3,7 +3,12 @@ import { it } from 'node:test';
 import express from 'express';
 import { httpClient } from '../../test-support/http-client.ts';
 import { listen } from '../../test-support/listen.ts';
-import { CookieUndeliverable, SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
+import {
+  CookieUndeliverable,
+  SessionGone,
+  StoreUnavailable,
+  TooManyConflicts,
+} from '../session/errors.ts';
 
 it('the error handler of Express itself answers session errors with the right status', async (t) => {
   const app = express();

@@ -23,7 +23,7 @@ import {
   memoryBackend,
   newSessionId,
   sessionHandle,
-} from './index.ts';
+} from '../session/index.ts';
 
 const MINUTE = 60_000;
 // biome-ignore lint/suspicious/noExplicitAny: the app under test declares no fields.

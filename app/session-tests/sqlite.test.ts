@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tempDir } from '../../../test-support/temp-dir.ts';
-import { sqliteBackend } from './sqlite.ts';
+import { tempDir } from '../../test-support/temp-dir.ts';
+import { sqliteBackend } from '../session/stores/sqlite.ts';
 
 async function twoConnections(t: TestContext): Promise<[DatabaseSync, DatabaseSync]> {
   const folder = await tempDir('sqlite');

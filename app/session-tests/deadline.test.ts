@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { connectTo } from '../../../test-support/connect-to.ts';
-import { startRedis } from '../../../test-support/redis.ts';
-import { until } from '../../../test-support/until.ts';
-import { answersWithin } from './deadline.ts';
+import { connectTo } from '../../test-support/connect-to.ts';
+import { startRedis } from '../../test-support/redis.ts';
+import { until } from '../../test-support/until.ts';
+import { answersWithin } from '../session/stores/deadline.ts';
 
 it('an answer that arrived while this process was stalled is in time', async (t) => {
   const server = await startRedis();

@@ -15,7 +15,7 @@ import {
   sessionMiddleware,
   sessionOf,
   updateSession,
-} from './index.ts';
+} from '../session/index.ts';
 
 const IDLE_MS = 60_000;
 const memory = memoryBackend();

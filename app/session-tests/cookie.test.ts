@@ -9,7 +9,7 @@ import {
   type SessionCookie,
   sessionMiddleware,
   updateSession,
-} from './index.ts';
+} from '../session/index.ts';
 
 const options = {
   backend: memoryBackend(),
