@@ -292,6 +292,12 @@ it('the sockets of the docs’ example see changes, and are closed at log-out', 
   assert.equal(await ask(), 'Views: 1');
   await visitor.post('/');
   await until(async () => (await ask()) === 'Views: 2', 'the socket sees the change');
+  const broken = new WebSocket(`ws://${address}`, { headers: { cookie: visitor.cookie } });
+  const upgraded = once(broken, 'upgrade');
+  const [{ socket: raw }] = await upgraded;
+  raw.write('no WebSocket frame'); // would end this process
+  await once(broken, 'close');
+
   const closed = once(socket, 'close');
   await visitor.post('/log-out');
   const [code, reason] = await closed;
