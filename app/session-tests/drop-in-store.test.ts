@@ -296,17 +296,36 @@ onEachStore(
     it('A request deletes a field that another one changes: the later one wins, but an object stays deleted', async () => {
       const deleteUser = { theme: null, user: null };
       const changeUser = { theme: 'dark', 'user.name': 'Grace' };
-      for (const [first, second, theme] of [
-        [deleteUser, changeUser, 'dark'],
-        [changeUser, deleteUser, undefined],
+      const both = ['theme', 'user'];
+      for (const [first, second, left, conflicting] of [
+        [deleteUser, changeUser, { theme: 'dark' }, both],
+        [changeUser, deleteUser, {}, both],
+        [{ user: false }, changeUser, { theme: 'dark', user: false }, ['user']],
       ] as const) {
         events = [];
         await client.post('/edit', { json: { theme: 'light', user: { id: 1, name: 'Ada' } } });
         await editInTurn(client, gate, [first, second]);
         const { cookie, ...data } = await stored();
-        assert.deepEqual(data, theme ? { theme } : {});
-        assert.deepEqual(conflicts(), ['theme', 'user']);
+        assert.deepEqual(data, left);
+        assert.deepEqual(conflicts(), conflicting);
       }
+    });
+
+    it('reports a conflict once, however often it has to try again', async () => {
+      await client.post('/edit', { json: { theme: 'dark' } });
+      let refusals = 0;
+      const compareAndSet: Backend['compareAndSet'] = async (...args) =>
+        refusals++ >= 3 && store.backend.compareAndSet(...args);
+      const other = await visitorOf({ backend: { ...store.backend, compareAndSet } });
+      other.cookie = client.cookie;
+      const arrived = gate.expect();
+      const slow = other.post('/edit?wait', { json: { theme: 'red' } });
+      await arrived;
+      await client.post('/edit', { json: { theme: 'light' } });
+      gate.open();
+      await slow;
+      assert.equal((await stored()).theme, 'red');
+      assert.deepEqual(conflicts(), ['theme']);
     });
 
     it('keeps a `maxAge` that one request sets while another changes a field', async () => {

@@ -8,7 +8,10 @@ import type { MemoryBackend } from './stores/memory.ts';
 import type { OldSession, OldStore } from './stores/old-store.ts';
 
 export type DropInEvent =
-  /** Two requests changed the same field. The later one won. `field` is a path such as `theme.colour`. */
+  /**
+   * Two requests changed the same field, whose path is `field`, such as `theme.colour`. The later one
+   * won, unless it changed something inside an object that the other one deleted.
+   */
   | { type: 'conflict'; field: string }
   /** A request changed a session that had ended meanwhile. The change was dropped. */
   | { type: 'gone' }
@@ -115,16 +118,19 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     // An app can end a session by giving it an expired cookie.
     if (msLeft(seen ? { ...seen.record, lastSeenAt, session: data } : first) <= 0)
       return ask(backend.destroy(key));
+    let conflicts: string[] = [];
     const record = await commit(key, seen?.record, (current) => {
+      conflicts = [];
       if (!current && seen) throw new SessionEnded();
       if (!current) return first;
       // Data from outside a request, such as an administrator's edit, replaces the session. Not
       // `instanceof Session`: an app may have a second copy of express-session.
       const isOfRequest = 'req' in session;
-      const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session) : data;
+      const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session, conflicts) : data;
       return { ...current, version: current.version + 1, lastSeenAt, session: merged };
     });
     seenBy.set(session, { record, data });
+    for (const field of conflicts) emit({ type: 'conflict', field });
   }
 
   /** Restarts the idle clock, unless another request stored something meanwhile. */
@@ -134,8 +140,8 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     if (left > 0) await records.compareAndSet(sessionHandle(id), record.version, next, left);
   }
 
-  /** `theirs` with the changes that lead from `base` to `mine`. */
-  function merge(base: Data, mine: Data, theirs: Data, path = ''): Data {
+  /** `theirs` with the changes that lead from `base` to `mine`. Adds to `conflicts` what both changed. */
+  function merge(base: Data, mine: Data, theirs: Data, conflicts: string[], path = ''): Data {
     // Maps, because a field may be named `constructor` or `__proto__`.
     const [was, is, merged] = [fieldsOf(base), fieldsOf(mine), fieldsOf(theirs)];
     for (const field of new Set([...was.keys(), ...is.keys()])) {
@@ -146,12 +152,12 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
         if (!isOnlyRestarted(before, after) || isOnlyRestarted(before, current))
           merged.set(field, after);
       } else if (isPlain(after) && isPlain(current) && isPlain(before ?? {})) {
-        merged.set(field, merge((before ?? {}) as Data, after, current, `${name}.`));
+        merged.set(field, merge((before ?? {}) as Data, after, current, conflicts, `${name}.`));
       } else if (typeof after === 'number' && counters.includes(name)) {
         merged.set(field, Number(current ?? 0) + after - Number(before ?? 0));
       } else {
         const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
-        if (!agree) emit({ type: 'conflict', field: name });
+        if (!agree) conflicts.push(name);
         // A change inside an object must not bring the object back: it may be the user who logged out.
         if (!agree && isPlain(before) && isPlain(after)) continue;
         if (after === undefined) merged.delete(field);
