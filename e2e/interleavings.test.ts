@@ -56,6 +56,7 @@ const gated = <B extends Record<string, Ask>>(backend: B): B =>
 type World = {
   id: string;
   email: string;
+  passwordHash: string;
   ada: HttpClient[];
   guests: HttpClient[];
   /** What the form of the cart page sends. */
@@ -151,7 +152,7 @@ onEachStore(
       await ada?.[0]?.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
       const { id } = account;
       const order = (await createCarts(documents()).read(id)).orderId;
-      return { id, email, ada: ada ?? [], guests: guests ?? [], order };
+      return { id, email, passwordHash, ada: ada ?? [], guests: guests ?? [], order };
     }
 
     /** Everything that is visible from outside when both have finished. */
@@ -173,8 +174,9 @@ onEachStore(
         );
       };
       const account = (await accounts().find(email)) ?? assert.fail();
+      const changed = account.passwordHash !== world.passwordHash;
       const matches = await Promise.all(
-        [OLD, ...NEW].map((p) => verifyPassword(p, account.passwordHash)),
+        NEW.map((p) => changed && verifyPassword(p, account.passwordHash)),
       );
       const loggedIn = await whoIsIn();
       if (account.disabled)
@@ -186,7 +188,7 @@ onEachStore(
         ...(account.disabled && { loggedInWhenEnabled: await whoIsIn() }),
         cart: (await cart.read(id)).lines,
         orders: (await orders.ofAccount(id)).orders.map(({ lines }) => lines.length),
-        password: [OLD, ...NEW][matches.indexOf(true)],
+        password: changed ? NEW[matches.indexOf(true)] : OLD,
       });
     }
 
