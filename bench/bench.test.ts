@@ -14,6 +14,7 @@ it('the bench proves that each contestant counts and stores, and compares them',
   const options = {
     rounds: 1,
     ms: 100,
+    warmUpMs: 100,
     sessions: 40,
     workloads: ['view', 'add', 'static'],
   } as const;

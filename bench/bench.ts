@@ -34,7 +34,8 @@ print(pin ? where : 'not pinned');
 const contestants = await startContestants(redis, pin);
 for (const { stop } of contestants) cleanup.defer(stop);
 
-const options = { rounds: 11, ms: 700, sessions: 1000, workloads: wanted.length ? wanted : all };
+const workloads = wanted.length ? wanted : all;
+const options = { rounds: 11, ms: 700, warmUpMs: 4200, sessions: 1000, workloads };
 const results = await compete(contestants, options, print);
 const ours = contestants.at(-1);
 if (!ours) throw new Error('no app took part');

@@ -13,7 +13,7 @@ export type Results = Partial<Record<Workload, Record<string, Figures[]>>>;
  */
 export async function compete(
   contestants: readonly Contestant[],
-  { rounds, ms, sessions, workloads }: Options,
+  { rounds, ms, warmUpMs, sessions, workloads }: Options,
   say: (line: string) => void,
 ): Promise<Results> {
   const results: Results = {};
@@ -33,7 +33,7 @@ export async function compete(
           origin,
           workload,
           these,
-          round === 0 ? 6 * ms : ms,
+          round === 0 ? warmUpMs : ms,
         );
         const used = (await usage()).cpuMs - before.cpuMs;
         if (round === 0) continue;
@@ -48,7 +48,13 @@ export async function compete(
   return results;
 }
 
-type Options = { rounds: number; ms: number; sessions: number; workloads: readonly Workload[] };
+type Options = {
+  rounds: number;
+  ms: number;
+  warmUpMs: number;
+  sessions: number;
+  workloads: readonly Workload[];
+};
 
 /** The median, with the minimum and maximum. */
 export type Spread = { median: number; least: number; most: number };
