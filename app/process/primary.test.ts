@@ -121,7 +121,7 @@ it('20 rolling restarts under load lose no request and no cart line', {
     const outcome = await request.then(({ status }) => status, String);
     answers[method] += 1;
     if (outcome !== 200) failures.push([method, outcome]);
-    await sleep(80);
+    await sleep(200);
     return outcome === 200;
   };
   const view = async () => {
