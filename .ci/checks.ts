@@ -30,9 +30,6 @@ const folders = '{app,bench,config,drills,e2e,test-support}';
 const tests = globSync(`${folders}/**/*.test.ts`).sort();
 const browserTests = globSync('e2e/*.e2e.ts').sort();
 
-// These measure how long the app takes: no other test runs beside them.
-const timed = ['app/http/rate-limits.test.ts', 'e2e/outage.test.ts'];
-
 export const staticChecks: Record<string, Check> = {
   // Biome colours its output even in a file.
   format: { command: ['biome', 'ci', '--error-on-warnings', `--colors=${colors}`] },
@@ -40,6 +37,16 @@ export const staticChecks: Record<string, Check> = {
   types: { command: ['tsc'] },
   'dead-code': { command: ['knip'] },
 };
+
+// They start first, so that no core is idle at the end.
+const slowest = [
+  'app/process/primary.test.ts',
+  'app/storage/redis-client.test.ts',
+  'e2e/outage.test.ts',
+  'e2e/interleavings.test.ts',
+  'app/server.test.ts',
+  'app/accounts/accounts-cli.test.ts',
+];
 
 // These take as long as all the other quick tests together.
 const slow = [
@@ -62,11 +69,10 @@ export function testsOf(paths: readonly string[]): Record<string, Check> {
   const isWanted = (file: string) => paths.some((path) => file.startsWith(path));
   const wanted = tests.filter(isWanted);
   const inBrowser = browserTests.filter(isWanted);
-  const together = wanted.filter((file) => !timed.includes(file));
-  const alone = timed.filter((file) => wanted.includes(file));
+  const first = slowest.filter((file) => wanted.includes(file));
+  const files = [...new Set([...first, ...wanted])];
   return {
-    ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 3 }) }),
-    ...(alone.length > 0 && { timed: nodeTests('timed', alone, { concurrency: 1 }) }),
+    ...(files.length > 0 && { unit: nodeTests('unit', files, { concurrency: 3 }) }),
     ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
   };
 }

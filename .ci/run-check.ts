@@ -17,23 +17,13 @@ export function stopChecks(signal: NodeJS.Signals): void {
   for (const stop of stops) stop(signal);
 }
 
-type RunOptions = {
-  /** Other checks run at the same time, so this one's output is printed when it has ended. */
-  sideBySide: boolean;
-};
-
-/** Runs a check and prints how it went. */
-export async function runCheck(
-  name: string,
-  check: Check,
-  { sideBySide }: RunOptions,
-): Promise<Totals> {
-  if (!sideBySide) print(`\n== ${name}`);
+/** Runs a check, and then prints its output and how it went. */
+export async function runCheck(name: string, check: Check): Promise<Totals> {
   const start = performance.now();
-  const { ok, output } = await runCommand(check, sideBySide);
+  const { ok, output } = await runCommand(check);
   const found = readTotals(check, ok);
   const { passed, failed, notes, seconds = {} } = found;
-  if (sideBySide) print(`\n== ${name}${output && `\n${output.trimEnd()}`}`);
+  print(`\n== ${name}${output && `\n${output.trimEnd()}`}`);
   try {
     if (failed > 0 && check.details) {
       const report = readFileSync(check.details, 'utf8');
@@ -52,7 +42,7 @@ export async function runCheck(
 }
 
 /** Runs a command, and stops it at the time limit. */
-async function runCommand({ command: [program = '', ...args], env }: Check, collect: boolean) {
+async function runCommand({ command: [program = '', ...args], env }: Check) {
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
   // On Windows the tools are .cmd files, which need a shell.
   const shell = process.platform === 'win32';
@@ -66,13 +56,13 @@ async function runCommand({ command: [program = '', ...args], env }: Check, coll
       NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compile'),
       ...env,
     },
-    stdio: ['ignore', collect ? 'pipe' : 'inherit', collect ? 'pipe' : 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     // A process group of its own, so that what the command has started ends with it.
     detached: true,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (text: string) => {
+    stream.setEncoding('utf8').on('data', (text: string) => {
       output += text;
     });
   const { pid } = child;

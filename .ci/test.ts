@@ -18,25 +18,22 @@ setInterval(() => process.ppid !== parent && stop('SIGTERM'), 500).unref();
 
 const all: Totals[] = [];
 async function runSideBySide(checks: Record<string, Check>): Promise<void> {
-  const runs = Object.entries(checks).map(([name, check]) =>
-    runCheck(name, check, { sideBySide: true }),
-  );
+  const names = Object.keys(checks).join(', ');
+  if (names) print(`Running ${names} ...`);
+  const runs = Object.entries(checks).map(([name, check]) => runCheck(name, check));
   all.push(...(await Promise.all(runs)));
-}
-async function runInTurn(checks: Record<string, Check>): Promise<void> {
-  for (const [name, check] of Object.entries(checks))
-    if (!interrupted) all.push(await runCheck(name, check, { sideBySide: false }));
 }
 
 const args = process.argv.slice(2);
 if (args.includes('--quick')) {
   await runSideBySide({ ...staticChecks, ...quickTests() });
 } else if (args.length > 0) {
-  await runInTurn(testsOf(args));
+  await runSideBySide(testsOf(args));
   if (all.length === 0) print(`No test file has a path that begins with ${args.join(' or ')}`);
 } else {
   await runSideBySide(staticChecks);
-  await runInTurn(testsOf(['']));
+  // Each waits for its servers or its browser now and then: together they keep the cores busy.
+  if (!interrupted) await runSideBySide(testsOf(['']));
 }
 rmSync(results, { recursive: true, force: true });
 const passed = all.reduce((sum, totals) => sum + totals.passed, 0);

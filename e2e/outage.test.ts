@@ -116,7 +116,9 @@ const outages: Outage[] = [
   { what: 'a master of a Cluster is killed', start: cluster, ...kill, backWithinMs: 9000 },
 ];
 
-const medianOf = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+/** The number that the given share of all does not exceed. */
+const quantile = (numbers: number[], share: number) =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length * share)] ?? 0;
 
 for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of outages)
   it(`when ${what}: answers 503 within 2 s and then at once, still serves /livez and files, and recovers by itself`, async (t) => {
@@ -178,8 +180,13 @@ for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of
       ...during.filter((r) => r.status === 503).map(({ at, ms }) => at + ms),
     );
     const later = load.seen.filter(({ at, status }) => status === 503 && at > knownAt + 100);
-    const median = medianOf(later.map(({ ms }) => ms)) - medianOf(paces);
-    assert.ok(median < 100, `${median} ms more than /livez once the outage is known`);
+    // Most of them are answered about as fast as a slow visit before the outage.
+    const usual = Math.max(quantile(paces, 0.5), quantile(before, 0.9));
+    const median = quantile(
+      later.map(({ ms }) => ms),
+      0.5,
+    );
+    assert.ok(median < usual + 100, `${median} ms once the outage is known, ${usual} ms before`);
     assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
   });
 
