@@ -176,7 +176,7 @@ onEachStore(
       const account = (await accounts().find(email)) ?? assert.fail();
       const changed = account.passwordHash !== world.passwordHash;
       const matches = await Promise.all(
-        NEW.map((p) => changed && verifyPassword(p, account.passwordHash)),
+        NEW.map(async (p) => changed && verifyPassword(p, account.passwordHash)),
       );
       const loggedIn = await whoIsIn();
       if (account.disabled)
