@@ -19,7 +19,7 @@ export function createMetrics() {
   });
   const sessions = new Counter({
     name: 'cloakroom_session_events_total',
-    help: 'Session events (created, loaded, committed, conflict, renewed, ended, touched) and store failures',
+    help: 'Session events (created, imported, loaded, committed, conflict, renewed, ended, touched) and store failures',
     labelNames: ['event'],
   });
   const roundTrips = new Histogram({

@@ -4,7 +4,7 @@ import { sessionHandle } from '../session-id.ts';
 import type { Backend, Versioned } from './backend.ts';
 
 export type OldStoreOptions = {
-  /** From then on, the old store is not asked any more. Its last session should have expired by then. */
+  /** When imports end. By then, the last session of the old store should have expired. */
   until: Date;
   /** Makes the fields of a session from those of an old one. Default: takes them as they are */
   map?: (old: Fields) => Fields;
@@ -28,7 +28,7 @@ type Records<R> = {
   compareAndSet(key: string, version: number, next: R, ttlMs: number): Promise<boolean>;
 };
 
-/** Imported sessions start with this version, so that their versions tell them from other sessions. */
+/** The first version of an imported session. Other sessions start at 1, so a version tells which it is. */
 const FIRST_VERSION = 1_000_000_000;
 
 /** What remains of an imported session that has ended. */
@@ -54,6 +54,7 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
 
   function open({ backend, now, ask, emit }: Host) {
     const msLeft = () => until.getTime() - now();
+
     /**
      * @param make makes the new record; undefined if the old session does not fit
      * @returns undefined if there is no such session, or if it has ended since it was imported
@@ -68,7 +69,7 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       const key = sessionHandle(id);
       const old = await find(id);
       const record = old && make(old);
-      // The old store may hold nothing any more because another request has imported the session.
+      // If the old store holds nothing, another request may just have imported the session.
       if (!record || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
         return records.get(key);
       emit({ type: 'imported' });
@@ -104,8 +105,8 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
 }
 
 /**
- * An old process that still runs may write its session again. So that it is not imported again, which
- * would undo a log-out, its key stays occupied until there are no more imports: by the session or by ENDED.
+ * An old process that still runs may store its session once more. A second import would undo a log-out.
+ * So the key of an imported session is never empty before `until`: it holds the session, or ENDED.
  */
 function rememberingImports(backend: Backend, msLeft: () => number): Backend {
   const remembering: Backend = {
@@ -123,7 +124,7 @@ function rememberingImports(backend: Backend, msLeft: () => number): Backend {
     destroy: async (key) => {
       await backend.destroy(key);
       if (msLeft() <= 0 || (await backend.compareAndSet(key, 0, ENDED, msLeft()))) return;
-      await remembering.destroy(key); // another request imported it in between
+      await remembering.destroy(key); // another request imported the session in between
     },
   };
   return remembering;
