@@ -106,6 +106,9 @@ function missingPrograms() {
     { anyOf: ['redis-server'], apt: 'redis-server', brew: 'redis' },
     { anyOf: ['redis-sentinel'], apt: 'redis-sentinel', brew: 'redis' },
     { anyOf: ['redis-cli'], apt: 'redis-tools', brew: 'redis' },
+    { anyOf: ['postgres'], apt: 'postgresql', brew: 'postgresql@17' },
+    { anyOf: ['mariadbd'], apt: 'mariadb-server', brew: 'mariadb' },
+    { anyOf: ['memcached'], apt: 'memcached', brew: 'memcached' },
     { anyOf: ['nginx'], apt: 'nginx-light', brew: 'nginx' },
     { anyOf: ['caddy'], apt: 'caddy', brew: 'caddy' },
     { anyOf: ['openssl'], apt: 'openssl', brew: 'openssl' },
@@ -113,8 +116,10 @@ function missingPrograms() {
     { anyOf: chromium, apt: 'chromium', brew: 'chromium' },
   ];
   if (process.platform === 'linux') programs.push({ anyOf: ['systemd-analyze'], apt: 'systemd' });
-  // Debian keeps servers in /usr/sbin, which is often not in the PATH.
+  // Debian keeps servers in /usr/sbin, which is often not in the PATH. PostgreSQL is in neither.
   const dirs = [...path, '/usr/sbin', '/usr/local/sbin'];
+  for (const version of [14, 15, 16, 17, 18]) dirs.push(`/usr/lib/postgresql/${version}/bin`);
+  for (const opt of ['/opt/homebrew/opt', '/usr/local/opt']) dirs.push(`${opt}/postgresql@17/bin`);
   const isThere = (name) => dirs.some((dir) => isRunnable(resolve(dir, name)));
   return programs.filter(({ anyOf }) => !anyOf.some(isThere));
 }
@@ -134,7 +139,8 @@ function installWithApt(packages) {
   });
   // Debian starts each server that it installs. The tests start their own.
   const servers = ['redis-server', 'redis-sentinel', 'nginx', 'caddy'];
-  const justInstalled = packages.map((name) => name.replace('-light', ''));
+  servers.push('postgresql', 'mariadb', 'memcached');
+  const justInstalled = packages.map((name) => name.replace(/-light|(?<=mariadb)-server/, ''));
   for (const server of servers.filter((name) => justInstalled.includes(name))) {
     asRoot('/usr/sbin/service', server, 'stop');
     asRoot('/usr/sbin/update-rc.d', server, 'disable');

@@ -24,7 +24,7 @@ type Certificate = { caFile: string; keyFile: string; certFile: string };
 
 /** Creates a private CA in `dir`, and a certificate signed by it for localhost and 127.0.0.1. */
 export async function makeCertificate(dir: string): Promise<Certificate> {
-  const openssl = (command: string) => run('openssl', command.trim().split(/\s+/), dir);
+  const openssl = (command: string) => run('openssl', command.trim().split(/\s+/), { cwd: dir });
   const newKey = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
   await writeFile(join(dir, 'openssl.cnf'), config);
   await openssl(`req -x509 -config openssl.cnf -extensions ca ${newKey} -days 2

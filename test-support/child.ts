@@ -22,6 +22,9 @@ type StartOptions = {
   /** Added to this process's own environment; undefined removes a variable. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** The user and group to run as. */
+  uid?: number;
+  gid?: number;
   /** Matched against the output so far, or called every 25 ms (a rejection means not yet). */
   ready: RegExp | (() => Promise<boolean>);
   name?: string;
@@ -34,11 +37,13 @@ type StartOptions = {
 export async function startChild(
   command: string,
   args: string[],
-  { env, cwd, ready, name = basename(command), timeoutMs = 30_000 }: StartOptions,
+  { env, cwd, uid, gid, ready, name = basename(command), timeoutMs = 30_000 }: StartOptions,
 ): Promise<Child> {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
     cwd,
+    uid,
+    gid,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const forget = atExit(() => child.kill('SIGKILL'));

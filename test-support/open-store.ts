@@ -1,5 +1,16 @@
 import { DatabaseSync } from 'node:sqlite';
-import { type Backend, memoryBackend, redisBackend, sqliteBackend } from '../app/session/index.ts';
+import {
+  type Backend,
+  MYSQL_SCHEMA,
+  memcachedBackend,
+  memoryBackend,
+  mysqlBackend,
+  POSTGRES_SCHEMA,
+  postgresBackend,
+  redisBackend,
+  sqliteBackend,
+} from '../app/session/index.ts';
+import { connectMemcached, connectMysql, connectPostgres } from '../app/storage/drivers.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
 import { connectTo } from './connect-to.ts';
 import { until } from './until.ts';
@@ -53,6 +64,63 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
       },
       empty: async () => database.exec('delete from records'),
       close: async () => database.close(),
+    };
+  },
+  postgres: async (url) => {
+    const pool = await connectPostgres(url, () => {});
+    return {
+      backend: postgresBackend(pool),
+      documents: postgresBackend(pool, 'doc:'),
+      plant: async (key, text) => {
+        const set = `insert into records values ($1, $2, $3) on conflict (key)
+          do update set version = excluded.version, text = excluded.text`;
+        await pool.query(set, [key, plantedVersion(text), text]);
+      },
+      empty: async () => {
+        await pool.query(`${POSTGRES_SCHEMA} delete from records`);
+      },
+      close: () => pool.end(),
+    };
+  },
+  mysql: async (url) => {
+    const pool = await connectMysql(url, () => {});
+    return {
+      backend: mysqlBackend(pool),
+      documents: mysqlBackend(pool, 'doc:'),
+      plant: async (key, text) => {
+        const set = 'replace into records (`key`, version, text) values (?, ?, ?)';
+        await pool.query(set, [key, plantedVersion(text), text]);
+      },
+      empty: async () => {
+        await pool.query(MYSQL_SCHEMA);
+        await pool.query('delete from records');
+      },
+      close: () => pool.end(),
+    };
+  },
+  memcached: async (url) => {
+    const client = await connectMemcached(url);
+    return {
+      backend: memcachedBackend(client),
+      documents: memcachedBackend(client, 'doc:'),
+      plant: async (key, text) => {
+        await client.set(key, text, { lifetime: 0 });
+      },
+      empty: async () => {
+        await client.cmd('flush_all');
+      },
+      close: async () => client.shutdown(),
+    };
+  },
+  /** Somebody's own backend: docs/stores.md says what the file exports. */
+  file: async (url) => {
+    const own = await (await import(url)).default();
+    return {
+      backend: own,
+      documents: own,
+      plant: (key, text) => own.plant(key.replace(/^(sess|doc):/, ''), text),
+      empty: async () => {},
+      close: async () => own.close?.(),
     };
   },
 };

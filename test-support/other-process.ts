@@ -1,6 +1,6 @@
 // Another process that changes the records of a store: node test-support/other-process.ts URL KEY
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compareAndSetLoop } from '../app/session/index.ts';
+import { inLanes } from './in-lanes.ts';
 import { openStore } from './open-store.ts';
 
 type Counter = { version: number };
@@ -14,15 +14,16 @@ const read = async (id: string): Promise<Counter | undefined> => {
 const { compareAndSet } = backend;
 const commit = compareAndSetLoop<Counter>({ get: read, compareAndSet });
 
-/** Changes a record from the moment when it exists until it is destroyed. */
-async function chase(id: string): Promise<void> {
-  let seen = await read(id);
-  for (; !seen; seen = await read(id)) await nextTurn();
-  for (; seen; seen = await read(id))
-    await compareAndSet(id, seen.version, { version: seen.version + 1 }, 60_000);
+/** Creates a record, and changes it until it is destroyed. */
+async function insist(id: string): Promise<void> {
+  for (let version = 0; version < 1000; version++)
+    if (!(await compareAndSet(id, version, { version: version + 1 }, 60_000))) return;
 }
 
 for (let n = 0; n < 100; n++)
   await commit(key, undefined, (current) => ({ version: (current?.version ?? 0) + 1 }));
-for (let n = 0; n < 50; n++) await chase(`${key}:${n}`);
+await inLanes(
+  Array.from({ length: 1000 }, (_, n) => `${key}:${n}`),
+  insist,
+);
 await close();

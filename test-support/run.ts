@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileOptions, execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 /** The error from starting `command`, or a clearer one if the command is not installed. */
@@ -8,10 +8,14 @@ export function startError(command: string, error: unknown): unknown {
 }
 
 /** Runs a command for at most 30 s. Resolves to its stdout without trailing whitespace. */
-export async function run(command: string, args: string[], cwd?: string): Promise<string> {
+export async function run(
+  command: string,
+  args: string[],
+  options: ExecFileOptions = {},
+): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(command, args, { cwd, timeout: 30_000 });
-    return stdout.trimEnd();
+    const { stdout } = await promisify(execFile)(command, args, { timeout: 30_000, ...options });
+    return String(stdout).trimEnd();
   } catch (error) {
     throw startError(command, error);
   }

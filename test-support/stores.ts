@@ -3,6 +3,7 @@ import { type Backend, memoryBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
 import { type OpenStore, openStore } from './open-store.ts';
 import type { RedisServer } from './redis-server.ts';
+import type { StoreServer } from './running-server.ts';
 import { tempDatabase } from './temp-dir.ts';
 
 export type TestStore = {
@@ -42,12 +43,28 @@ const starts = {
     return { ...sentinel, masters: [sentinel.master] };
   },
   SQLite: tempDatabase,
+  PostgreSQL: async () => (await import('./postgres.ts')).startPostgres(),
+  MariaDB: async () => (await import('./mariadb.ts')).startMariadb(),
+  Memcached: async () => (await import('./memcached.ts')).startMemcached(),
 } satisfies Record<string, (() => Promise<Servers>) | undefined>;
 
 export type StoreName = keyof typeof starts;
-export const ALL_STORES = Object.keys(starts) as StoreName[];
+/** The stores that share a test file. Each of the others has a file, which imports the suites. */
+export const ALL_STORES: readonly StoreName[] = [
+  'memory',
+  'Redis',
+  'Redis Cluster',
+  'Redis Sentinel',
+  'SQLite',
+];
 /** The stores that can hold documents. */
 export const DATABASES: readonly StoreName[] = ['memory', 'SQLite'];
+
+/** The only store to test, if there is one: its name, or the URL of a file with somebody's own. */
+let only = process.env.TEST_STORE as StoreName | undefined;
+export function testOnly(name: StoreName): void {
+  only = name;
+}
 
 /** Set where no server may be started: the suites then run on memory only. */
 const withoutServers = process.env.TEST_WITHOUT_SERVERS !== undefined;
@@ -58,7 +75,12 @@ after(async () => {
   for (const servers of started.values()) await (await servers).stop();
 });
 
+/** The server that the suites of this file share. */
+export const serverOf = (name: 'PostgreSQL' | 'MariaDB' | 'Memcached') =>
+  serversOf(name) as Promise<StoreServer>;
+
 async function serversOf(name: StoreName): Promise<Servers | undefined> {
+  if (name.startsWith('file:')) return { url: name, stop: async () => {} };
   const servers = started.get(name) ?? starts[name]?.();
   if (servers) started.set(name, servers);
   return servers;
@@ -79,13 +101,13 @@ function openMemory(): OpenStore {
   };
 }
 
-/** Runs a suite once on each store, which is empty at first. The Redis stores are real servers. */
+/** Runs a suite once on each store, which is empty at first. The servers are real. */
 export function onEachStore(
   subject: string,
   suite: (store: TestStore) => void,
   names: readonly StoreName[] = ['memory', 'Redis'],
 ): void {
-  for (const name of names) {
+  for (const name of only ? [only] : names) {
     if (withoutServers && name !== 'memory') continue;
     describe(`${subject}, on ${name}`, () => {
       const store = { name } as TestStore;

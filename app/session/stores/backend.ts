@@ -23,3 +23,13 @@ export type Backend = {
 };
 
 export type Versioned = { readonly version: number };
+
+/** The version in a stored text: 0 when there is no text, undefined when it is malformed. */
+export function versionOf(text: string | undefined): unknown {
+  if (text === undefined) return 0;
+  try {
+    return JSON.parse(text)?.version;
+  } catch {
+    return undefined;
+  }
+}

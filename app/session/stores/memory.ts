@@ -1,4 +1,4 @@
-import type { Backend } from './backend.ts';
+import { type Backend, versionOf } from './backend.ts';
 
 /** About 24 days. Node fires a timer at once if it is set for longer, so no record lives longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -29,13 +29,4 @@ export function memoryBackend(texts = new Map<string, string>()): MemoryBackend 
     },
     destroy: async (key) => remove(key),
   };
-}
-
-function versionOf(text: string | undefined): unknown {
-  if (text === undefined) return 0;
-  try {
-    return JSON.parse(text)?.version;
-  } catch {
-    return undefined;
-  }
 }

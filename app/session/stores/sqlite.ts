@@ -2,15 +2,14 @@ import type { DatabaseSync, StatementResultingChanges } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from './backend.ts';
 
-const SCHEMA = `
-  create table if not exists records (
-    key text primary key,
-    version integer not null,
-    text text not null,
-    expires_at integer
-  ) strict;
-  create index if not exists records_expires_at on records (expires_at)
-    where expires_at is not null;`;
+export const SQLITE_SCHEMA = `create table if not exists records (
+  key text primary key,
+  version integer not null,
+  text text not null,
+  expires_at integer
+) strict;
+create index if not exists records_expires_at on records (expires_at)
+  where expires_at is not null;`;
 
 /** How long the start, and then each operation, waits for another process to release its lock. */
 const LOCK_MS = 5000;
@@ -24,7 +23,7 @@ const SWEEP_ROWS = 200;
  * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
  */
 export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
-  database.exec(`PRAGMA busy_timeout = ${LOCK_MS}; PRAGMA journal_mode = WAL; ${SCHEMA}`);
+  database.exec(`PRAGMA busy_timeout = ${LOCK_MS}; PRAGMA journal_mode = WAL; ${SQLITE_SCHEMA}`);
   // SQLite would block this whole process while it waits for a lock: `whenUnlocked` waits instead.
   database.exec('PRAGMA busy_timeout = 0');
   const live = '(expires_at is null or expires_at > :now)';

@@ -1,0 +1,74 @@
+import { type Backend, versionOf } from './backend.ts';
+
+/** The part of memcache-client used here. */
+export type MemcachedCommands = {
+  gets(key: string): Promise<{ value: unknown; casUniq: string | number } | undefined>;
+  add(key: string, text: string, options: Lifetime): Promise<unknown>;
+  cas(
+    key: string,
+    text: string,
+    options: Lifetime & { casUniq: string | number },
+  ): Promise<unknown>;
+  delete(key: string): Promise<unknown>;
+};
+type Lifetime = { lifetime: number };
+
+/** Memcached takes a larger number of seconds for a date. */
+const LONGEST_LIFETIME = 30 * 24 * 3600;
+/** A record with this lifetime has expired as it is stored. */
+const AT_ONCE = -1;
+
+/**
+ * Keeps records in one Memcached server, under keys that start with `prefix`. They expire up to two
+ * seconds late. Memcached forgets all of them when it restarts, and the least used ones when its
+ * memory is full: their visitors are logged out.
+ */
+export function memcachedBackend(client: MemcachedCommands, prefix = 'sess:'): Backend {
+  const get = async (id: string) => {
+    const found = await client.gets(keyOf(prefix, id));
+    return found && String(found.value);
+  };
+  return {
+    get,
+    compareAndSet: async (id, version, next, ttlMs) => {
+      const key = keyOf(prefix, id);
+      const text = JSON.stringify(next);
+      const lifetime = next === null ? AT_ONCE : lifetimeOf(ttlMs);
+      if (version === 0) {
+        if (next === null) return (await get(id)) === undefined;
+        return done(client.add(key, text, { lifetime }));
+      }
+      const found = await client.gets(key);
+      if (!found || versionOf(String(found.value)) !== version) return false;
+      // Memcached has no compare-and-delete, so this stores a record that has expired already.
+      return done(client.cas(key, text, { lifetime, casUniq: found.casUniq }));
+    },
+    destroy: async (id) => {
+      await done(client.delete(keyOf(prefix, id)));
+    },
+  };
+}
+
+/** Any other key could end the command and begin another one. */
+function keyOf(prefix: string, id: string): string {
+  if (/^[\x21-\x7e]{1,250}$/.test(prefix + id)) return prefix + id;
+  throw new RangeError('Memcached takes keys of 1 to 250 ASCII characters without spaces');
+}
+
+function lifetimeOf(ttlMs: number | undefined): number {
+  if (ttlMs === undefined) return 0;
+  // Its clock ticks once a second, so without the extra second a record could expire too early.
+  const seconds = Math.ceil(ttlMs / 1000) + 1;
+  return seconds <= LONGEST_LIFETIME ? seconds : Math.ceil(Date.now() / 1000) + seconds;
+}
+
+async function done(answer: Promise<unknown>): Promise<boolean> {
+  try {
+    await answer;
+    return true;
+  } catch (error) {
+    const refusals = ['NOT_STORED', 'EXISTS', 'NOT_FOUND'];
+    if (error instanceof Error && refusals.includes(error.message)) return false;
+    throw error;
+  }
+}
