@@ -4,19 +4,22 @@ import { Agent, createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
+import express from 'express';
 import { register } from 'prom-client';
 import { readConfig } from '../../config/environment.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { ADA, createShop, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { until } from '../../test-support/until.ts';
 import { prepareDrain } from '../process/drain.ts';
-import { memoryBackend } from '../session/index.ts';
+import { createHttpServer } from '../process/http-server.ts';
+import { memoryBackend, type SessionOptions, sessionMiddleware } from '../session/index.ts';
+import { sessionEvents } from './session-events.ts';
 
 const ADA_ID = 'acct_ada';
 const NEW_PASSWORD = 'difference-engine';
 const backend = memoryBackend();
 const config = readConfig({ SESSION_SECRET: 'only-for-tests-'.repeat(4) });
-const session = { ...config, backend, askEveryMs: 20 };
+const session: SessionOptions = { ...config, backend, askEveryMs: 20 };
 let shop: Shop;
 before(async () => {
   shop = await startShop(backend, { session });
@@ -163,4 +166,19 @@ it('a drain ends the streams at once, and those that come late', async () => {
   assert.deepEqual(await late.ended, [{ user: ADA_ID }]);
   server.closeAllConnections(); // the log-in's
   await drained;
+});
+
+it('a silent stream is not cut off as stalled, and ends by itself; a full process refuses more', async () => {
+  const options = { pingMs: 50, streamMs: 1500, total: 1 };
+  const events = sessionEvents(sessionMiddleware(session), options);
+  const app = express().set('env', 'test'); // Express then prints no errors
+  app.get('/session/events', events.show);
+  const server = createHttpServer(app, { stallMs: 500 }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { cookie } = await loggedIn();
+  const stream = await openStream({ origin, cookie });
+  assert.equal((await openStream({ origin, cookie })).status, 503);
+  assert.deepEqual(await stream.ended, [{ user: ADA_ID }]);
+  server.close();
 });

@@ -2,19 +2,18 @@ import type { RequestHandler, Response } from 'express';
 import { Refusal } from '../http/refusal.ts';
 import { type EndReason, type SessionMiddleware, sessionOf } from '../session/index.ts';
 
-/**
- * Shorter than the 30 s after which Caddy's recipe ends an answer, so the browser opens a new stream
- * instead of losing one. It also spreads the streams over new workers.
- */
-const STREAM_MS = 25_000;
-/** Shorter than the silence after which `http-server.ts` ends a connection. */
-const PING_MS = 10_000;
-
-const LIMITS = {
+const DEFAULTS = {
   /** A browser has one, or one for each window over plain HTTP, where it may open six connections. */
   perSession: 4,
   /** In this process: each holds a connection, and a proxy holds two. */
   total: 1000,
+  /**
+   * Shorter than the 30 s after which Caddy's recipe ends an answer, so the browser opens a new stream
+   * instead of losing one. It also spreads the streams over new workers.
+   */
+  streamMs: 25_000,
+  /** Shorter than the silence after which `http-server.ts` ends a connection. */
+  pingMs: 10_000,
 };
 
 export type SessionEvents = ReturnType<typeof sessionEvents>;
@@ -23,7 +22,8 @@ export type SessionEvents = ReturnType<typeof sessionEvents>;
  * Tells an open page within seconds that its session has ended. It runs before the session's
  * middleware, so a stream is no request of the session: it restarts no clock.
  */
-export function sessionEvents(sessions: SessionMiddleware, { perSession, total } = LIMITS) {
+export function sessionEvents(sessions: SessionMiddleware, options: Partial<typeof DEFAULTS> = {}) {
+  const { perSession, total, streamMs, pingMs } = { ...DEFAULTS, ...options };
   const streams = new Set<Response>();
   const countOf = new Map<string, number>();
   let draining = false;
@@ -46,8 +46,8 @@ export function sessionEvents(sessions: SessionMiddleware, { perSession, total }
     streams.add(res);
     countOf.set(session.handle, open + 1);
     const stop = session.onEnd((reason) => end(res, reason));
-    const ping = setInterval(() => res.write(':\n\n'), PING_MS);
-    const timeout = setTimeout(() => end(res), STREAM_MS);
+    const ping = setInterval(() => res.write(':\n\n'), pingMs);
+    const timeout = setTimeout(() => end(res), streamMs);
     res.once('close', () => {
       stop();
       clearInterval(ping);
