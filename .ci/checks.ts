@@ -42,7 +42,6 @@ export const staticChecks: Record<string, Check> = {
 const slowest = [
   'app/process/primary.test.ts',
   'app/storage/redis-client.test.ts',
-  'e2e/outage.test.ts',
   'e2e/interleavings.test.ts',
   'app/server.test.ts',
   'app/accounts/accounts-cli.test.ts',
@@ -64,17 +63,27 @@ export const quickTests = (): Record<string, Check> => ({
   ),
 });
 
-/** The tests of the files whose paths begin with one of `paths`. */
-export function testsOf(paths: readonly string[]): Record<string, Check> {
+// It measures how long the app takes: no other test runs beside it.
+const timed = ['e2e/outage.test.ts'];
+
+/**
+ * The tests of the files whose paths begin with one of `paths`. The checks of each group run side by
+ * side.
+ */
+export function testsOf(paths: readonly string[]): Record<string, Check>[] {
   const isWanted = (file: string) => paths.some((path) => file.startsWith(path));
   const wanted = tests.filter(isWanted);
   const inBrowser = browserTests.filter(isWanted);
+  const alone = timed.filter((file) => wanted.includes(file));
   const first = slowest.filter((file) => wanted.includes(file));
-  const files = [...new Set([...first, ...wanted])];
-  return {
-    ...(files.length > 0 && { unit: nodeTests('unit', files, { concurrency: 3 }) }),
-    ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
-  };
+  const together = [...new Set([...first, ...wanted])].filter((file) => !alone.includes(file));
+  return [
+    {
+      ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 3 }) }),
+      ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
+    },
+    alone.length > 0 ? { timed: nodeTests('timed', alone, { concurrency: 1 }) } : {},
+  ];
 }
 
 type NodeTestOptions = { concurrency: number; env?: NodeJS.ProcessEnv };

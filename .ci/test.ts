@@ -19,7 +19,8 @@ setInterval(() => process.ppid !== parent && stop('SIGTERM'), 500).unref();
 const all: Totals[] = [];
 async function runSideBySide(checks: Record<string, Check>): Promise<void> {
   const names = Object.keys(checks).join(', ');
-  if (names) print(`Running ${names} ...`);
+  if (interrupted || !names) return;
+  print(`Running ${names} ...`);
   const runs = Object.entries(checks).map(([name, check]) => runCheck(name, check));
   all.push(...(await Promise.all(runs)));
 }
@@ -28,12 +29,12 @@ const args = process.argv.slice(2);
 if (args.includes('--quick')) {
   await runSideBySide({ ...staticChecks, ...quickTests() });
 } else if (args.length > 0) {
-  await runSideBySide(testsOf(args));
+  for (const group of testsOf(args)) await runSideBySide(group);
   if (all.length === 0) print(`No test file has a path that begins with ${args.join(' or ')}`);
 } else {
   await runSideBySide(staticChecks);
   // Each waits for its servers or its browser now and then: together they keep the cores busy.
-  if (!interrupted) await runSideBySide(testsOf(['']));
+  for (const group of testsOf([''])) await runSideBySide(group);
 }
 rmSync(results, { recursive: true, force: true });
 const passed = all.reduce((sum, totals) => sum + totals.passed, 0);

@@ -131,6 +131,7 @@ for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of
     await until(isReady, 'ready');
     const load = await startLoad(server.origin);
     await sleep(500);
+    await until(async () => load.seen.length > 50, 'visits before the outage');
     assert.ok(load.seen.every(({ status }) => status === 200));
 
     const failedAt = performance.now();
