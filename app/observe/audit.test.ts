@@ -159,9 +159,9 @@ it('counts requests, session events, conflicts and round trips for Prometheus', 
       'cloakroom_session_events_total{event="ended"} 1',
       'cloakroom_session_events_total{event="conflict"} 1',
       'cloakroom_session_events_total{event="store-down"} 1',
-      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="ok"}',
-      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="refused"} 1',
-      'cloakroom_store_seconds_count{operation="compareAndSet",outcome="failed"} 1',
+      'cloakroom_store_seconds_count{of="session",operation="compareAndSet",outcome="ok"}',
+      'cloakroom_store_seconds_count{of="session",operation="compareAndSet",outcome="refused"} 1',
+      'cloakroom_store_seconds_count{of="session",operation="compareAndSet",outcome="failed"} 1',
     ].every((line) => text.includes(line));
   };
   await until(counted, 'counted');
