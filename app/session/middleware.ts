@@ -11,7 +11,7 @@ import {
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts';
-import { noteEnd, readOnly } from './read-only-session.ts';
+import { readOnly } from './read-only-session.ts';
 import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
@@ -70,13 +70,12 @@ export function sessionMiddleware<CookieName extends string>({
     Object.assign(req.session, lifecycle.fresh({ lost }));
   };
 
-  const protect: RequestHandler = (req, res, next) => {
+  const protect: RequestHandler = (req, _res, next) => {
     // Express 4 does not catch what an async handler throws: the first SessionGone would end the process.
     if ('lazyrouter' in req.app)
       throw new Error('sessionMiddleware needs Express 5. On Express 4, use dropInStore');
     if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
     req.session = readOnly(req.session);
-    noteEnd(req, res);
     if (isReadOnly(req)) store.readOnly.add(req.session);
     next();
   };

@@ -1,4 +1,3 @@
-import type { Request, Response } from 'express';
 import type { Session, SessionData } from 'express-session';
 import type { SessionRecord } from './record.ts';
 
@@ -26,47 +25,50 @@ declare module 'express-serve-static-core' {
   }
 }
 
-/** The requests whose answer is ending: now express-session calls `save` and `touch`. */
-const ending = new WeakSet<object>();
-
-export function noteEnd(req: Request, res: Response): void {
-  const end = res.end.bind(res) as (...args: unknown[]) => Response;
-  res.end = (...args: unknown[]) => {
-    ending.add(req);
-    return end(...args);
-  };
-}
+type Fields = { readonly [name: string]: unknown };
 
 /**
  * A view of a session that throws at every write. A frozen object would not do: in sloppy mode, which
  * much code on npm uses, JavaScript ignores a write to it, and the change is lost without a word.
  */
 export const readOnly = <S extends object>(session: S): S =>
-  new Proxy<S>(session, new ReadOnly(session));
+  new Proxy(session as Fields, new ReadOnly(session as Fields)) as S;
 
-class ReadOnly implements ProxyHandler<object> {
-  readonly #session: object;
+class ReadOnly implements ProxyHandler<Fields> {
+  readonly #session: Fields;
   /** Made when they are first read, and kept, so that a field is always the same object. */
-  readonly #views = new Map<object, object>();
+  #views: Map<object, object> | undefined;
+  #plain: object | undefined;
+  #isEnding = false;
 
-  constructor(session: object) {
+  constructor(session: Fields) {
     this.#session = session;
   }
 
-  get(target: object, name: string): unknown {
-    const isSession = target === this.#session;
-    const value: unknown = Reflect.get(target, name);
+  get(target: Fields, name: string): unknown {
+    const value = target[name];
     if (typeof value === 'object' && value !== null)
       // express-session changes the cookie.
-      return isSession && (name === 'cookie' || name === 'req') ? value : this.#viewOf(value);
+      return target === this.#session && (name === 'cookie' || name === 'req')
+        ? value
+        : this.#viewOf(value);
+    if (typeof value === 'function' && target === this.#session) return this.#methodOf(name, value);
     // Without this, express-session's hash of the session would take four times as long.
-    if (name === 'toJSON' && value === undefined)
-      return () => (isSession ? fieldsOf(target) : target);
-    if (typeof value === 'function' && isSession) return methodOf(target, name, value);
+    if (value === undefined && name === 'toJSON') return () => this.#plainOf(target);
     return value;
   }
 
+  #plainOf(target: Fields): object {
+    if (target !== this.#session) return target;
+    if (!this.#plain) {
+      const { cookie, ...fields } = target;
+      this.#plain = fields;
+    }
+    return this.#plain;
+  }
+
   #viewOf(value: object): object {
+    this.#views ??= new Map();
     let view = this.#views.get(value);
     if (!view) {
       // A copy: a proxy of a frozen object must return what is in it, and no view.
@@ -74,6 +76,16 @@ class ReadOnly implements ProxyHandler<object> {
       this.#views.set(value, view);
     }
     return view;
+  }
+
+  #methodOf(name: string, method: unknown): unknown {
+    // express-session calls `touch`, and then `save`, as the answer ends.
+    if (name === 'touch') this.#isEnding = true;
+    if (name === 'touch' || !Object.hasOwn(INSTEAD, name) || (name === 'save' && this.#isEnding))
+      return method;
+    return () => {
+      throw new Error(INSTEAD[name as keyof typeof INSTEAD]);
+    };
   }
 
   set(): never {
@@ -95,17 +107,4 @@ class ReadOnly implements ProxyHandler<object> {
 
 function refuseWrite(): never {
   throw new TypeError('req.session is read only: change it with updateSession(req, (draft) => …)');
-}
-
-function fieldsOf({ cookie, ...fields }: { cookie?: unknown }): unknown {
-  return fields;
-}
-
-function methodOf(session: { req?: object }, name: string, method: unknown): unknown {
-  // express-session touches a session as soon as the headers are sent, so `touch` may always run.
-  if (name === 'touch' || !Object.hasOwn(INSTEAD, name) || ending.has(session.req ?? {}))
-    return method;
-  return () => {
-    throw new Error(INSTEAD[name as keyof typeof INSTEAD]);
-  };
 }
