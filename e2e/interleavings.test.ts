@@ -263,5 +263,5 @@ onEachStore(
           assert.ok(moments > 1);
         });
   },
-  DATABASES,
+  [...DATABASES, 'PostgreSQL'],
 );

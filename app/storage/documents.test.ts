@@ -162,5 +162,5 @@ onEachStore(
       await assert.rejects(broken.change('x', undefined, plusOne), StoreUnavailable);
     });
   },
-  DATABASES,
+  [...DATABASES, 'PostgreSQL', 'MariaDB'],
 );

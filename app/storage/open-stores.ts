@@ -1,9 +1,18 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { RowDataPacket } from 'mysql2/promise';
 import type { DatabaseTarget } from '../../config/database-url.ts';
 import type { Config } from '../../config/environment.ts';
 import type { RedisTarget } from '../../config/redis-url.ts';
-import { type Backend, redisBackend, sqliteBackend } from '../session/index.ts';
+import {
+  type Backend,
+  memcachedBackend,
+  mysqlBackend,
+  postgresBackend,
+  redisBackend,
+  sqliteBackend,
+} from '../session/index.ts';
+import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
 import { recordCounters, redisCounters } from './rate-limit-store.ts';
 
 /** What keeps records, opened as the configuration says. Its driver is loaded only when it is chosen. */
@@ -14,7 +23,7 @@ export type Store = {
   check: () => Promise<unknown>;
   /** For commands only: it reads all keys. */
   keys: (prefix: string) => Promise<string[]>;
-  close: () => unknown;
+  close: () => Promise<unknown>;
 };
 type OnError = (error: unknown) => void;
 
@@ -23,7 +32,8 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
   const { store } = config;
   const redis = store === 'redis' ? await openRedis(config.redis, onError('Redis')) : undefined;
   const database = await openDatabase(config.database, onError('the database'));
-  const sessions = store === 'database' ? database : redis;
+  const memcached = store === 'memcached' ? await openMemcached(config.memcached) : undefined;
+  const sessions = store === 'database' ? database : (redis ?? memcached);
   return {
     sessions: sessions?.backend('sess:'),
     documents: database.backend('doc:'),
@@ -37,7 +47,7 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
     },
     // Without Redis, a new worker would answer 503 to visitors whom the other workers could serve.
     connected: () => Promise.all([redis?.connected(2000), database.check().catch(() => {})]),
-    close: () => [redis, database].map((each) => each?.close()),
+    close: () => [redis, memcached, database].map((each) => each?.close()),
   };
 }
 
@@ -50,13 +60,15 @@ export async function openRedis(target: RedisTarget, onError: OnError) {
     check: redis.check,
     keys: redis.keys,
     connected: (limitMs: number) => whenConnected(redis, limitMs),
-    close: redis.close,
+    close: async () => redis.close(),
   };
 }
 
-export function openDatabase(target: DatabaseTarget, _onError: OnError): Promise<Store> {
+export function openDatabase(target: DatabaseTarget, onError: OnError): Promise<Store> {
   if (target.kind === 'sqlite') return openSqlite(target.path);
-  throw new TypeError('not yet');
+  return target.kind === 'mysql'
+    ? openMysql(target.url, onError)
+    : openPostgres(target.url, onError);
 }
 
 async function openSqlite(path: string): Promise<Store> {
@@ -71,17 +83,60 @@ async function openSqlite(path: string): Promise<Store> {
   const lasting = open('FULL');
   // A power cut may undo the last changes of sessions and limits, so that they need not wait for the disk.
   const passing = open('NORMAL');
-  return {
+  return storeOf({
     backend: (prefix) => sqliteBackend(prefix === 'doc:' ? lasting : passing, prefix),
-    check: async () => lasting.prepare('select 1 from records').get(),
-    keys: async (prefix) => {
-      const select = lasting.prepare('select key from records where key >= ? and key < ?');
-      return select.all(prefix, endOf(prefix)).map(({ key }) => String(key));
-    },
-    close: () => [lasting, passing].map((database) => database.close()),
-  };
+    rows: async (...range) => lasting.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
+    close: async () => [lasting, passing].map((database) => database.close()),
+  });
 }
 
-/** The first string after all those that start with `prefix`. */
-const endOf = (prefix: string) =>
-  prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+async function openPostgres(url: string, onError: OnError): Promise<Store> {
+  const pool = await connectPostgres(url, onError);
+  return storeOf({
+    backend: (prefix) => postgresBackend(pool, prefix),
+    rows: async (...range) => (await pool.query(`${KEYS} key >= $1 and key < $2`, range)).rows,
+    close: () => pool.end(),
+  });
+}
+
+async function openMysql(url: string, onError: OnError): Promise<Store> {
+  const pool = await connectMysql(url, onError);
+  const keys = 'select `key` from records where `key` >= ? and `key` < ?';
+  return storeOf({
+    backend: (prefix) => mysqlBackend(pool, prefix),
+    rows: async (...range) => (await pool.query<RowDataPacket[]>(keys, range))[0],
+    close: () => pool.end(),
+  });
+}
+
+async function openMemcached(url: string): Promise<Pick<Store, 'backend' | 'check' | 'close'>> {
+  const client = await connectMemcached(url);
+  const backend = (prefix: string) => memcachedBackend(client, prefix);
+  const { get } = backend('check:');
+  return { backend, check: () => get('up'), close: async () => client.shutdown() };
+}
+
+const KEYS = 'select key from records where';
+
+type Rows = readonly Record<string, unknown>[];
+function storeOf({
+  backend,
+  rows,
+  close,
+}: Pick<Store, 'backend' | 'close'> & {
+  rows: (from: string, to: string) => Promise<Rows>;
+}): Store {
+  const { get } = backend('doc:');
+  const check = () => get('check'); // it makes the table when there is none
+  return {
+    backend,
+    check,
+    keys: async (prefix) => {
+      await check();
+      const last = prefix.charCodeAt(prefix.length - 1);
+      const end = prefix.slice(0, -1) + String.fromCharCode(last + 1);
+      return (await rows(prefix, end)).map(({ key }) => String(key));
+    },
+    close,
+  };
+}
