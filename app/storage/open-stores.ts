@@ -112,8 +112,8 @@ async function openMysql(url: string, onError: OnError): Promise<Store> {
 async function openMemcached(url: string): Promise<Pick<Store, 'backend' | 'check' | 'close'>> {
   const client = await connectMemcached(url);
   const backend = (prefix: string) => memcachedBackend(client, prefix);
-  const { get } = backend('check:');
-  return { backend, check: () => get('up'), close: async () => client.shutdown() };
+  const sessions = backend('sess:');
+  return { backend, check: () => sessions.get('check'), close: async () => client.shutdown() };
 }
 
 const KEYS = 'select key from records where';
@@ -126,8 +126,8 @@ function storeOf({
 }: Pick<Store, 'backend' | 'close'> & {
   rows: (from: string, to: string) => Promise<Rows>;
 }): Store {
-  const { get } = backend('doc:');
-  const check = () => get('check'); // it makes the table when there is none
+  const documents = backend('doc:');
+  const check = () => documents.get('check'); // it makes the table when there is none
   return {
     backend,
     check,
