@@ -104,7 +104,8 @@ addEventListener('pageshow', ({ persisted }) => void (persisted && check())); //
 
 /** A page that comes back into view asks by itself. */
 async function onEvent({ ended, user: now }) {
-  if (document.visibilityState !== 'visible' || (!ended && now === user)) return;
+  const isNews = state !== 'ended' && (ended || now !== user);
+  if (!isNews || document.visibilityState !== 'visible') return;
   // This page may be newer than the event.
   const headers = { accept: 'application/json' };
   const answer = await fetch('/session/events', { headers }).catch(() => undefined);

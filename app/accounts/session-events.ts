@@ -71,7 +71,9 @@ export function sessionEvents(sessions: SessionMiddleware, options: Partial<type
 function begin(res: Response, user: string | undefined): void {
   // X-Accel-Buffering: nginx passes each event on at once.
   res.setHeader('Content-Type', 'text/event-stream').setHeader('X-Accel-Buffering', 'no');
-  res.write(`retry: 1000\n\n${event({ user })}`);
+  // After a drain, the browsers do not all come back at once.
+  const retryMs = Math.round(500 + 1000 * Math.random());
+  res.write(`retry: ${retryMs}\n\n${event({ user })}`);
 }
 
 /** Without a reason, and with a new id, the browser opens a new stream. */
