@@ -6,10 +6,10 @@ import { runServer, type StoreServer } from './running-server.ts';
 import { tempDir } from './temp-dir.ts';
 
 /**
- * A MariaDB in a temporary directory of its own. It does not wait for the disk. It has no tables of
+ * A MariaDB in a temporary directory of its own. It waits for the disk only if an argument says so. It has no tables of
  * users, so it starts in half a second.
  */
-export async function startMariadb(): Promise<StoreServer> {
+export async function startMariadb(...args: string[]): Promise<StoreServer> {
   await using cleanup = new AsyncDisposableStack();
   const { path: dir } = cleanup.use(await tempDir('mariadb'));
   await mkdir(join(dir, 'shop'));
@@ -25,6 +25,7 @@ export async function startMariadb(): Promise<StoreServer> {
     '--innodb-flush-log-at-trx-commit=2',
     '--innodb-log-file-size=4M',
     '--innodb-buffer-pool-size=16M',
+    ...args,
   ];
   const start = () =>
     startChild('mariadbd', settings, {

@@ -15,8 +15,8 @@ const places =
   '{/usr/lib/postgresql/*,/opt/homebrew/opt/postgresql@*,/usr/local/opt/postgresql@*}/bin';
 const PATH = [process.env.PATH, ...globSync(places)].join(delimiter);
 
-/** A PostgreSQL in a temporary directory of its own. It does not wait for the disk. */
-export async function startPostgres(): Promise<StoreServer> {
+/** A PostgreSQL in a temporary directory of its own. It waits for the disk only if a setting says so. */
+export async function startPostgres(...settings: string[]): Promise<StoreServer> {
   await using cleanup = new AsyncDisposableStack();
   const { path: dir } = cleanup.use(await tempDir('postgres'));
   if (user.uid) await chown(dir, user.uid, user.gid);
@@ -29,11 +29,15 @@ export async function startPostgres(): Promise<StoreServer> {
   const url = `postgres://cloakroom@127.0.0.1:${port}/postgres`;
   const args = `-p ${port} -c listen_addresses=127.0.0.1 -c fsync=off -c unix_socket_directories=`;
   const start = () =>
-    startChild('postgres', ['-D', data, ...args.split(' ')], {
-      ...options,
-      ready: /ready to accept connections/,
-      name: `postgres on ${port}`,
-    });
+    startChild(
+      'postgres',
+      ['-D', data, ...args.split(' '), ...settings.flatMap((each) => ['-c', each])],
+      {
+        ...options,
+        ready: /ready to accept connections/,
+        name: `postgres on ${port}`,
+      },
+    );
   const server = cleanup.adopt(await runServer(start, 'SIGQUIT'), ({ stop }) => stop());
   let processes: number[] = [];
   const signalProcesses = (signal: NodeJS.Signals) => {
