@@ -253,6 +253,8 @@ it('closes a connection that sends too slowly, and keeps serving', async (t) => 
 it('npm start exits with 0 at SIGTERM, and leaves nothing running', async (t) => {
   const store = await startRedis();
   t.after(store.stop);
+  const database = await tempDatabase();
+  t.after(database.stop);
   const port = await freePort();
   const npm = await startChild('npm', ['start'], {
     cwd: join(import.meta.dirname, '..'),
@@ -261,6 +263,7 @@ it('npm start exits with 0 at SIGTERM, and leaves nothing running', async (t) =>
       REDIS_URL: store.url,
       SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
       TRUST_PROXY: 'loopback',
+      DATABASE_URL: database.url,
       PORT: String(port),
     },
     ready: /Cloakroom is open/,
