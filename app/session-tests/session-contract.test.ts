@@ -114,14 +114,16 @@ onEachStore(
       await Promise.all([MINUTE, MINUTE + 0.5, 2 ** 31, 31 * 24 * HOUR, undefined].map(keep));
     });
 
-    it('keeps any text, and takes no key for another one in upper case', async () => {
+    it('keeps and changes any text, and takes no key for another one in upper case', async () => {
       const key = newSessionId();
-      const texts = ['é', 'E\u0301', '\u{1f45c}', '\u0000', '\ud800', `'"\\`, '$1 ? :key'];
+      const texts = ['é', 'E\u0301', '\u{1f45c}', '\u0000', '\ud83d', '\\ud83d', `'"\\`, '$1 ? :key'];
       for (const [n, text] of texts.entries()) {
         const next = { ...record(1), text };
         for (const each of [`${key}k${n}`, `${key}K${n}`])
           assert.equal(await store.backend.compareAndSet(each, 0, next, MINUTE), true);
         assert.equal((await store.read(`${key}k${n}`)).text, text);
+        const changed = { ...next, version: 2 };
+        assert.equal(await store.backend.compareAndSet(`${key}k${n}`, 1, changed, MINUTE), true);
       }
     });
 

@@ -10,12 +10,13 @@ export type RedisCommands = {
 
 // KEYS[1] the key; ARGV[1] the version that must be stored, 0 for none; ARGV[2] the new text, empty to
 // delete; ARGV[3] the time to live in milliseconds, empty for no end. It touches one key, so it runs
-// unchanged on Redis Cluster.
-const COMPARE_AND_SET = `
+// unchanged on Redis Cluster. The gsub is for half an emoji, which JSON writes as \ud83d: cjson would
+// refuse the whole text.
+const COMPARE_AND_SET = String.raw`
   local text = redis.call('GET', KEYS[1])
   local version = 0
   if text then
-    local ok, record = pcall(cjson.decode, text)
+    local ok, record = pcall(cjson.decode, (string.gsub(text, '\\ud', '\\u0')))
     version = ok and type(record) == 'table' and record.version or -1
   end
   if version ~= tonumber(ARGV[1]) then return 0 end
