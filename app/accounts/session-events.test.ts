@@ -4,15 +4,22 @@ import { Agent, createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
+import { promisify } from 'node:util';
 import express from 'express';
 import { register } from 'prom-client';
 import { readConfig } from '../../config/environment.ts';
+import { Gate } from '../../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { ADA, createShop, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { until } from '../../test-support/until.ts';
 import { prepareDrain } from '../process/drain.ts';
 import { createHttpServer } from '../process/http-server.ts';
-import { memoryBackend, type SessionOptions, sessionMiddleware } from '../session/index.ts';
+import {
+  type Backend,
+  memoryBackend,
+  type SessionOptions,
+  sessionMiddleware,
+} from '../session/index.ts';
 import { sessionEvents } from './session-events.ts';
 
 const ADA_ID = 'acct_ada';
@@ -181,4 +188,33 @@ it('a silent stream is not cut off as stalled, and ends by itself; a full proces
   assert.equal((await openStream({ origin, cookie })).status, 503);
   assert.deepEqual(await stream.ended, [{ user: ADA_ID }]);
   server.close();
+});
+
+it('a browser that leaves before its stream begins takes no place', async () => {
+  const gate = new Gate();
+  let isSlow = true;
+  const get: Backend['get'] = async (key) => {
+    if (isSlow) await gate.pass();
+    return backend.get(key);
+  };
+  const sessions = sessionMiddleware({ ...session, backend: { ...backend, get } });
+  const app = express().get('/session/events', sessionEvents(sessions, { total: 1 }).show);
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { cookie = '' } = await loggedIn();
+  const headers = { accept: 'text/event-stream', cookie };
+  const arrived = gate.expect();
+  const leaving = request(`${origin}/session/events`, { headers }).on('error', () => {});
+  leaving.end();
+  await arrived;
+  leaving.destroy();
+  const connections = promisify(server.getConnections.bind(server));
+  await until(async () => (await connections()) === 0, 'the server knows');
+  isSlow = false;
+  gate.open();
+  const stream = await openStream({ origin, cookie });
+  stream.answer.destroy();
+  server.close();
+  assert.equal(stream.status, 200);
 });

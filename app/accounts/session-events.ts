@@ -33,6 +33,7 @@ export function sessionEvents(sessions: SessionMiddleware, options: Partial<type
     const isStream = req.method === 'GET' && /^text\/event-stream\b/.test(req.get('Accept') ?? '');
     req.wantsJson = true;
     const session = await sessionOf(req, sessions);
+    if (res.closed) return; // 'close' will not come any more
     const user = session?.fields.user ?? null;
     if (!isStream) return res.json({ user });
 
