@@ -193,6 +193,25 @@ it('the session module compiles on its own, with fields other than this shop’s
   typeCheck(folder);
 });
 
+it('an app that adds a field which is always there must pass its fields to sessionMiddleware', (t) => {
+  const folder = emptyFolder(t);
+  cpSync(join(root, 'app/session'), join(folder, 'session'), { recursive: true });
+  writeFileSync(
+    join(folder, 'app.ts'),
+    `import { z } from 'zod';
+     import { type SessionOptions, sessionFields, sessionMiddleware } from './session/index.ts';
+     const fields = sessionFields.extend({ todos: z.array(z.string()).default([]) });
+     declare module './session/record.ts' {
+       interface SessionFields extends z.infer<typeof fields> {}
+     }
+     declare const options: Omit<SessionOptions, 'fields'>;
+     sessionMiddleware({ ...options, fields });
+     // @ts-expect-error: without its fields, req.session.todos would be undefined
+     sessionMiddleware(options);`,
+  );
+  typeCheck(folder);
+});
+
 it('the examples of the drop-in store compile with only the files that the docs name', (t) => {
   const folder = emptyFolder(t);
   const page = read('docs/drop-in-store.md');

@@ -35,7 +35,7 @@ it('the workflow runs every test on Linux and macOS, and on Windows those that n
 it('no version floats: packages, actions and images are pinned', () => {
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies'])
     for (const [name, version] of Object.entries(project[kind]))
-      assert.match(String(version), /^\d+\.\d+\.\d+$/, name);
+      assert.match(String(version), /^(npm:[\w-]+@)?\d+\.\d+\.\d+$/, name);
   for (const file of globSync('.github/workflows/*.yml', { cwd: root }))
     for (const [line] of read(file).matchAll(/^.*\buses: .*$/gm))
       assert.match(line, /uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);

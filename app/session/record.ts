@@ -83,7 +83,7 @@ export function recordFormat(fields: z.ZodObject) {
    * @throws ZodError when the draft holds something that the fields do not allow, and TypeError when
    *   JSON would change it: both are programming errors
    */
-  function recordOf(draft: SessionDraft, stamp: SessionStamp): SessionRecord {
+  function recordOf(draft: object, stamp: SessionStamp): SessionRecord {
     const checked = anyDraft.parse(draft);
     for (const [name, value] of Object.entries(checked))
       if (value !== undefined) requireJson(value, name);
