@@ -68,6 +68,7 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
   },
   postgres: async (url) => {
     const pool = await connectPostgres(url, () => {});
+    await until(() => pool.query('select').then(() => true), `connected to ${url}`);
     return {
       backend: postgresBackend(pool),
       documents: postgresBackend(pool, 'doc:'),
@@ -84,6 +85,7 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
   },
   mysql: async (url) => {
     const pool = await connectMysql(url, () => {});
+    await until(() => pool.query('select 1').then(() => true), `connected to ${url}`);
     return {
       backend: mysqlBackend(pool),
       documents: mysqlBackend(pool, 'doc:'),
