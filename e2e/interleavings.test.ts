@@ -64,6 +64,8 @@ type World = {
 };
 type Operation = (world: World, side: number) => Promise<{ status: number }>;
 
+const known = new Map<string, Promise<string>>();
+
 onEachStore(
   'two operations at once',
   (store) => {
@@ -212,11 +214,10 @@ onEachStore(
       return outcome(world, old, answers);
     }
 
-    const known = new Map<string, Promise<string>>();
-    /** The outcome of one step alone, computed once and shared by the tests. */
-    function alone(name: string, step: Step) {
-      const key = `${name} ${step.side}`;
-      const result = known.get(key) ?? serial(step);
+    /** The outcome of these steps in turn. The first store finds it out for all: it must be the same. */
+    function inTurn(...steps: (Step & { name: string })[]) {
+      const key = JSON.stringify(steps);
+      const result = known.get(key) ?? serial(...steps);
       known.set(key, result);
       return result;
     }
@@ -245,14 +246,14 @@ onEachStore(
       for (const [twoName, two] of Object.entries(operations))
         it(`gives “${oneName}” a valid result when “${twoName}” runs in the middle`, async () => {
           const [first, second] = [
-            { operation: one, side: 0 },
-            { operation: two, side: 1 },
+            { name: oneName, operation: one, side: 0 },
+            { name: twoName, operation: two, side: 1 },
           ];
           const expected = [
-            await serial(first, second),
-            await serial(second, first),
-            await alone(oneName, first),
-            await alone(twoName, second),
+            await inTurn(first, second),
+            await inTurn(second, first),
+            await inTurn(first),
+            await inTurn(second),
           ];
           let moments = 0;
           for (let stopped = true; stopped; moments++) {
