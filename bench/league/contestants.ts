@@ -1,0 +1,395 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { RedisStore } from 'connect-redis';
+import type { RequestHandler } from 'express';
+import expressSession, { MemoryStore, type Store } from 'express-session';
+import { createPool, type RowDataPacket } from 'mysql2/promise';
+import pg from 'pg';
+import { createClient } from 'redis';
+import { z } from 'zod';
+import {
+  type Backend,
+  dropInStore,
+  endSession,
+  memcachedBackend,
+  memoryBackend,
+  mysqlBackend,
+  postgresBackend,
+  redisBackend,
+  sessionMiddleware,
+  sqliteBackend,
+  updateSession,
+} from '../../app/session/index.ts';
+import { startMariadb } from '../../test-support/mariadb.ts';
+import { startMemcached } from '../../test-support/memcached.ts';
+import { startPostgres } from '../../test-support/postgres.ts';
+import { startRedis } from '../../test-support/redis.ts';
+import { tempDir } from '../../test-support/temp-dir.ts';
+import { assigning, type Loose, type Style } from './app.ts';
+
+export type Running = {
+  session: RequestHandler | RequestHandler[];
+  style?: Style;
+  /** Makes the store refuse writes, and accept them again. None where nothing can refuse. */
+  refuse?: () => Promise<unknown>;
+  accept?: () => Promise<unknown>;
+  /** How many records the store holds. None where the browser holds the session. */
+  count?: () => Promise<number>;
+};
+export type Contestant = {
+  name: string;
+  /** The package whose version the table shows. None for this repository. */
+  package?: string;
+  /** Whether the browser holds the whole session. */
+  inCookie?: true;
+  /** How often it deletes expired records, with the options of its documentation. */
+  sweeps?: string;
+  /** How writes are refused. */
+  refusal?: string;
+  /** @param maxAgeMs of the session */
+  start(stack: AsyncDisposableStack, maxAgeMs: number): Promise<Running>;
+};
+
+const require = createRequire(import.meta.url);
+const load = (name: string): Loose => require(name);
+const secret = 'A long, random secret, as of 2026.';
+const DAY_MS = 24 * 3_600_000;
+
+function plain(store: Store, maxAge: number): RequestHandler {
+  return expressSession({
+    store,
+    secret,
+    resave: false,
+    saveUninitialized: false,
+    cookie: { maxAge },
+  });
+}
+
+// Each package as its documentation sets it up, with the options that it recommends.
+const memory: Contestant[] = [
+  {
+    name: 'MemoryStore',
+    package: 'express-session',
+    start: async (_stack, maxAge) => {
+      const store = new MemoryStore();
+      // `sessions` is private. Its `length` looks at each session, which deletes expired ones.
+      const { sessions } = store as Loose;
+      return { session: plain(store, maxAge), count: async () => Object.keys(sessions).length };
+    },
+  },
+  {
+    name: 'memorystore',
+    package: 'memorystore',
+    sweeps: 'every day',
+    start: async (stack, maxAge) => {
+      const store = new (load('memorystore')(expressSession))({ checkPeriod: DAY_MS });
+      stack.defer(() => store.stopInterval());
+      return { session: plain(store, maxAge), count: async () => store.store.length };
+    },
+  },
+];
+
+const files: Contestant[] = [
+  {
+    name: 'session-file-store',
+    package: 'session-file-store',
+    sweeps: 'every hour',
+    refusal: 'its folder is gone',
+    start: async (stack, maxAge) => {
+      const { path } = stack.use(await tempDir('league'));
+      const folder = join(path, 'sessions');
+      await mkdir(folder);
+      const store = new (load('session-file-store')(expressSession))({ path: folder, logFn() {} });
+      stack.defer(() => clearInterval(store.options.reapIntervalObject));
+      return {
+        session: plain(store, maxAge),
+        count: async () => (await readdir(folder)).length,
+        refuse: async () => {
+          await rm(folder, { recursive: true });
+          await writeFile(folder, '');
+        },
+        accept: async () => {
+          await rm(folder);
+          await mkdir(folder);
+        },
+      };
+    },
+  },
+  {
+    name: 'better-sqlite3-session-store',
+    package: 'better-sqlite3-session-store',
+    sweeps: 'every 15 minutes',
+    refusal: 'a trigger raises an error',
+    start: async (stack, maxAge) => {
+      const { path } = stack.use(await tempDir('league'));
+      const client = new (load('better-sqlite3'))(join(path, 'sessions.db'));
+      const expired = { clear: true, intervalMs: 900_000 };
+      const store = new (load('better-sqlite3-session-store')(expressSession))({ client, expired });
+      stack.defer(() => client.close());
+      return {
+        session: plain(store, maxAge),
+        count: async () => client.prepare('select count(*) n from sessions').get().n,
+        refuse: async () => client.exec(sqliteTrigger('sessions')),
+        accept: async () => client.exec('drop trigger refuse_insert; drop trigger refuse_update'),
+      };
+    },
+  },
+];
+
+const servers: Contestant[] = [
+  {
+    name: 'connect-redis',
+    package: 'connect-redis',
+    refusal: 'it has too few replicas',
+    start: async (stack, maxAge) => {
+      const redis = await startLeagueRedis(stack);
+      return { ...redis, session: plain(new RedisStore({ client: redis.client }), maxAge) };
+    },
+  },
+  {
+    name: 'connect-pg-simple',
+    package: 'connect-pg-simple',
+    sweeps: 'every 15 minutes',
+    refusal: 'a trigger raises an error',
+    start: async (stack, maxAge) => {
+      const { pool, ...postgres } = await startLeaguePostgres(stack, 'session');
+      const options = { pool, createTableIfMissing: true };
+      const store = new (load('connect-pg-simple')(expressSession))(options);
+      stack.defer(() => store.close());
+      return { ...postgres, session: plain(store, maxAge) };
+    },
+  },
+  {
+    name: 'express-mysql-session',
+    package: 'express-mysql-session',
+    sweeps: 'every 15 minutes',
+    refusal: 'a trigger raises an error',
+    start: async (stack, maxAge) => {
+      const { pool, ...mysql } = await startLeagueMysql(stack, 'sessions');
+      const store = new (load('express-mysql-session')(expressSession))({}, pool);
+      await store.onReady();
+      stack.defer(() => store.close());
+      return { ...mysql, session: plain(store, maxAge) };
+    },
+  },
+  {
+    name: 'connect-memcached',
+    package: 'connect-memcached',
+    refusal: 'the server is gone',
+    start: async (stack, maxAge) => {
+      const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
+      const hosts = [new URL(server.url).host];
+      const store = new (load('connect-memcached')(expressSession))({ hosts });
+      stack.defer(() => store.client.end());
+      return { session: plain(store, maxAge), refuse: server.kill, accept: server.restart };
+    },
+  },
+];
+
+const cookies: Contestant[] = [
+  {
+    name: 'cookie-session',
+    package: 'cookie-session',
+    inCookie: true,
+    start: async (_stack, maxAge) => ({
+      session: load('cookie-session')({ keys: [secret], maxAge }),
+      style: {
+        ...assigning,
+        logOut: (req) => {
+          req.session = null;
+        },
+      },
+    }),
+  },
+  {
+    name: 'iron-session',
+    package: 'iron-session',
+    inCookie: true,
+    start: async (_stack, maxAge) => {
+      const { getIronSession } = await import(require.resolve('iron-session'));
+      const options = { password: secret, cookieName: 'sid', ttl: maxAge / 1000 };
+      const cookieOptions = { secure: false };
+      return {
+        session: async (req: Loose, res, next) => {
+          req.session = await getIronSession(req, res, { ...options, cookieOptions });
+          next();
+        },
+        style: {
+          change: async (req, edit) => {
+            edit(req.session);
+            await req.session.save();
+          },
+          logOut: (req) => req.session.destroy(),
+        },
+      };
+    },
+  },
+];
+
+type OurStore = Omit<Running, 'session' | 'style'> & { backend: Backend };
+const ourStores: Record<
+  string,
+  { refusal?: string; start: (stack: AsyncDisposableStack) => Promise<OurStore> }
+> = {
+  memory: {
+    start: async () => {
+      const backend = memoryBackend();
+      return { backend, count: async () => backend.texts.size };
+    },
+  },
+  SQLite: {
+    refusal: 'a trigger raises an error',
+    start: async (stack) => {
+      const { path } = stack.use(await tempDir('league'));
+      const database = new DatabaseSync(join(path, 'sessions.db'));
+      stack.defer(() => database.close());
+      return {
+        backend: sqliteBackend(database),
+        count: async () => Number(database.prepare('select count(*) n from records').get()?.n),
+        refuse: async () => database.exec(sqliteTrigger('records')),
+        accept: async () => database.exec('drop trigger refuse_insert; drop trigger refuse_update'),
+      };
+    },
+  },
+  Redis: {
+    refusal: 'it has too few replicas',
+    start: async (stack) => {
+      const redis = await startLeagueRedis(stack);
+      return { ...redis, backend: redisBackend(redis.client) };
+    },
+  },
+  PostgreSQL: {
+    refusal: 'a trigger raises an error',
+    start: async (stack) => {
+      const { pool, ...postgres } = await startLeaguePostgres(stack, 'records');
+      return { ...postgres, backend: postgresBackend(pool) };
+    },
+  },
+  MySQL: {
+    refusal: 'a trigger raises an error',
+    start: async (stack) => {
+      const { pool, ...mysql } = await startLeagueMysql(stack, 'records');
+      return { ...mysql, backend: mysqlBackend(pool) };
+    },
+  },
+  Memcached: {
+    refusal: 'the server is gone',
+    start: async (stack) => {
+      const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
+      const { MemcacheClient } = await import('memcache-client');
+      const client = new MemcacheClient({ server: new URL(server.url).host });
+      stack.defer(() => client.shutdown());
+      return { backend: memcachedBackend(client), refuse: server.kill, accept: server.restart };
+    },
+  },
+};
+
+/** The fields of the league's sessions. */
+const fields = z.object({ user: z.string().optional() }).catchall(z.number());
+
+const dropIn = Object.entries(ourStores).map(
+  ([name, { refusal, start }]): Contestant => ({
+    name: `dropInStore, ${name}`,
+    ...(refusal && { refusal }),
+    sweeps: 'every minute',
+    start: async (stack, maxAge) => {
+      const { backend, ...store } = await start(stack);
+      const session = plain(dropInStore(backend, { counters: ['items'] }), maxAge);
+      return { ...store, session };
+    },
+  }),
+);
+
+const updating = Object.entries(ourStores).map(
+  ([name, { refusal, start }]): Contestant => ({
+    name: `updateSession, ${name}`,
+    ...(refusal && { refusal }),
+    sweeps: 'every minute',
+    start: async (stack, maxAge) => {
+      const { backend, ...store } = await start(stack);
+      const session = sessionMiddleware({
+        backend,
+        fields,
+        newSession: () => ({}),
+        secrets: [secret],
+        cookie: {
+          name: 'sid',
+          attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+        },
+        idleMs: maxAge,
+        absoluteMs: DAY_MS,
+      });
+      const style: Style = {
+        change: (req, edit) => updateSession(req, edit),
+        logOut: (req, res) => endSession(req, res),
+      };
+      return { ...store, session, style };
+    },
+  }),
+);
+
+export const contestants = [...memory, ...files, ...servers, ...cookies, ...dropIn, ...updating];
+
+const sqliteTrigger = (table: string) =>
+  ['insert', 'update']
+    .map(
+      (change) => `create trigger refuse_${change} before ${change} on ${table}
+        begin select raise(abort, 'disk full'); end;`,
+    )
+    .join('\n');
+
+async function startLeagueRedis(stack: AsyncDisposableStack) {
+  const server = stack.adopt(await startRedis(), ({ stop }) => stop());
+  const client = createClient({ url: server.url });
+  client.on('error', () => {});
+  await client.connect();
+  stack.defer(() => client.destroy());
+  const needReplicas = (count: string) =>
+    server.cli('CONFIG', 'SET', 'min-replicas-to-write', count);
+  return {
+    client,
+    count: () => client.dbSize(),
+    refuse: () => needReplicas('1'),
+    accept: () => needReplicas('0'),
+  };
+}
+
+async function startLeaguePostgres(stack: AsyncDisposableStack, table: string) {
+  const server = stack.adopt(await startPostgres(), ({ stop }) => stop());
+  const pool = new pg.Pool({ connectionString: server.url });
+  stack.defer(() => pool.end());
+  return {
+    pool,
+    count: async () => Number((await pool.query(`select count(*) n from ${table}`)).rows[0].n),
+    refuse: () =>
+      pool.query(`create or replace function refuse() returns trigger language plpgsql
+        as $$ begin raise 'disk full'; end $$;
+        create trigger refuse before insert or update on ${table}
+        for each row execute function refuse()`),
+    accept: () => pool.query(`drop trigger refuse on ${table}`),
+  };
+}
+
+async function startLeagueMysql(stack: AsyncDisposableStack, table: string) {
+  const server = stack.adopt(await startMariadb(), ({ stop }) => stop());
+  const pool = createPool(server.url);
+  stack.defer(() => pool.end());
+  const changes = ['insert', 'update'];
+  const eachChange = (statement: (change: string) => string) =>
+    Promise.all(changes.map((change) => pool.query(statement(change))));
+  return {
+    pool,
+    count: async () => {
+      const [rows] = await pool.query<RowDataPacket[]>(`select count(*) n from ${table}`);
+      return Number(rows[0]?.n);
+    },
+    refuse: () =>
+      eachChange(
+        (change) => `create trigger refuse_${change} before ${change} on ${table} for each row
+          signal sqlstate '45000' set message_text = 'disk full'`,
+      ),
+    accept: () => eachChange((change) => `drop trigger refuse_${change}`),
+  };
+}
