@@ -83,8 +83,11 @@ async function countExpired(contestant: Contestant): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const { session, style = assigning, count } = await contestant.start(stack, SHORT_MS);
   const { origin } = stack.adopt(await listen(tutorialApp(session, style).app), (s) => s.close());
-  for (let n = 0; n < LOG_OUTS; n++) await ok(browser(origin).post('/log-in'));
+  const visitors = Array.from({ length: LOG_OUTS }, () => browser(origin));
+  for (const visitor of visitors) await ok(visitor.post('/log-in'));
   await sleep(2 * SHORT_MS);
+  const [visitor] = visitors;
+  if ((await visitor?.get('/'))?.json.user) throw new Error('it serves an expired session');
   return (await count?.()) ?? 0;
 }
 
