@@ -20,10 +20,10 @@ export const assigning: Style = {
 };
 
 /** The tutorials' app: a counter, log-in, log-out. */
-export function tutorialApp(session: RequestHandler | RequestHandler[], style: Style) {
+export function tutorialApp(sessions: RequestHandler | RequestHandler[], style: Style) {
   const app = express();
   app.set('env', 'test'); // so that Express prints no errors
-  app.use(session);
+  app.use(sessions);
   const slow = { arrived: Promise.withResolvers<void>(), goOn: Promise.withResolvers<void>() };
 
   // The handlers read the session, wait for up to 50 ms as for a database, and change the session.

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { RedisStore } from 'connect-redis';
 import type { RequestHandler } from 'express';
 import expressSession, { MemoryStore, type Store } from 'express-session';
+import { MemcacheClient } from 'memcache-client';
 import { createPool, type RowDataPacket } from 'mysql2/promise';
 import pg from 'pg';
 import { createClient } from 'redis';
@@ -278,7 +279,6 @@ const ourStores: Record<
     refusal: 'the server is gone',
     start: async (stack) => {
       const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
-      const { MemcacheClient } = await import('memcache-client');
       const client = new MemcacheClient({ server: new URL(server.url).host });
       stack.defer(() => client.shutdown());
       return { backend: memcachedBackend(client), refuse: server.kill, accept: server.restart };
@@ -286,8 +286,8 @@ const ourStores: Record<
   },
 };
 
-/** The fields of the league's sessions. */
-const fields = z.object({ user: z.string().optional() }).catchall(z.number());
+/** The fields of the league's sessions, which are not the shop's. */
+const fields: Loose = z.object({ user: z.string().optional() }).catchall(z.number());
 
 const dropIn = Object.entries(ourStores).map(
   ([name, { refusal, start }]): Contestant => ({
@@ -312,7 +312,6 @@ const updating = Object.entries(ourStores).map(
       const session = sessionMiddleware({
         backend,
         fields,
-        newSession: () => ({}),
         secrets: [secret],
         cookie: {
           name: 'sid',

@@ -5,7 +5,7 @@ import { contestants } from './contestants.ts';
 import { measure } from './measure.ts';
 import { chart, type Row, table } from './report.ts';
 
-const RUNS = Number(process.env.RUNS ?? 5);
+const RUNS = 5;
 const names = process.argv.slice(2);
 const chosen = contestants.filter(({ name }) => names.length === 0 || names.includes(name));
 // Some packages print what they do.

@@ -34,11 +34,11 @@ function cellsOf(row: Row): string[] {
     name,
     ...[spread('counter'), spread('fields'), spread('undone')],
     [...new Set(row.runs.map(({ refused }) => refused ?? '–'))].join(' or '),
-    left(row.contestant, row.runs),
+    expiredOf(row.contestant, row.runs),
   ];
 }
 
-function left({ sweeps }: Contestant, runs: readonly Figures[]): string {
+function expiredOf({ sweeps }: Contestant, runs: readonly Figures[]): string {
   const records = runs.map((run) => run.left);
   if (records.includes(undefined)) return '–';
   const most = Math.max(...records.map(Number));
