@@ -30,7 +30,7 @@ import { startRedis } from '../../test-support/redis.ts';
 import { tempDir } from '../../test-support/temp-dir.ts';
 import { assigning, type Loose, type Style } from './app.ts';
 
-export type Running = {
+type Running = {
   session: RequestHandler | RequestHandler[];
   style?: Style;
   /** Makes the store refuse writes, and accept them again. None where nothing can refuse. */

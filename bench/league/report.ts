@@ -64,19 +64,18 @@ const versionOf = (name: string): string => versions[name] ?? 'of no known versi
 
 /** A bar chart of the kept changes. It follows the reader's light or dark colour scheme. */
 export function chart(rows: readonly Row[]): string {
-  const bars = rows.flatMap((row) =>
-    'why' in row
-      ? []
-      : [
-          {
-            name: row.contestant.name,
-            ours: !row.contestant.package,
-            counter: medianOf(row.runs.map(({ counter }) => counter)),
-            fields: medianOf(row.runs.map(({ fields }) => fields)),
-          },
-        ],
+  const kinds = Map.groupBy(
+    rows.filter((row) => 'runs' in row),
+    ({ contestant: { name } }) => name.replace(/,.*/, ''),
   );
-  const [left, width, step] = [250, 360, 40];
+  // This repository's stores are one bar for each way to use them: that of the worst store.
+  const bars = [...kinds].map(([name, stores]) => ({
+    name: stores.length > 1 ? `${name}, ${stores.length} stores` : name,
+    ours: !stores[0]?.contestant.package,
+    counter: Math.min(...stores.map(({ runs }) => medianOf(runs.map((run) => run.counter)))),
+    fields: Math.min(...stores.map(({ runs }) => medianOf(runs.map((run) => run.fields)))),
+  }));
+  const [left, width, step] = [250, 360, 38];
   const bar = (kept: number, y: number, kind: string) => {
     const length = Math.max(2, (kept / CHANGES) * width);
     return `<rect class="${kind}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="13" rx="2"/>
