@@ -14,7 +14,7 @@ import { tempDatabase } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 
 const headers = { 'x-forwarded-proto': 'https' };
-const start = (url: string) =>
+const start = (url: string, workers: number) =>
   startServer({
     NODE_ENV: 'production',
     SESSION_STORE: 'database',
@@ -22,7 +22,7 @@ const start = (url: string) =>
     SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
     TRUST_PROXY: 'loopback',
     DEMO_ACCOUNTS: 'on',
-    WEB_CONCURRENCY: '4',
+    WEB_CONCURRENCY: String(workers),
   });
 const workersOf = ({ output }: AppServer) =>
   [...output().matchAll(/"pid":(\d+)[^\n]*Cloakroom is open/g)].map(([, pid]) => Number(pid));
@@ -73,7 +73,7 @@ let database: Awaited<ReturnType<typeof tempDatabase>>;
 let server: AppServer;
 before(async () => {
   database = await tempDatabase();
-  server = await start(database.url);
+  server = await start(database.url, 4);
 });
 after(async () => {
   await server.stop();
@@ -103,7 +103,7 @@ it('four workers lose no acknowledged change: not when they are replaced, nor wh
   for (const worker of workersOf(server).slice(-5)) ended(worker);
   await load.stop();
 
-  server = await start(database.url);
+  server = await start(database.url, 1);
   const lines = [`${load.sum('acknowledged')} acknowledged, ${load.sum('uncertain')} uncertain`];
   for (const { client, account, ...one } of load.visitors) {
     const same = account ? load.visitors.filter((each) => each.account === account) : [one];
@@ -136,7 +136,7 @@ it('npm run backup copies the database while the shop runs, without sessions, an
   const restored = await tempDatabase();
   t.after(restored.stop);
   copyFileSync(file, restored.url.slice('sqlite:'.length));
-  const other = await start(restored.url);
+  const other = await start(restored.url, 1);
   t.after(other.stop);
   const again = httpClient(other.origin, ada.client.cookie);
   assert.equal((await again.get('/', { headers })).json.user, null);

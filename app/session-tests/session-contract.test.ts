@@ -116,7 +116,16 @@ onEachStore(
 
     it('keeps and changes any text, and takes no key for another one in upper case', async () => {
       const key = newSessionId();
-      const texts = ['é', 'E\u0301', '\u{1f45c}', '\u0000', '\ud83d', '\\ud83d', `'"\\`, '$1 ? :key'];
+      const texts = [
+        'é',
+        'E\u0301',
+        '\u{1f45c}',
+        '\u0000',
+        '\ud83d',
+        '\\ud83d',
+        `'"\\`,
+        '$1 ? :key',
+      ];
       for (const [n, text] of texts.entries()) {
         const next = { ...record(1), text };
         for (const each of [`${key}k${n}`, `${key}K${n}`])
