@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import express, { type Express } from 'express';
+import express, { type Express, type Request } from 'express';
 import type { Store as RateLimitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
@@ -107,10 +107,14 @@ function createParts(options: AppOptions) {
     recorder.onTrip({ of, ...trip });
   };
   const unreadable = new Set<string>(); // each reason is logged once
-  const onEvent = (event: SessionEvent) => {
+  const audit = createAudit(log, secret);
+  const onEvent = (event: SessionEvent, req?: Request) => {
     metrics.session(event);
     recorder.onEvent(event);
-    if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
+    if (req && event.type === 'device-refused') audit(req, event.type, { reason: event.reason });
+    else if (req && (event.type === 'device-registered' || event.type === 'device-proved'))
+      audit(req, event.type);
+    else if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
     else if (event.type === 'unreadable' && !unreadable.has(event.reason)) {
       unreadable.add(event.reason);
@@ -129,7 +133,7 @@ function createParts(options: AppOptions) {
     secret,
     metrics,
     assets,
-    audit: createAudit(log, secret),
+    audit,
     recorder,
     session: { ...session, isRevoked: isRevoked(accounts), whenLost, readOnly: isPrefetch },
     storeName: options.storeName,

@@ -113,6 +113,12 @@ export function readConfig(env: Record<string, string | undefined>) {
         (workers) => workers === 1 || (given.SESSION_STORE ?? usualStore) !== 'memory',
         'above 1 is refused with SESSION_STORE=memory: each process would have its own sessions. Use redis, database or memcached',
       ),
+    DEVICE_BOUND: onOrOff()
+      .default(production)
+      .refine(
+        (on) => production || !on,
+        'on needs NODE_ENV=production: browsers bind a session over HTTPS only',
+      ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
     HSTS: z
       .string()
@@ -171,6 +177,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       data.SESSION_SECRET ?? [randomBytes(32).toString('base64url')],
     idleMs: data.SESSION_IDLE_MINUTES * 60_000,
     absoluteMs: data.SESSION_ABSOLUTE_HOURS * 3_600_000,
+    deviceBound: data.DEVICE_BOUND,
     trustProxy: data.TRUST_PROXY,
     workers: data.WEB_CONCURRENCY,
     metricsPort: data.METRICS_PORT,

@@ -58,7 +58,7 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
       clientOf(req, accountOf(req).email),
     );
     const admit = (handle: string) => storePassword(req, passwordHash, handle);
-    await renewLoggedIn(req, admit, (old) => afterNewPassword(req, old));
+    await renewLoggedIn(req, admit, (old) => afterNewPassword(req, old), { device: 'keep' });
     backToAccount(req, res);
   };
 

@@ -28,7 +28,10 @@ export const identify =
         'You were logged out here: your session was ended or your password was changed elsewhere.';
       // Even if the answer is JSON: it may go to the script of an open page, which then reloads the
       // page.
-      await renewSession(req, () => ({ ...newSession(), flash }), { persistent: false });
+      await renewSession(req, () => ({ ...newSession(), flash }), {
+        persistent: false,
+        device: 'none',
+      });
       return next();
     }
     req.account = account;

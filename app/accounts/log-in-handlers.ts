@@ -135,7 +135,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
       return draft;
     };
     requireClient(req);
-    const { account } = await renewLoggedIn(req, admit, carry, persistent);
+    const { account } = await renewLoggedIn(req, admit, carry, { persistent });
     endUnlessReceived(req, account);
     audit(req, event, { account: account.id });
     req.account = account;

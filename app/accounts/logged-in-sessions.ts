@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import {
   newSessionId,
+  type Renewal,
   renewSession,
   type SessionDraft,
   SessionGone,
@@ -75,11 +76,11 @@ export async function renewLoggedIn<T>(
   req: Request,
   admit: (handle: string) => Promise<T>,
   carry: (old: SessionRecord | undefined, admitted: T) => SessionDraft,
-  persistent?: boolean,
+  how: Pick<Renewal, 'persistent' | 'device'> = {},
 ): Promise<T> {
   const id = newSessionId();
   const admitted = await admit(sessionHandle(id));
-  const renewal = renewSession(req, (old) => carry(old, admitted), { id, persistent });
+  const renewal = renewSession(req, (old) => carry(old, admitted), { ...how, id });
   // `carry` throws SessionGone if the user has logged out. The change to the account stands.
   await renewal.catch((error: unknown) => {
     if (!(error instanceof SessionGone)) throw error;

@@ -108,6 +108,10 @@ const SESSION_MESSAGES: Record<string, string> = {
     'The shop is unavailable right now. If you changed something, it may not be saved. Please try again in a moment.',
   TooManyConflicts:
     'Too many requests changed your session at once. This change was not saved. Please try again.',
+  DeviceUnproved:
+    'This session belongs to another browser, or this browser has lost its key. Log in again.',
+  ProofUnavailable:
+    'Your browser could not prove that it is the one that logged in. Please try again in a moment.',
   CookieUndeliverable:
     'The session cookie is sent over HTTPS only, but this request arrived as plain HTTP.',
 };

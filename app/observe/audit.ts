@@ -17,6 +17,9 @@ type SecurityEvent =
   | 'password-changed'
   | 'sessions-ended'
   | 'refused'
+  | 'device-registered'
+  | 'device-proved'
+  | 'device-refused'
   | 'limited';
 export type Audit = (req: Request, event: SecurityEvent, details?: object) => void;
 

@@ -19,7 +19,7 @@ export function createMetrics() {
   });
   const sessions = new Counter({
     name: 'cloakroom_session_events_total',
-    help: 'Session events (created, imported, loaded, committed, conflict, renewed, ended, touched) and store failures',
+    help: 'Session events (created, imported, loaded, committed, conflict, renewed, ended, touched, device-registered, device-proved, device-refused) and store failures',
     labelNames: ['event'],
   });
   const roundTrips = new Histogram({
@@ -32,7 +32,7 @@ export function createMetrics() {
   return {
     request: (req: Request, status: number, seconds: number) => {
       const route: unknown =
-        req.route?.path ?? (req.originalUrl.startsWith('/assets/') ? '/assets' : 'none');
+        req.route?.path ?? /^\/(assets|dbsc)(?=\/)/.exec(req.originalUrl)?.[0] ?? 'none';
       const method = METHODS.has(req.method) ? req.method : 'other';
       requests.observe({ method, route: String(route), status }, seconds);
     },

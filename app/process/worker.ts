@@ -42,6 +42,7 @@ export async function runWorker(
       cookie: config.cookie,
       idleMs: config.idleMs,
       absoluteMs: config.absoluteMs,
+      deviceBound: config.deviceBound,
     },
     storeName: store,
     checks: stores.checks,

@@ -24,6 +24,19 @@ export class TooManyConflicts extends SessionError {
   override readonly headers = { 'Retry-After': '1' };
 }
 
+/** The session is bound to the key of a browser, and the request came without its proof. */
+export class DeviceUnproved extends SessionError {
+  override name = 'DeviceUnproved';
+  readonly status = 401;
+}
+
+/** The browser could not prove its key just now, because it got no answer from this server. */
+export class ProofUnavailable extends SessionError {
+  override name = 'ProofUnavailable';
+  readonly status = 503;
+  override readonly headers = { 'Retry-After': '2' };
+}
+
 /** The browser would not get the cookie: it is Secure and the request came over plain HTTP. */
 export class CookieUndeliverable extends SessionError {
   override name = 'CookieUndeliverable';

@@ -2,6 +2,7 @@ import { callbackify, types } from 'node:util';
 import type { Request } from 'express';
 import { type SessionData, Store } from 'express-session';
 import type { SessionCookie } from './cookie.ts';
+import type { DeviceBinding } from './device-bound.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { OpenSessions } from './open-sessions.ts';
 import { type ReadOnlySession, readOnly } from './read-only-session.ts';
@@ -16,6 +17,8 @@ export class ExpressSessionStore extends Store {
   readonly lifecycle: Lifecycle;
   readonly cookie: SessionCookie;
   readonly openSessions: OpenSessions;
+  /** With `deviceBound` only. */
+  device?: DeviceBinding;
   /** The `req.session` of each read-only request. */
   readonly readOnly = new WeakSet<SessionData>();
 

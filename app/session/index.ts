@@ -8,13 +8,15 @@ export { readCookie, type SessionCookie } from './cookie.ts';
 export { type DropInEvent, type DropInOptions, dropInStore } from './drop-in-store.ts';
 export {
   CookieUndeliverable,
+  DeviceUnproved,
+  ProofUnavailable,
   SessionError,
   SessionGone,
   StoreUnavailable,
   TooManyConflicts,
 } from './errors.ts';
 export { newSession, sessionFields } from './fields.ts';
-export type { SessionEvent } from './lifecycle.ts';
+export type { Renewal, SessionEvent } from './lifecycle.ts';
 export { type SessionMiddleware, type SessionOptions, sessionMiddleware } from './middleware.ts';
 export type { EndReason, OpenSession } from './open-sessions.ts';
 export type { SessionDraft, SessionFields, SessionRecord } from './record.ts';
@@ -23,7 +25,9 @@ export {
   canUpdateSession,
   cookieReachesBrowser,
   currentHandle,
+  describeDevice,
   describeSession,
+  describeSessions,
   endSession,
   lastSeen,
   renewSession,

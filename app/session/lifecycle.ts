@@ -1,3 +1,4 @@
+import type { Request } from 'express';
 import { SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
 import { newSession, sessionFields } from './fields.ts';
 import {
@@ -11,6 +12,7 @@ import {
   recordFormat,
   type SessionDraft,
   type SessionRecord,
+  type SessionStamp,
 } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
@@ -25,7 +27,11 @@ export type SessionEvent =
   | { type: 'unreadable'; reason: string }
   | { type: 'committed'; from: SessionRecord; to: SessionRecord }
   | { type: 'renewed'; to: SessionRecord }
-  | { type: 'store-down' | 'touch-failed'; error: unknown };
+  | { type: 'store-down' | 'touch-failed'; error: unknown }
+  /** A browser registered its key, or proved it. */
+  | { type: 'device-registered' | 'device-proved' }
+  /** A request of a bound session without proof, or a bad proof. */
+  | { type: 'device-refused'; reason: string };
 
 /** `fields`: what a session holds, each field optional or with a default. Default: `fields.ts` */
 export type LifecycleOptions = FieldsOption & {
@@ -42,8 +48,8 @@ export type LifecycleOptions = FieldsOption & {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
   answerWithinMs?: number;
-  /** Called for everything that happens to sessions and to the store. */
-  onEvent?: ((event: SessionEvent) => void) | undefined;
+  /** Called for everything that happens to sessions and to the store. `req`: for the events of devices only */
+  onEvent?: ((event: SessionEvent, req?: Request) => void) | undefined;
 };
 
 type Carry = (old: SessionRecord | undefined) => SessionDraft;
@@ -53,6 +59,11 @@ export type Renewal = {
   id?: string;
   /** Whether the cookie outlives the browser. Default: as before */
   persistent?: boolean | undefined;
+  /**
+   * With `deviceBound`. 'new': the browser is asked for a new key, as at log-in. 'keep': the same browser
+   * goes on with its key, as after a password change. 'none': nobody is logged in. Default: 'new'
+   */
+  device?: 'new' | 'keep' | 'none' | undefined;
 };
 
 const MOVED_MS = 60_000;
@@ -156,6 +167,7 @@ export function createLifecycle(options: LifecycleOptions) {
     id: string,
     seen: SessionRecord,
     change: (draft: SessionDraft) => void,
+    restamp: (current: SessionRecord) => Partial<SessionStamp> = () => ({}),
   ): Promise<SessionRecord> {
     if (hasMoved(seen)) throw new SessionGone();
     let from = seen;
@@ -167,7 +179,8 @@ export function createLifecycle(options: LifecycleOptions) {
       from = current;
       const draft = draftOf(current);
       change(draft);
-      const stamp = { ...current, version: current.version + 1, lastSeenAt: now() };
+      const version = current.version + 1;
+      const stamp = { ...current, ...restamp(current), version, lastSeenAt: now() };
       const next = recordOf(draft, stamp);
       if (msLeft(next) <= 0) throw new SessionGone();
       return next;
@@ -187,7 +200,7 @@ export function createLifecycle(options: LifecycleOptions) {
     oldId: string,
     seen: SessionRecord,
     carry: Carry,
-    { id = newSessionId(), persistent = seen.persistent }: Renewal = {},
+    { id = newSessionId(), persistent = seen.persistent, device }: Renewal = {},
   ): Promise<{ id: string; record: SessionRecord; failure?: StoreUnavailable }> {
     const createdAt = now();
     const oldKey = sessionHandle(oldId);
@@ -195,7 +208,8 @@ export function createLifecycle(options: LifecycleOptions) {
     let record: SessionRecord | undefined;
     try {
       for (let version = 1; version <= MAX_ATTEMPTS; version++) {
-        const stamp = { version, createdAt, lastSeenAt: createdAt, persistent };
+        const kept = device === 'keep' ? old?.device : undefined;
+        const stamp = { version, createdAt, lastSeenAt: createdAt, persistent, device: kept };
         const next = recordOf(carry(old), stamp);
         // The new session is stored before the old one is deleted, so that one of them always exists.
         // Nobody else knows the new id, so this cannot conflict.
@@ -236,13 +250,14 @@ export function createLifecycle(options: LifecycleOptions) {
     emit({ type: 'ended' });
   }
 
-  async function lastSeen(handles: string[]): Promise<Map<string, number>> {
-    const seen = handles.map(async (handle): Promise<[string, number][]> => {
+  /** The sessions with these handles, without expired ones. */
+  async function findAll(handles: string[]): Promise<Map<string, SessionRecord>> {
+    const found = handles.map(async (handle): Promise<[string, SessionRecord][]> => {
       const record = await store.get(handle);
-      return record && msLeft(record) > 0 ? [[handle, record.lastSeenAt]] : [];
+      return record && msLeft(record) > 0 ? [[handle, record]] : [];
     });
-    return new Map((await Promise.all(seen)).flat());
+    return new Map((await Promise.all(found)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, end, lastSeen };
+  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, end, findAll };
 }

@@ -8,6 +8,7 @@ import {
   requireValidCookie,
   type SessionCookie,
 } from './cookie.ts';
+import { createDeviceBinding, type DeviceBoundOption } from './device-bound.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts';
@@ -16,6 +17,7 @@ import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 
 export type SessionOptions<CookieName extends string = string> = LifecycleOptions &
+  DeviceBoundOption &
   OpenSessionOptions & {
     cookie: SessionCookie<CookieName>;
     /**
@@ -45,12 +47,22 @@ export function sessionMiddleware<CookieName extends string>({
   secrets,
   cookie,
   readOnly: isReadOnly = () => false,
+  deviceBound = false,
   ...options
 }: SessionOptions<CookieName>): SessionMiddleware {
   requireValidCookie(cookie);
   const lifecycle = createLifecycle(options);
-  const openSessions = createOpenSessions(lifecycle, { secrets, cookie, ...options });
+  const openSessions = createOpenSessions(lifecycle, {
+    secrets,
+    cookie,
+    mayOpen: (...args) => store.device?.mayOpen(...args) ?? true,
+    ...options,
+  });
   const store = new ExpressSessionStore(lifecycle, cookie, openSessions);
+  if (deviceBound) {
+    const paths = deviceBound === true ? {} : deviceBound;
+    store.device = createDeviceBinding({ store, secrets, cookie, ...options, ...paths });
+  }
   const session = expressSession({
     store,
     name: cookie.name,
@@ -103,6 +115,7 @@ export function sessionMiddleware<CookieName extends string>({
   };
   const handlers = [importFrom ? sessionByOldName : session, protect];
   if (importFrom || secrets.length > 1) handlers.push(signAgain);
+  if (store.device) handlers.push(store.device.handler);
   const { path } = cookie.attributes;
   if (path === '/') return Object.assign(handlers, { store });
   // Elsewhere the browser would not send the cookie, so each request would start another session.

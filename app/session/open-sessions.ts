@@ -38,6 +38,8 @@ export type OpenSession = {
 type Options = OpenSessionOptions & {
   cookie: { name: string; attributes: { secure: boolean } };
   secrets: readonly string[];
+  /** False if the session is bound to a browser's key, which these headers do not prove. */
+  mayOpen: (session: SessionRecord, headers: IncomingHttpHeaders) => boolean;
 };
 type Listener = (reason: EndReason) => void;
 type Watch = { record: SessionRecord; listeners: Set<Listener>; timer?: NodeJS.Timeout };
@@ -46,7 +48,7 @@ export type OpenSessions = ReturnType<typeof createOpenSessions>;
 
 /** The sessions of sockets. Each has one timer and one read for all its sockets. */
 export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options: Options) {
-  const { cookie, secrets, askEveryMs = 3000, isRevoked = async () => false } = options;
+  const { cookie, secrets, mayOpen, askEveryMs = 3000, isRevoked = async () => false } = options;
   const watches = new Map<string, Watch>();
 
   async function read(handle: string, before?: SessionRecord): Promise<SessionRecord | EndReason> {
@@ -63,7 +65,7 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
       return undefined;
     const handle = sessionHandle(sent.id);
     const record = await read(handle);
-    if (typeof record === 'string') return undefined;
+    if (typeof record === 'string' || !mayOpen(record, headers)) return undefined;
     return {
       handle,
       get fields() {

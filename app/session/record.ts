@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { publicKey } from './device-proof.ts';
 import type { newSession, sessionFields } from './fields.ts';
 
 /** What the session module itself stores in addition to the fields. */
@@ -11,6 +12,15 @@ const sessionStamp = z.object({
   lastSeenAt: z.number(),
   /** The cookie outlives the browser and ends with the absolute clock. */
   persistent: z.boolean().optional(),
+  /** The key of the browser that the session is bound to. */
+  device: z
+    .object({
+      id: z.string(),
+      key: publicKey,
+      /** When the browser first proved the key, in milliseconds since 1970. Until then, nothing is refused. */
+      since: z.number().optional(),
+    })
+    .optional(),
 });
 
 /** An app that passes its own `fields` adds their types here. */
@@ -50,7 +60,7 @@ export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version
 
 /** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
-  const { version, createdAt, lastSeenAt, persistent, cookie, ...fields } = session;
+  const { version, createdAt, lastSeenAt, persistent, device, cookie, ...fields } = session;
   return copyOf(fields) as SessionDraft;
 }
 

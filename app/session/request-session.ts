@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express';
+import { algorithmOf } from './device-proof.ts';
 import { CookieUndeliverable, SessionGone } from './errors.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import type { Renewal } from './lifecycle.ts';
@@ -48,9 +49,13 @@ export async function renewSession(
 ): Promise<void> {
   const store = storeOf(req);
   requireDeliverableCookie(req);
-  const renewed = await store.lifecycle.renew(req.sessionID, req.session.toJSON(), carry, renewal);
+  const oldId = req.sessionID;
+  const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), carry, renewal);
   req.sessionID = renewed.id;
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
+  if (renewal?.device !== 'none' && !renewed.record.device) store.device?.offer(req);
+  // The browser has lost its key, and has logged in again.
+  if (store.device?.unproved.has(req)) await store.lifecycle.end(oldId).catch(() => {});
   if (renewed.failure) throw renewed.failure;
 }
 
@@ -61,10 +66,12 @@ export async function renewSession(
  */
 export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
-  if (hasMoved(req.session)) throw new SessionGone();
-  await store.lifecycle.end(req.sessionID, req.session);
+  const unproved = store.device?.unproved.has(req);
+  if (hasMoved(req.session) && !unproved) throw new SessionGone();
+  await store.lifecycle.end(req.sessionID, unproved ? undefined : req.session);
   Reflect.deleteProperty(req, 'session'); // as express-session does
   res.clearCookie(store.cookie.name, store.cookie.attributes);
+  store.device?.clearCookie(res);
 }
 
 /** The handle of this request's session. After `endSession`, of the session that ended. */
@@ -84,8 +91,27 @@ export function describeSession(req: Request) {
 }
 
 /** When these sessions were last used, in milliseconds since 1970, by handle, without expired ones. */
-export const lastSeen = async (req: Request, handles: string[]) =>
-  storeOf(req).lifecycle.lastSeen(handles);
+export async function lastSeen(req: Request, handles: string[]): Promise<Map<string, number>> {
+  const found = await storeOf(req).lifecycle.findAll(handles);
+  return new Map([...found].map(([handle, { lastSeenAt }]) => [handle, lastSeenAt]));
+}
+
+/** Whether each of these sessions is bound to a browser's key, and when it was last used, by handle. */
+export async function describeSessions(req: Request, handles: string[]) {
+  const found = await storeOf(req).lifecycle.findAll(handles);
+  const described = [...found].map(([handle, { lastSeenAt, device }]) => {
+    const algorithm = device?.since === undefined ? undefined : algorithmOf(device.key);
+    return [handle, { lastSeenAt, algorithm }] as const;
+  });
+  return new Map(described);
+}
+
+/**
+ * What is known of the key that this request's session is bound to. The times are in milliseconds since
+ * 1970.
+ * @returns undefined without `deviceBound`
+ */
+export const describeDevice = (req: Request) => storeOf(req).device?.describe(req);
 
 /** Whether the browser will get the session cookie with the answer to this request. */
 export const cookieReachesBrowser = (req: Request) =>

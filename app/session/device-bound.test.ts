@@ -1,0 +1,457 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { after, before, beforeEach, it } from 'node:test';
+import { boundApp } from '../../test-support/bound-app.ts';
+import {
+  ask,
+  type BoundBrowser,
+  boundBrowser,
+  ecKeys,
+  type Keys,
+  proofOf,
+} from '../../test-support/bound-browser.ts';
+import { type Listening, listen } from '../../test-support/listen.ts';
+import { readProof } from './device-proof.ts';
+import { type Backend, memoryBackend, type SessionEvent, type SessionOptions } from './index.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const COOKIE = '__Host-device';
+const NAVIGATE = { 'sec-fetch-mode': 'navigate' };
+
+let clock = Date.now();
+const now = () => clock;
+const store: Backend & { fails?: boolean } = failing(memoryBackend());
+let events: SessionEvent[] = [];
+let app: Listening;
+let browser: BoundBrowser;
+
+/** A backend that fails while `fails` is set. */
+function failing(backend: Backend): Backend & { fails?: boolean } {
+  const whenUp =
+    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    async (...args: A) => {
+      if (wrapped.fails) throw new Error('down');
+      return call(...args);
+    };
+  const wrapped: Backend & { fails?: boolean } = {
+    get: whenUp((key) => backend.get(key)),
+    compareAndSet: whenUp((...args) => backend.compareAndSet(...args)),
+    destroy: whenUp((key) => backend.destroy(key)),
+  };
+  return wrapped;
+}
+
+const start = (options: Partial<SessionOptions> = {}) =>
+  listen(
+    boundApp({ backend: store, now, onEvent: (event) => void events.push(event), ...options }),
+  );
+
+before(async () => {
+  app = await start();
+});
+after(() => app.close());
+beforeEach(() => {
+  events = [];
+  browser = boundBrowser(() => app.origin, now);
+});
+
+/** Logs in, and proves the key once. The grace for requests under way is over. */
+async function bind(who = browser): Promise<void> {
+  await who.request('/login', { method: 'POST' });
+  await who.registered();
+  assert.equal((await who.request('/')).status, 200);
+  clock += 11 * SECOND;
+}
+
+const answerOf = async (answer: Promise<Response>) => {
+  const { status, headers } = await answer;
+  return { status, location: headers.get('location'), refresh: headers.get('refresh') };
+};
+const userOf = async (answer: Promise<Response>) =>
+  ((await (await answer).json()) as { user: unknown }).user;
+
+/** The cookies that a thief copied from the browser's disk. */
+const stolen = (...names: string[]) =>
+  [...browser.cookies]
+    .filter(([name]) => names.includes(name))
+    .map(([name, { value }]) => `${name}=${value}`)
+    .join('; ');
+const steal = (
+  path: string,
+  cookie: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+) => ask(app.origin + path, { method, headers: { cookie, ...headers } });
+
+it('asks for a key at log-in only, and takes ES256 and RS256', async () => {
+  const before = await browser.request('/', { method: 'POST' });
+  assert.equal(before.headers.get('secure-session-registration'), null);
+  const { headers } = await browser.request('/login', { method: 'POST' });
+  assert.match(
+    headers.get('secure-session-registration') ?? '',
+    /^\(ES256 RS256\);path="\/dbsc\/registration";challenge="\d+\.[\w-]{43}"$/,
+  );
+});
+
+it('asks for no key without deviceBound', async () => {
+  const plain = await start({ deviceBound: false });
+  const visitor = boundBrowser(() => plain.origin, now);
+  const { headers } = await visitor.request('/login', { method: 'POST' });
+  assert.equal(headers.get('secure-session-registration'), null);
+  assert.equal((await visitor.request('/dbsc/refresh', { method: 'POST' })).status, 200); // the app's
+  await plain.close();
+});
+
+it('refuses, when the app starts, a cookie that browsers would not bind', () => {
+  const lax = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const;
+  for (const wrong of [
+    { secure: false },
+    { path: '/a' },
+    { domain: 'a.test' },
+    { partitioned: true },
+  ])
+    assert.throws(
+      () => boundApp({ cookie: { name: 'sid', attributes: { ...lax, ...wrong } as typeof lax } }),
+      /deviceBound needs/,
+    );
+});
+
+it('refuses a stolen ticket, takes it with the bound cookie for its ten minutes, and not after', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  const both = stolen('__Host-sid', COOKIE);
+  assert.equal((await steal('/', ticket)).status, 401);
+  assert.equal(await userOf(steal('/', both)), 'Ada');
+  clock += 11 * MINUTE;
+  assert.equal((await steal('/', both)).status, 401);
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+  assert.deepEqual(browser.ended, []);
+});
+
+it('refuses a stolen ticket everywhere: pages, scripts, forms and sockets', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  const page = await answerOf(
+    steal('/cart?a=1', ticket, { ...NAVIGATE, 'sec-fetch-site': 'none' }),
+  );
+  assert.deepEqual(page, { status: 303, location: '/login?next=%2Fcart%3Fa%3D1', refresh: null });
+  const form = await answerOf(steal('/cart', ticket, NAVIGATE, 'POST'));
+  assert.deepEqual(form, { status: 303, location: '/login', refresh: null });
+  assert.equal((await steal('/cart', ticket, {}, 'POST')).status, 401);
+  assert.equal(await userOf(steal('/stream', ticket)), null);
+  assert.equal(await userOf(steal('/login', ticket)), null);
+  for (const [path, method] of [
+    ['//login', 'GET'],
+    ['/login/', 'GET'],
+    ['/login/../cart', 'POST'],
+  ])
+    assert.notEqual((await steal(path ?? '', ticket, {}, method)).status, 200);
+});
+
+it('neither changes nor prolongs a session for a request without proof', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  for (let n = 0; n < 4; n++) {
+    clock += 9 * MINUTE;
+    for (const path of ['/', '/login', '/stream']) await steal(path, ticket);
+    for (const path of ['/dbsc/refresh', '/dbsc/registration'])
+      await steal(path, ticket, {}, 'POST');
+  }
+  assert.equal(await userOf(browser.request('/')), null); // idle for more than 30 minutes
+});
+
+it('refuses a refresh by a thief, who cannot sign, and a second key', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  const asked = await steal('/dbsc/refresh', ticket, {}, 'POST');
+  assert.equal(asked.status, 403);
+  const jti = /"([^"]+)"/.exec(asked.headers.get('secure-session-challenge') ?? '')?.[1] ?? '';
+  const own = ecKeys();
+  const jwk = own.publicKey.export({ format: 'jwk' });
+  for (const proof of [proofOf(own, { jti }), proofOf(own, { jti, jwk })]) {
+    const headers = { 'secure-session-response': proof };
+    assert.equal((await steal('/dbsc/refresh', ticket, headers, 'POST')).status, 403);
+    assert.equal((await steal('/dbsc/registration', ticket, headers, 'POST')).status, 400);
+  }
+  assert.equal((await steal('/', ticket)).status, 401);
+});
+
+it('registers one key only, though the same registration may come twice', async () => {
+  const { headers } = await browser.send('/login', { method: 'POST' });
+  const jti =
+    /challenge="([^"]+)"/.exec(headers.get('secure-session-registration') ?? '')?.[1] ?? '';
+  await browser.registered();
+  const register = (keys: Keys) => {
+    const jwk = keys.publicKey.export({ format: 'jwk' });
+    const proof = proofOf(keys, { jwk, jti });
+    return browser.send('/dbsc/registration', {
+      method: 'POST',
+      headers: { 'secure-session-response': proof },
+    });
+  };
+  assert.equal((await register(ecKeys())).status, 400);
+  const again = (await (await register(browser.keys)).json()) as { session_identifier: string };
+  assert.equal(again.session_identifier, browser.device?.id);
+});
+
+const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
+/** A key, as its owner sends it, and the proof, changed by whoever wants in. */
+const malformed: Record<string, (jti: string, keys: Keys) => string> = {
+  'without a signature': (jti, keys) => proofOf(keys, { jti }).replace(/[^.]+$/, ''),
+  'with "alg":"none"': (jti, keys) => proofOf(keys, { alg: 'none', jti }),
+  'with "alg":"HS256"': (jti, keys) => proofOf(keys, { alg: 'HS256', jti }),
+  'with the algorithm of another kind of key': (jti, keys) => proofOf(keys, { alg: 'RS256', jti }),
+  'by another key': (jti) => proofOf(ecKeys(), { jti }),
+  'with a key of its own': (jti) => {
+    const own = ecKeys();
+    return proofOf(own, { jti, jwk: own.publicKey.export({ format: 'jwk' }) });
+  },
+  'of another challenge': (_jti, keys) => proofOf(keys, { jti: 'guess' }),
+  'of a challenge that somebody dated anew': (jti, keys) =>
+    proofOf(keys, { jti: jti.replace(/^\d+/, String(clock + 1)) }),
+  'of a bound cookie': (_jti, keys) =>
+    proofOf(keys, { jti: browser.cookies.get(COOKIE)?.value ?? '' }),
+  'with two signatures': (jti, keys) =>
+    `${proofOf(keys, { jti })}.${proofOf(keys, { jti }).split('.')[2]}`,
+  'sent twice in one header': (jti, keys) => `${proofOf(keys, { jti })}, ${proofOf(keys, { jti })}`,
+  'as JSON': (jti, keys) => JSON.stringify({ payload: proofOf(keys, { jti }), signatures: [] }),
+  'that is too large': (jti, keys) => proofOf(keys, { jti: jti.padEnd(4000, 'x') }),
+  'that is no JSON inside': () => 'e30.e30.e30',
+  'that is empty': () => ' ',
+};
+
+for (const [name, change] of Object.entries(malformed))
+  it(`refuses a proof ${name}, and the browser may try again`, async () => {
+    await bind();
+    const { id = '', challenge = '' } = browser.device ?? {};
+    const headers = {
+      'secure-session-response': change(challenge, browser.keys),
+      'sec-secure-session-id': id,
+    };
+    const answer = await browser.send('/dbsc/refresh', { method: 'POST', headers });
+    assert.equal(answer.status, 403);
+    assert.match(answer.headers.get('secure-session-challenge') ?? '', /^"[^"]+";id="[^"]+"$/);
+    assert.deepEqual(answer.headers.getSetCookie(), []);
+    assert.equal(events.at(-1)?.type, 'device-refused');
+    clock += 11 * MINUTE;
+    assert.equal(await userOf(browser.request('/')), 'Ada');
+  });
+
+it('takes a proof twice, because its answer may get lost, but not after 15 minutes', async () => {
+  await bind();
+  const { id = '', challenge = '' } = browser.device ?? {};
+  const headers = {
+    'secure-session-response': proofOf(browser.keys, { jti: challenge }),
+    'sec-secure-session-id': id,
+  };
+  const replay = async () =>
+    (await browser.send('/dbsc/refresh', { method: 'POST', headers })).status;
+  assert.equal(await replay(), 200);
+  assert.equal(await replay(), 200);
+  clock += 16 * MINUTE;
+  assert.equal(await replay(), 403);
+});
+
+it('refuses a registration after a minute', async () => {
+  const { headers } = await browser.send('/login', { method: 'POST' });
+  await browser.registered();
+  const jti =
+    /challenge="([^"]+)"/.exec(headers.get('secure-session-registration') ?? '')?.[1] ?? '';
+  clock += 61 * SECOND;
+  const jwk = browser.keys.publicKey.export({ format: 'jwk' });
+  const proof = proofOf(browser.keys, { jwk, jti });
+  const late = { method: 'POST', headers: { 'secure-session-response': proof } };
+  assert.equal((await browser.send('/dbsc/registration', late)).status, 400);
+});
+
+it('takes RSA keys of 2,048 to 4,096 bits', () => {
+  const read = (keys: Keys) => {
+    const jwk = keys.publicKey.export({ format: 'jwk' });
+    return readProof(proofOf(keys, { alg: 'RS256', jti: 'x', jwk })).key.kty;
+  };
+  assert.equal(read(rsa(2048)), 'RSA');
+  assert.throws(() => read(rsa(1024)), /key/);
+  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const jwk = p384.publicKey.export({ format: 'jwk' });
+  assert.throws(() => readProof(proofOf(p384, { jti: 'x', jwk })), /malformed/);
+});
+
+it('keeps the private half out of the session, if a browser should send it', () => {
+  const keys = ecKeys();
+  const jwk = keys.privateKey.export({ format: 'jwk' });
+  assert.deepEqual(Object.keys(readProof(proofOf(keys, { jti: 'x', jwk })).key), [
+    'kty',
+    'crv',
+    'x',
+    'y',
+  ]);
+});
+
+it('keeps the key through changes and a password change, and asks for a new one at log-in', async () => {
+  await bind();
+  const { id } = browser.device ?? {};
+  await browser.request('/', { method: 'POST' });
+  const changed = await browser.request('/password', { method: 'POST' });
+  assert.equal(changed.headers.get('secure-session-registration'), null);
+  assert.equal((await steal('/', stolen('__Host-sid'))).status, 401);
+  clock += 11 * MINUTE;
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+  assert.equal(browser.device?.id, id);
+  await bind();
+  assert.notEqual(browser.device?.id, id);
+  assert.deepEqual(browser.ended, []);
+});
+
+it('sends a refresh under the old id of a renewed session to try again later', async () => {
+  await bind();
+  const old = stolen('__Host-sid');
+  await browser.request('/password', { method: 'POST' });
+  const answer = await steal('/dbsc/refresh', old, {}, 'POST');
+  assert.equal(answer.status, 503);
+  assert.ok(answer.headers.has('retry-after'));
+});
+
+it('ends the device session when the session has ended, or has another key', async () => {
+  await bind();
+  const [cookie, { id = '' } = {}] = [stolen('__Host-sid'), browser.device];
+  const refresh = (sessionId: string) =>
+    steal('/dbsc/refresh', cookie, { 'sec-secure-session-id': sessionId }, 'POST');
+  assert.equal((await refresh('another')).status, 404);
+  assert.equal((await refresh(id)).status, 403);
+  await browser.request('/logout', { method: 'POST' });
+  assert.equal(browser.cookies.get(COOKIE)?.endsAt, 0);
+  assert.equal((await refresh(id)).status, 404);
+});
+
+it('lets a browser that lost its key log in again, which ends the old session, or log out', async () => {
+  for (const way of ['/login', '/logout']) {
+    browser = boundBrowser(() => app.origin, now);
+    await bind();
+    const ticket = stolen('__Host-sid');
+    const { value = '' } = browser.cookies.get(COOKIE) ?? {};
+    browser.loseKey();
+    clock += 11 * MINUTE;
+    const { status, location } = await answerOf(
+      browser.request('/', { headers: { ...NAVIGATE, 'sec-fetch-site': 'none' } }),
+    );
+    assert.deepEqual([status, location], [303, '/login?next=%2F']);
+    await browser.request(way, { method: 'POST' });
+    await browser.registered();
+    clock += 11 * SECOND;
+    assert.equal(await userOf(browser.request('/')), way === '/login' ? 'Ada' : null);
+    // The old session is gone, so even its own proof brings nothing back.
+    assert.equal(await userOf(steal('/', `${ticket}; ${COOKIE}=${value}`)), null);
+  }
+});
+
+it('leads a link from another site through a page of its own, which the browser refreshes for', async () => {
+  await bind();
+  clock += 11 * MINUTE;
+  const link = { headers: { ...NAVIGATE, 'sec-fetch-site': 'cross-site' } };
+  const { status, refresh } = await answerOf(browser.request('/cart?a=1', link));
+  assert.equal(status, 200);
+  assert.match(refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/cart\?a=1$/);
+  assert.equal(await userOf(browser.request('/cart?a=1', { headers: NAVIGATE })), 'Ada');
+  // An address that begins with two slashes must not lead elsewhere.
+  clock += 11 * MINUTE;
+  const evil = await answerOf(browser.request('//evil.test/', link));
+  assert.match(evil.refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/\/evil\.test\/$/);
+});
+
+it('asks to try again, and says nothing of the account, when the store fails at each step', async () => {
+  await browser.request('/login', { method: 'POST' });
+  await browser.registered();
+  const failsAt = async (path: string, visit = {}) => {
+    store.fails = true;
+    const { status } = await browser.request(path, visit);
+    store.fails = false;
+    assert.equal(status, 503);
+  };
+  await failsAt('/'); // the first refresh
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+  clock += 11 * MINUTE;
+  await failsAt('/', { method: 'POST' });
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+  await failsAt('/password', { method: 'POST' });
+  await failsAt('/login');
+  assert.deepEqual(browser.ended, []);
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+
+  // Only the refresh fails: the request itself finds the session.
+  clock += 11 * MINUTE;
+  const skipped = { headers: { 'secure-session-skipped': 'unreachable' } };
+  for (const path of ['/', '/login', '/stream']) {
+    const answer = await browser.send(path, skipped);
+    assert.equal(answer.status, 503);
+    assert.ok(answer.headers.has('retry-after'));
+  }
+  const form = { headers: { ...skipped.headers, ...NAVIGATE } };
+  assert.equal((await browser.send('/login', form)).status, 200);
+});
+
+it('goes on unbound when the registration fails', async () => {
+  const before = await browser.request('/login', { method: 'POST' });
+  store.fails = true;
+  await browser.registered();
+  store.fails = false;
+  assert.equal(before.status, 303);
+  clock += 11 * MINUTE;
+  assert.equal(await userOf(browser.request('/')), 'Ada');
+});
+
+it('works while a secret is rotated', async () => {
+  const [old, next] = ['a secret of the tests', 'the next secret'];
+  await bind();
+  for (const secrets of [[old, next], [next, old], [next]]) {
+    const rotated = await start({ secrets });
+    const { origin } = app;
+    app.origin = rotated.origin;
+    assert.equal(await userOf(browser.request('/')), 'Ada', secrets.join());
+    clock += 11 * MINUTE;
+    assert.equal(await userOf(browser.request('/')), 'Ada', secrets.join());
+    app.origin = origin;
+    await rotated.close();
+  }
+  assert.deepEqual(browser.ended, []);
+});
+
+it('does not depend on the clock of the browser', async () => {
+  for (const hours of [-1, 1]) {
+    const ahead = boundBrowser(
+      () => app.origin,
+      () => clock + hours * 60 * MINUTE,
+    );
+    await bind(ahead);
+    for (let n = 0; n < 3; n++) {
+      clock += 9 * MINUTE;
+      assert.equal(await userOf(ahead.request('/')), 'Ada');
+    }
+  }
+  const { headers } = await browser.send('/dbsc/refresh', { method: 'POST' });
+  assert.equal(headers.get('expires'), null);
+});
+
+it('recovers when the clock of the server goes forward by an hour', async () => {
+  await bind();
+  // The browser's own clock stands still, so its cookie looks fresh to it.
+  const frozen = clock;
+  const cookie = stolen('__Host-sid', COOKIE);
+  clock += 29 * MINUTE;
+  const { status, location } = await answerOf(
+    steal('/cart', cookie, { 'sec-fetch-site': 'same-origin' }, 'POST'),
+  );
+  assert.deepEqual([status, new URL(location ?? '').pathname], [307, '/cart']);
+  clock = frozen;
+});
+
+it('tells of each registration, proof and refusal', async () => {
+  await bind();
+  await steal('/', stolen('__Host-sid'));
+  const ofDevices = events.filter(({ type }) => type.startsWith('device-'));
+  assert.deepEqual(ofDevices, [
+    { type: 'device-registered' },
+    { type: 'device-proved' },
+    { type: 'device-refused', reason: 'unproved' },
+  ]);
+});

@@ -1,0 +1,247 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { parse, serialize } from 'cookie';
+import type { Request, RequestHandler, Response } from 'express';
+import type { SessionCookie } from './cookie.ts';
+import { algorithmOf, BadProof, readProof } from './device-proof.ts';
+import { DeviceUnproved, ProofUnavailable, SessionGone } from './errors.ts';
+import type { Lifecycle, LifecycleOptions } from './lifecycle.ts';
+import { hasMoved, isStored, MOVED, type SessionRecord } from './record.ts';
+import { newSessionId, sessionHandle } from './session-id.ts';
+
+// Device Bound Session Credentials (DBSC): https://w3c.github.io/webappsec-dbsc/
+// docs/device-bound.md says what they protect from.
+
+export type DeviceBoundOption = {
+  /**
+   * Binds each session to a key of the browser that logged in, if the browser can. The cookie must be
+   * Secure and have the path '/'. `logIn` and `logOut` are the paths that stay open to a browser that
+   * has lost its key. Default: no session is bound; with `true`, /login and /logout
+   */
+  deviceBound?: boolean | { logIn: string; logOut: string };
+};
+
+const COOKIE = '__Host-device';
+const PATHS = { registration: '/dbsc/registration', refresh: '/dbsc/refresh' };
+
+/** Browsers refresh the cookie when it has less than two minutes left. */
+const COOKIE_MS = 600_000;
+/** For the way from the browser, whose cookie may expire in the meantime. */
+const ON_THE_WAY_MS = 30_000;
+/** For requests under way when the browser first proves its key. */
+const GRACE_MS = 10_000;
+const REGISTRATION_MS = 60_000;
+/** The browser keeps the challenge of the last refresh, and comes back in about eight minutes. */
+const CHALLENGE_MS = 900_000;
+
+type Options = {
+  /** The session store, without its callbacks. */
+  store: { lifecycle: Lifecycle; show: (req: Request, record: SessionRecord) => void };
+  secrets: readonly string[];
+  cookie: SessionCookie;
+  logIn?: string;
+  logOut?: string;
+  onEvent?: LifecycleOptions['onEvent'];
+};
+
+export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
+
+/**
+ * Binds a session to a key that the browser never gives away:
+ * 1. The answer to a log-in asks the browser to register a key. The session keeps the public half.
+ * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. From
+ *    now on, a request without this cookie is refused.
+ * 3. Before the cookie expires, the browser signs the next challenge.
+ * Nothing but the key is stored: challenges and the cookie carry their time and a MAC, so every process
+ * accepts them, and a proof that the browser repeats after a lost answer.
+ */
+export function createDeviceBinding({ store, secrets, cookie, ...options }: Options) {
+  const { logIn = '/login', logOut = '/logout', onEvent = () => {} } = options;
+  const { lifecycle } = store;
+  const { now } = lifecycle;
+  const { attributes } = cookie;
+  if (!attributes.secure || attributes.path !== '/' || attributes.domain || attributes.partitioned)
+    throw new TypeError(
+      "deviceBound needs a session cookie with secure: true and the path '/', without domain and partitioned",
+    );
+  const [newest = ''] = secrets;
+  const attributesText = serialize('x', '', attributes).replace('x=; ', '');
+  /** The requests of bound sessions without proof: their `req.session` is an empty one. */
+  const unproved = new WeakSet<object>();
+
+  const macOf = (secret: string, use: string, of: string, time: string) =>
+    // No session id has a colon, so this can never be the signature of a session cookie.
+    createHmac('sha256', secret).update(`dbsc:${use}:${of}:${time}`).digest();
+
+  function stamp(use: 'register' | 'refresh' | 'bound', of: string): string {
+    const time = String(now());
+    return `${time}.${macOf(newest, use, of, time).toString('base64url')}`;
+  }
+
+  /** @returns when this process or another one made the stamp; undefined if none of them did */
+  function timeOf(text: string | undefined, use: Parameters<typeof stamp>[0], of: string) {
+    const [, time, mac] = /^(\d{1,16})\.([\w-]{43})$/.exec(text ?? '') ?? [];
+    if (!time || !mac) return undefined;
+    const given = Buffer.from(mac, 'base64url');
+    const isOurs = secrets.some((secret) => timingSafeEqual(given, macOf(secret, use, of, time)));
+    return isOurs ? Number(time) : undefined;
+  }
+
+  function requireChallenge(text: string, use: 'register' | 'refresh', of: string, maxMs: number) {
+    const time = timeOf(text, use, of);
+    if (time === undefined) throw new BadProof('challenge');
+    if (now() - time > maxMs) throw new BadProof('old challenge');
+  }
+
+  /** Asks the browser to register a key for the session that this request has just renewed. */
+  function offer(req: Request): void {
+    const challenge = stamp('register', sessionHandle(req.sessionID));
+    req.res?.setHeader(
+      'Secure-Session-Registration',
+      `(ES256 RS256);path="${PATHS.registration}";challenge="${challenge}"`,
+    );
+  }
+
+  const storeDevice = async (
+    req: Request,
+    change: (current: SessionRecord['device']) => SessionRecord['device'],
+  ): Promise<void> => {
+    const stampOf = ({ device }: SessionRecord) => ({ device: change(device) });
+    const seen = req.session.toJSON();
+    store.show(req, await lifecycle.update(req.sessionID, seen, () => {}, stampOf));
+  };
+
+  async function register(req: Request, res: Response): Promise<void> {
+    try {
+      if (!isStored(req.session)) throw new BadProof('no session');
+      const { key, challenge } = readProof(req.get('Secure-Session-Response') ?? '');
+      requireChallenge(challenge, 'register', sessionHandle(req.sessionID), REGISTRATION_MS);
+      await storeDevice(req, (current) => {
+        // Once only: whoever steals the cookie must not bind the session to a key of their own.
+        if (current && JSON.stringify(current.key) !== JSON.stringify(key))
+          throw new BadProof('registered before');
+        return current ?? { id: newSessionId(), key };
+      });
+    } catch (error) {
+      return refuse(req, res, 400, error);
+    }
+    onEvent({ type: 'device-registered' }, req);
+    const id = req.session.device?.id ?? '';
+    challengeNext(res, id);
+    res.json({
+      session_identifier: id,
+      refresh_url: PATHS.refresh,
+      scope: { include_site: false, scope_specification: [] },
+      credentials: [{ type: 'cookie', name: COOKIE, attributes: attributesText }],
+    });
+  }
+
+  /**
+   * A browser gives its key up at most other statuses: so 403 with a challenge means "again", 503 means
+   * "later", and 404 is the end.
+   */
+  async function refresh(req: Request, res: Response): Promise<void> {
+    const { device } = req.session;
+    const asked = req.get('Sec-Secure-Session-Id') ?? device?.id;
+    if (hasMoved(req.session)) throw new ProofUnavailable();
+    if (!device || asked !== device.id) return void res.status(404).end();
+    const proof = req.get('Secure-Session-Response');
+    try {
+      if (proof === undefined) throw new BadProof();
+      requireChallenge(readProof(proof, device.key).challenge, 'refresh', device.id, CHALLENGE_MS);
+      if (device.since === undefined)
+        await storeDevice(req, (current) => {
+          if (current?.id !== device.id) throw new SessionGone();
+          return { ...current, since: current.since ?? now() };
+        });
+    } catch (error) {
+      if (error instanceof SessionGone) throw new ProofUnavailable();
+      challengeNext(res, device.id);
+      return refuse(req, res, 403, error);
+    }
+    onEvent({ type: 'device-proved' }, req);
+    challengeNext(res, device.id);
+    // Max-Age without Expires: the clock of the browser does not matter.
+    const options = { ...attributes, maxAge: COOKIE_MS / 1000 };
+    res.append('Set-Cookie', serialize(COOKIE, stamp('bound', device.id), options)).end();
+  }
+
+  function challengeNext(res: Response, id: string): void {
+    res.setHeader('Secure-Session-Challenge', `"${stamp('refresh', id)}";id="${id}"`);
+  }
+
+  function refuse(req: Request, res: Response, status: number, error: unknown): void {
+    if (!(error instanceof BadProof)) throw error;
+    // A refresh without a proof only asks for a challenge.
+    if (error.message) onEvent({ type: 'device-refused', reason: error.message }, req);
+    Reflect.deleteProperty(req, 'session'); // so that a thief cannot keep it from expiring
+    res.status(status).end();
+  }
+
+  /** For a page: the browser's key, and how long its last proof holds. */
+  function describe({ session, headers }: Request) {
+    const proved = provedAt(session, headers);
+    const algorithm = session.device && algorithmOf(session.device.key);
+    return { algorithm, provedAt: proved, endsAt: proved && proved + COOKIE_MS };
+  }
+
+  /** When the browser last proved its key, in milliseconds since 1970. */
+  function provedAt({ device }: SessionRecord, headers: IncomingHttpHeaders): number | undefined {
+    return device && timeOf(parse(headers.cookie ?? '')[COOKIE], 'bound', device.id);
+  }
+
+  /** Whether the session is bound, and the request comes without a fresh proof. */
+  function isUnproved(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
+    const { device } = session;
+    if (device?.since === undefined || now() - device.since <= GRACE_MS) return false;
+    const time = provedAt(session, headers);
+    return time === undefined || now() - time > COOKIE_MS + ON_THE_WAY_MS;
+  }
+
+  const handler: RequestHandler = (req, res, next) => {
+    if (!Object.is(req.sessionStore, store)) return next();
+    const [path = ''] = req.originalUrl.split('?', 1);
+    if (req.method === 'POST' && path === PATHS.registration) return register(req, res);
+    if (req.method === 'POST' && path === PATHS.refresh) return refresh(req, res);
+    if (!isUnproved(req.session, req.headers)) return next();
+    const cookieIsOurs = provedAt(req.session, req.headers) !== undefined;
+    const skipped = isSkipped(req.headers);
+    unproved.add(req);
+    store.show(req, { ...lifecycle.fresh(), version: MOVED });
+
+    const isNavigation = req.get('Sec-Fetch-Mode') === 'navigate';
+    const isOpen = path === logIn || path === logOut;
+    // A script that asks who is logged in must not learn "nobody" while the browser cannot tell.
+    if (isOpen && (isNavigation || req.method === 'POST' || !skipped)) return next();
+
+    const reason = skipped ? 'skipped' : cookieIsOurs ? 'expired' : 'unproved';
+    Reflect.deleteProperty(req, 'session');
+    onEvent({ type: 'device-refused', reason }, req);
+    if (skipped) return next(new ProofUnavailable());
+    const site = req.get('Sec-Fetch-Site');
+    const here = `${req.protocol}://${req.host}${req.originalUrl}`;
+    // Browsers do not refresh for a link on another site, but for the page that it leads to.
+    if (isNavigation && req.method === 'GET' && (site === 'cross-site' || site === 'same-site'))
+      return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
+    // The clock of this server went forward, so the browser takes its cookie for a fresh one.
+    if (cookieIsOurs && site === 'same-origin') return clearCookie(res).redirect(307, here);
+    if (!isNavigation) return next(new DeviceUnproved());
+    const back = req.method === 'GET' ? `?next=${encodeURIComponent(req.originalUrl)}` : '';
+    res.redirect(303, logIn + back);
+  };
+
+  /** For sockets, which come to no middleware. @throws ProofUnavailable */
+  function mayOpen(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
+    if (!isUnproved(session, headers)) return true;
+    if (isSkipped(headers)) throw new ProofUnavailable();
+    return false;
+  }
+
+  const clearCookie = (res: Response) => res.clearCookie(COOKIE, attributes);
+
+  return { handler, offer, mayOpen, describe, unproved, clearCookie };
+}
+
+const isSkipped = (headers: IncomingHttpHeaders) => 'secure-session-skipped' in headers;
+
+const ONE_MOMENT = '<!DOCTYPE html><html lang="en"><title>One moment</title><p>One moment …</p>';

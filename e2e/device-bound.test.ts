@@ -1,0 +1,180 @@
+// Nobody is locked out by a session that is bound to the browser: two processes on one Redis, and many
+// browsers. app/session/device-bound.test.ts has the rules, one by one.
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import pLimit from 'p-limit';
+import { ask, type BoundBrowser, boundBrowser } from '../test-support/bound-browser.ts';
+import { type Child, startChild } from '../test-support/child.ts';
+import { type RedisServer, startRedis } from '../test-support/redis.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const COOKIE = '__Host-device';
+
+type Process = { origin: string; child: Child };
+let redis: RedisServer;
+let processes: Process[] = [];
+let ahead = 0;
+const now = () => Date.now() + ahead;
+
+before(async () => {
+  redis = await startRedis();
+  processes = await Promise.all([start('old secret'), start('old secret')]);
+});
+after(async () => {
+  await Promise.all(processes.map(({ child }) => child.stop()));
+  await redis.stop();
+});
+
+async function start(...secrets: string[]): Promise<Process> {
+  const args = ['test-support/bound-app.ts', redis.url, ...secrets];
+  const child = await startChild(process.execPath, args, { ready: /port \d+/ });
+  const origin = `http://127.0.0.1:${/port (\d+)/.exec(child.output())?.[1]}`;
+  await ask(`${origin}/clock/${ahead}`, { method: 'POST' });
+  return { origin, child };
+}
+
+async function pass(ms: number): Promise<void> {
+  ahead += ms;
+  for (const { origin } of processes) await ask(`${origin}/clock/${ahead}`, { method: 'POST' });
+}
+
+/** Each request of these browsers goes to the next process. */
+let turn = 0;
+const newBrowser = () =>
+  boundBrowser(() => processes[turn++ % processes.length]?.origin ?? '', now);
+
+async function bound(): Promise<BoundBrowser> {
+  const browser = newBrowser();
+  assert.equal((await browser.request('/login', { method: 'POST' })).status, 303);
+  await browser.registered();
+  return browser;
+}
+
+/** @returns how many of `n` requests at once did not get the page of the user */
+async function refusals(browser: BoundBrowser, n: number): Promise<number> {
+  const answers = Array.from({ length: n }, async (_, each) => {
+    const answer = await browser.request('/', { method: each % 5 === 4 ? 'POST' : 'GET' });
+    return answer.status === 200 && ((await answer.json()) as { user: unknown }).user === 'Ada';
+  });
+  return (await Promise.all(answers)).filter((right) => !right).length;
+}
+
+const inTurn = pLimit(20);
+const total = async (browsers: BoundBrowser[], run: (each: BoundBrowser) => Promise<number>) =>
+  (await Promise.all(browsers.map((each) => inTurn(() => run(each))))).reduce((a, b) => a + b, 0);
+
+it('refuses none of 1,000 log-ins with ten requests each at once', async () => {
+  const browsers = Array.from({ length: 1000 }, newBrowser);
+  const refused = await total(browsers, async (browser) => {
+    await browser.request('/login', { method: 'POST' });
+    const early = await refusals(browser, 10); // while the browser registers its key
+    await browser.registered();
+    return early;
+  });
+  assert.equal(refused, 0);
+  assert.equal(browsers.filter(({ device }) => device).length, 1000);
+
+  const some = browsers.slice(0, 50);
+  assert.equal(await total(some, (browser) => refusals(browser, 10)), 0); // the first proof
+  for (const time of [11 * SECOND, 9 * MINUTE, 11 * MINUTE]) {
+    await pass(time);
+    assert.equal(await total(some, (browser) => refusals(browser, 3)), 0);
+  }
+  assert.deepEqual(
+    some.flatMap(({ ended }) => ended),
+    [],
+  );
+});
+
+it('refuses none during password changes, and logs in again while requests are under way', async () => {
+  const browsers = await Promise.all(Array.from({ length: 50 }, bound));
+  for (const path of ['/password', '/login', '/password']) {
+    await pass(11 * SECOND);
+    const refused = await total(browsers, async (browser) => {
+      // Requests under the old id find an empty session, which they cannot change: that is no refusal.
+      const during = [browser.request('/'), browser.request('/login')];
+      await browser.request(path, { method: 'POST' });
+      const statuses = (await Promise.all(during)).map(({ status }) => status);
+      await browser.registered();
+      return statuses.filter((status) => status !== 200).length + (await refusals(browser, 3));
+    });
+    assert.equal(refused, 0, path);
+  }
+  assert.deepEqual(
+    browsers.flatMap(({ ended }) => ended),
+    [],
+  );
+});
+
+it('refuses none while the secret is rotated and all processes are replaced', async () => {
+  const browsers = await Promise.all(Array.from({ length: 20 }, bound));
+  await Promise.all(browsers.map((browser) => refusals(browser, 1)));
+  await pass(11 * SECOND);
+  let done = false;
+  let count = 0;
+  const visits = browsers.map(async (browser) => {
+    let refused = 0;
+    for (; !done; count++) {
+      browser.cookies.delete(COOKIE); // as if it had expired
+      refused += await refusals(browser, 3);
+    }
+    return refused;
+  });
+  for (const secrets of [
+    ['old secret', 'new secret'],
+    ['new secret', 'old secret'],
+    ['new secret'],
+  ])
+    for (const n of [0, 1]) {
+      const { child: old } = processes[n] as Process;
+      processes = processes.with(n, await start(...secrets));
+      await old.stop();
+    }
+  done = true;
+  assert.deepEqual(
+    await Promise.all(visits),
+    browsers.map(() => 0),
+  );
+  assert.ok(count > 100, `${count} rounds`);
+  assert.deepEqual(
+    browsers.flatMap(({ ended }) => ended),
+    [],
+  );
+});
+
+it('answers 503 while Redis is silent, at each step, and nobody has to log in again', async () => {
+  const [atLogIn, atRegistration, atFirstProof, atRefresh, atRequest] = await Promise.all([
+    newBrowser(),
+    newBrowser(),
+    bound(),
+    bound(),
+    bound(),
+  ]);
+  await Promise.all([atRefresh, atRequest].map((browser) => refusals(browser, 1)));
+  await pass(11 * SECOND);
+  await atRegistration.send('/login', { method: 'POST' });
+  redis.pause();
+  atRefresh.cookies.delete(COOKIE);
+  const statuses = await Promise.all([
+    atLogIn.request('/login', { method: 'POST' }),
+    atFirstProof.request('/'),
+    atRefresh.request('/'),
+    atRequest.request('/'),
+    atRequest.request('/', { method: 'POST' }),
+    atRequest.request('/password', { method: 'POST' }),
+  ]);
+  await atRegistration.registered();
+  redis.resume();
+  assert.deepEqual(
+    statuses.map(({ status }) => status),
+    statuses.map(() => 503),
+  );
+  const loggedIn = [atRegistration, atFirstProof, atRefresh, atRequest];
+  // The first answer after a silence may be late.
+  for (const browser of loggedIn) {
+    while ((await browser.request('/')).status === 503);
+    assert.equal(await refusals(browser, 10), 0);
+    assert.deepEqual(browser.ended, []);
+  }
+});

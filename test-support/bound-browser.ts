@@ -1,0 +1,156 @@
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+export type Keys = { privateKey: KeyObject; publicKey: KeyObject };
+export const ecKeys = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+type Proof = { alg?: string; jwk?: object; jti: string };
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** The JWS with which a browser proves its key. With `jwk`, it registers the key. */
+export function proofOf({ privateKey }: Keys, { alg = 'ES256', jwk, jti }: Proof): string {
+  const signed = `${part({ alg, jwk, typ: 'dbsc+jwt' })}.${part({ jti })}`;
+  const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
+  return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
+}
+
+const agent = new Agent({ keepAlive: true });
+
+/** Unlike `fetch`, it sends the Sec-Fetch headers that it is given, and follows no redirect. */
+export async function ask(url: string, { method = 'GET', headers = {} }: Visit): Promise<Response> {
+  const asked = httpRequest(url, {
+    agent,
+    method,
+    headers: { 'x-forwarded-proto': 'https', ...headers },
+  });
+  const [answer] = (await once(asked.end(), 'response')) as [IncomingMessage];
+  const { statusCode: status = 0, rawHeaders } = answer;
+  const pairs = rawHeaders.flatMap((name, n): [string, string][] =>
+    n % 2 ? [] : [[name, rawHeaders[n + 1] ?? '']],
+  );
+  return new Response(await text(answer), { status, headers: pairs });
+}
+
+type Device = { id: string; challenge?: string | undefined };
+type Visit = { method?: string; headers?: Record<string, string> };
+export type BoundBrowser = ReturnType<typeof boundBrowser>;
+
+const quoted = (text: string | null, pattern: RegExp) => pattern.exec(text ?? '')?.[1];
+
+/**
+ * What Chromium does with device-bound sessions, as it was seen: see docs/device-bound.md.
+ * @param originOf the process that gets the next request
+ * @param now the clock of the browser, in milliseconds
+ */
+export function boundBrowser(originOf: () => string, now: () => number = Date.now) {
+  const keys = ecKeys();
+  const cookies = new Map<string, { value: string; endsAt: number }>();
+  let device: Device | undefined;
+  let registering: Promise<void> = Promise.resolve();
+  let refreshing: Promise<boolean> | undefined;
+  const ended: number[] = [];
+
+  const leftOf = (name: string) => (cookies.get(name)?.endsAt ?? 0) - now();
+
+  async function send(path: string, { method = 'GET', headers = {} }: Visit): Promise<Response> {
+    const sent = [...cookies].filter(([name]) => leftOf(name) > 0);
+    const answer = await ask(originOf() + path, {
+      method,
+      headers: {
+        'sec-fetch-site': 'same-origin',
+        cookie: sent.map(([name, { value }]) => `${name}=${value}`).join('; '),
+        ...headers,
+      },
+    });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      const maxAge = /Max-Age=(\d+)/i.exec(line)?.[1] ?? Infinity;
+      const endsAt = line.includes('01 Jan 1970') ? 0 : now() + Number(maxAge) * 1000;
+      cookies.set(name, { value, endsAt });
+    }
+    const registration = answer.headers.get('secure-session-registration');
+    if (registration) registering = register(registration);
+    return answer;
+  }
+
+  async function register(offer: string): Promise<void> {
+    const jti = quoted(offer, /challenge="([^"]+)"/) ?? '';
+    const jwk = keys.publicKey.export({ format: 'jwk' });
+    const proof = proofOf(keys, { jwk, jti });
+    const answer = await signed(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
+      () => undefined,
+    );
+    if (answer?.status !== 200) return;
+    const { session_identifier: id } = (await answer.json()) as { session_identifier: string };
+    device = { id, challenge: challengeIn(answer) };
+  }
+
+  const signed = (path: string, proof: string | undefined, id?: string) =>
+    send(path, {
+      method: 'POST',
+      headers: {
+        ...(proof && { 'secure-session-response': proof }),
+        ...(id && { 'sec-secure-session-id': id }),
+      },
+    });
+
+  const challengeIn = ({ headers }: Response) =>
+    quoted(headers.get('secure-session-challenge'), /^"([^"]+)"/);
+
+  /** @returns whether a request must go on without a fresh cookie */
+  async function refresh(path = '/dbsc/refresh'): Promise<boolean> {
+    const current = device;
+    for (let attempts = 0; current && attempts < 5; attempts++) {
+      const { challenge } = current;
+      const proof = challenge === undefined ? undefined : proofOf(keys, { jti: challenge });
+      const answer = await signed(path, proof, current.id).catch(() => undefined);
+      if (!answer || answer.status >= 500) return true;
+      current.challenge = challengeIn(answer);
+      if (answer.status === 200) return false;
+      if (answer.status === 403 && current.challenge !== undefined) continue;
+      ended.push(answer.status);
+      break;
+    }
+    if (device === current) device = undefined;
+    return false;
+  }
+
+  /** One refresh at a time, for all tabs. */
+  const refreshOnce = () => {
+    refreshing ??= refresh().finally(() => {
+      refreshing = undefined;
+    });
+    return refreshing;
+  };
+
+  async function request(path: string, visit: Visit = {}): Promise<Response> {
+    const left = leftOf('__Host-device');
+    // Chromium refreshes for no link on another site.
+    const isForeign = visit.headers?.['sec-fetch-site'] === 'cross-site';
+    let skipped = false;
+    if (device && left <= 0 && !isForeign) skipped = await refreshOnce();
+    else if (device && left < 120_000) void refreshOnce();
+    const headers = { ...(skipped && { 'secure-session-skipped': 'unreachable' }) };
+    return send(path, { ...visit, headers: { ...headers, ...visit.headers } });
+  }
+
+  return {
+    keys,
+    cookies,
+    request,
+    send,
+    refresh: refreshOnce,
+    get device() {
+      return device;
+    },
+    /** Resolves once the browser has registered its key. */
+    registered: () => registering,
+    /** The statuses that ended a device session. */
+    ended,
+    loseKey: () => {
+      device = undefined;
+    },
+  };
+}
