@@ -2,7 +2,7 @@ import { defineConfig } from 'playwright/test';
 import { chromiumOptions } from '../test-support/chromium.ts';
 import type { ShopOptions } from '../test-support/shop-fixture.ts';
 
-const withOwnServers = ['deploy.e2e.ts', 'cookie-attributes.e2e.ts'];
+const withOwnServers = ['deploy.e2e.ts', 'cookie-attributes.e2e.ts', 'device-bound.e2e.ts'];
 
 export default defineConfig<object, ShopOptions>({
   testMatch: '*.e2e.ts',

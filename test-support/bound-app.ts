@@ -32,7 +32,7 @@ export function boundApp(options: Partial<SessionOptions> = {}): Express {
     absoluteMs: 720 * MINUTE,
     deviceBound: true,
     ...options,
-  } as SessionOptions);
+  });
   app.get('/stream', async (req, res) => {
     const session = await sessionOf(req, sessions);
     res.json({ user: session?.fields.user?.name ?? null });

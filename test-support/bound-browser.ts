@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { text as readAll } from 'node:stream/consumers';
 
 export type Keys = { privateKey: KeyObject; publicKey: KeyObject };
 export const ecKeys = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -30,7 +30,7 @@ export async function ask(url: string, { method = 'GET', headers = {} }: Visit):
   const pairs = rawHeaders.flatMap((name, n): [string, string][] =>
     n % 2 ? [] : [[name, rawHeaders[n + 1] ?? '']],
   );
-  return new Response(await text(answer), { status, headers: pairs });
+  return new Response(await readAll(answer), { status, headers: pairs });
 }
 
 type Device = { id: string; challenge?: string | undefined };
@@ -102,7 +102,8 @@ export function boundBrowser(originOf: () => string, now: () => number = Date.no
   /** @returns whether a request must go on without a fresh cookie */
   async function refresh(path = '/dbsc/refresh'): Promise<boolean> {
     const current = device;
-    for (let attempts = 0; current && attempts < 5; attempts++) {
+    if (!current) return false;
+    for (let attempts = 0; attempts < 5; attempts++) {
       const { challenge } = current;
       const proof = challenge === undefined ? undefined : proofOf(keys, { jti: challenge });
       const answer = await signed(path, proof, current.id).catch(() => undefined);

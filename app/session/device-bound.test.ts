@@ -85,8 +85,8 @@ const steal = (
 ) => ask(app.origin + path, { method, headers: { cookie, ...headers } });
 
 it('asks for a key at log-in only, and takes ES256 and RS256', async () => {
-  const before = await browser.request('/', { method: 'POST' });
-  assert.equal(before.headers.get('secure-session-registration'), null);
+  const first = await browser.request('/', { method: 'POST' });
+  assert.equal(first.headers.get('secure-session-registration'), null);
   const { headers } = await browser.request('/login', { method: 'POST' });
   assert.match(
     headers.get('secure-session-registration') ?? '',
@@ -112,7 +112,7 @@ it('refuses, when the app starts, a cookie that browsers would not bind', () => 
     { partitioned: true },
   ])
     assert.throws(
-      () => boundApp({ cookie: { name: 'sid', attributes: { ...lax, ...wrong } as typeof lax } }),
+      () => boundApp({ cookie: { name: 'sid', attributes: { ...lax, ...wrong } } }),
       /deviceBound needs/,
     );
 });
@@ -391,11 +391,11 @@ it('asks to try again, and says nothing of the account, when the store fails at 
 });
 
 it('goes on unbound when the registration fails', async () => {
-  const before = await browser.request('/login', { method: 'POST' });
+  const { status } = await browser.request('/login', { method: 'POST' });
   store.fails = true;
   await browser.registered();
   store.fails = false;
-  assert.equal(before.status, 303);
+  assert.equal(status, 303);
   clock += 11 * MINUTE;
   assert.equal(await userOf(browser.request('/')), 'Ada');
 });

@@ -162,8 +162,9 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     onEvent({ type: 'device-proved' }, req);
     challengeNext(res, device.id);
     // Max-Age without Expires: the clock of the browser does not matter.
-    const options = { ...attributes, maxAge: COOKIE_MS / 1000 };
-    res.append('Set-Cookie', serialize(COOKIE, stamp('bound', device.id), options)).end();
+    const maxAge = COOKIE_MS / 1000;
+    const bound = serialize(COOKIE, stamp('bound', device.id), { ...attributes, maxAge });
+    res.append('Set-Cookie', bound).end();
   }
 
   function challengeNext(res: Response, id: string): void {
@@ -224,7 +225,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     if (isNavigation && req.method === 'GET' && (site === 'cross-site' || site === 'same-site'))
       return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
     // The clock of this server went forward, so the browser takes its cookie for a fresh one.
-    if (cookieIsOurs && site === 'same-origin') return clearCookie(res).redirect(307, here);
+    if (cookieIsOurs && site !== undefined) return clearCookie(res).redirect(307, here);
     if (!isNavigation) return next(new DeviceUnproved());
     const back = req.method === 'GET' ? `?next=${encodeURIComponent(req.originalUrl)}` : '';
     res.redirect(303, logIn + back);
