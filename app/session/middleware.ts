@@ -61,7 +61,8 @@ export function sessionMiddleware<CookieName extends string>({
   const store = new ExpressSessionStore(lifecycle, cookie, openSessions);
   if (deviceBound) {
     const paths = deviceBound === true ? {} : deviceBound;
-    store.device = createDeviceBinding({ store, secrets, cookie, ...options, ...paths });
+    const { onEvent } = options;
+    store.device = createDeviceBinding({ store, secrets, cookie, onEvent, ...paths });
   }
   const session = expressSession({
     store,
