@@ -1,5 +1,5 @@
 // Nobody is locked out by a session that is bound to the browser: two processes on one Redis, and many
-// browsers. app/session/device-bound.test.ts has the rules, one by one.
+// browsers. app/session-tests/device-bound.test.ts has the rules, one by one.
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -19,13 +19,22 @@ export function proofOf({ privateKey }: Keys, { alg = 'ES256', jwk, jti }: Proof
 const agent = new Agent({ keepAlive: true });
 
 /** Unlike `fetch`, it sends the Sec-Fetch headers that it is given, and follows no redirect. */
-export async function ask(url: string, { method = 'GET', headers = {} }: Visit): Promise<Response> {
+export async function ask(
+  url: string,
+  { method = 'GET', headers = {}, json }: Visit,
+): Promise<Response> {
   const asked = httpRequest(url, {
     agent,
     method,
-    headers: { 'x-forwarded-proto': 'https', ...headers },
+    headers: {
+      'x-forwarded-proto': 'https',
+      ...(json && { 'content-type': 'application/json' }),
+      ...headers,
+    },
   });
-  const [answer] = (await once(asked.end(), 'response')) as [IncomingMessage];
+  const [answer] = (await once(asked.end(json && JSON.stringify(json)), 'response')) as [
+    IncomingMessage,
+  ];
   const { statusCode: status = 0, rawHeaders } = answer;
   const pairs = rawHeaders.flatMap((name, n): [string, string][] =>
     n % 2 ? [] : [[name, rawHeaders[n + 1] ?? '']],
@@ -34,7 +43,7 @@ export async function ask(url: string, { method = 'GET', headers = {} }: Visit):
 }
 
 type Device = { id: string; challenge?: string | undefined };
-type Visit = { method?: string; headers?: Record<string, string> };
+type Visit = { method?: string; headers?: Record<string, string>; json?: object };
 export type BoundBrowser = ReturnType<typeof boundBrowser>;
 
 const quoted = (text: string | null, pattern: RegExp) => pattern.exec(text ?? '')?.[1];
@@ -54,10 +63,10 @@ export function boundBrowser(originOf: () => string, now: () => number = Date.no
 
   const leftOf = (name: string) => (cookies.get(name)?.endsAt ?? 0) - now();
 
-  async function send(path: string, { method = 'GET', headers = {} }: Visit): Promise<Response> {
+  async function send(path: string, { headers, ...visit }: Visit): Promise<Response> {
     const sent = [...cookies].filter(([name]) => leftOf(name) > 0);
     const answer = await ask(originOf() + path, {
-      method,
+      ...visit,
       headers: {
         'sec-fetch-site': 'same-origin',
         cookie: sent.map(([name, { value }]) => `${name}=${value}`).join('; '),

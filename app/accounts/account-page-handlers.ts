@@ -6,8 +6,8 @@ import { invalidField, Refusal } from '../http/refusal.ts';
 import type { Audit } from '../observe/audit.ts';
 import {
   currentHandle,
+  describeSessions,
   draftOf,
-  lastSeen,
   SessionGone,
   type SessionRecord,
   updateSession,
@@ -36,8 +36,8 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   const show: RequestHandler = async (req, res) => {
     const account = accountOf(req);
     const handle = currentHandle(req);
-    const lastUsed = await lastSeen(req, Object.keys(account.sessions));
-    const sessions = listSessions(account, lastUsed, handle);
+    const described = await describeSessions(req, Object.keys(account.sessions));
+    const sessions = listSessions(account, described, handle);
     const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[handle]?.at);
     const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
     const json = { user: sanitizedUser(account), sessions };
@@ -143,16 +143,20 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   };
 }
 
-function listSessions({ sessions }: Account, lastUsed: Map<string, number>, own: string) {
+function listSessions(
+  { sessions }: Account,
+  described: Awaited<ReturnType<typeof describeSessions>>,
+  own: string,
+) {
   return Object.entries(sessions)
-    .filter(([handle]) => lastUsed.has(handle))
-    .map(([handle, { at, device }]) => ({
-      handle,
-      device,
-      since: new Date(at).toISOString(),
-      lastSeen: new Date(lastUsed.get(handle) ?? at).toISOString(),
-      current: handle === own,
-    }))
+    .flatMap(([handle, { at, device }]) => {
+      const { lastSeenAt, algorithm } = described.get(handle) ?? {};
+      if (lastSeenAt === undefined) return [];
+      const since = new Date(at).toISOString();
+      const lastSeen = new Date(lastSeenAt).toISOString();
+      const bound = algorithm !== undefined;
+      return { handle, device, since, lastSeen, bound, current: handle === own };
+    })
     .toSorted(
       (a, b) => Number(b.current) - Number(a.current) || b.lastSeen.localeCompare(a.lastSeen),
     );

@@ -1,6 +1,12 @@
 import type { Request, RequestHandler } from 'express';
 import type { Pages } from '../http/pages.ts';
-import { currentHandle, isStored, readCookie, type SessionOptions } from '../session/index.ts';
+import {
+  currentHandle,
+  describeDevice,
+  isStored,
+  readCookie,
+  type SessionOptions,
+} from '../session/index.ts';
 import type { Recorder } from './recorder.ts';
 
 type Options = {
@@ -23,6 +29,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
           store: storeName,
           cookie,
           ticket: ticketOf(req),
+          device: describeDevice(req),
           coat: coatOf(req),
           clocks: clocksOf(req),
           requests: recorder.recall(req),

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
+import { ADA, GRACE, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
 import { memoryBackend } from '../session/index.ts';
 
-const RACES = ['adds', 'log-out', 'tabs'];
+const RACES = ['adds', 'log-out', 'theft', 'tabs'];
 
 describe('the race lab', () => {
   let shop: Shop;
@@ -28,6 +28,22 @@ describe('the race lab', () => {
   it('stores one of two tabs’ changes in the tutorials’ shop, and both here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/tabs')).json;
     assert.deepEqual([tutorial.right, here.right, here.total], [1, 2, 2]);
+  });
+
+  it('lets a thief with a stolen cookie in, unless the session is bound', async () => {
+    const { tutorial, here } = (await shop.visitor().post('/lab/theft')).json;
+    assert.deepEqual([tutorial.right, tutorial.answers], [0, [200]]);
+    assert.deepEqual([here.right, here.answers], [1, [401]]);
+  });
+
+  it('gives the command that replays the visitor’s own cookie, and not the cookie itself', async () => {
+    const visitor = shop.visitor();
+    assert.match((await visitor.get('/lab', PAGE)).text, /a guest has no account to steal/);
+    await visitor.post('/login', { json: GRACE });
+    const { text } = await visitor.get('/lab', PAGE);
+    assert.match(text, /Your session is <b>not bound<\/b>/);
+    assert.match(text, /curl -i -H .*sid=VALUE.*\/account/);
+    assert.ok(!text.includes(visitor.cookie?.slice('sid='.length) ?? ''));
   });
 
   it('redirects a form to a page with all results, which survive a reload', async () => {

@@ -4,7 +4,8 @@ import { excerpt } from '../guide/excerpt.ts';
 import { leaveFlash } from '../http/flash.ts';
 import { type Pages, redirectOrJson } from '../http/pages.ts';
 import { Refusal } from '../http/refusal.ts';
-import { currentHandle, isStored } from '../session/index.ts';
+import { currentHandle, describeDevice, isStored, type SessionOptions } from '../session/index.ts';
+import { stealCookie } from './cookie-theft.ts';
 import { losslessShop } from './lossless-shop.ts';
 import type { PretendOutages } from './pretend-outages.ts';
 import { races, runRace } from './races.ts';
@@ -12,15 +13,17 @@ import { resultLinks, withResult } from './result-links.ts';
 import { tutorialShop } from './tutorial-shop.ts';
 
 const MAX_WAITING = 5;
+const THEFT = 'theft';
 
 type Options = {
   pages: Pages;
   /** Absent: visitors cannot take the store down. */
   outages: PretendOutages | undefined;
   secret: string;
+  session: Pick<SessionOptions, 'cookie'>;
 };
 
-export function labHandlers({ pages, outages, secret }: Options) {
+export function labHandlers({ pages, outages, secret, session }: Options) {
   const oneAtATime = pLimit(1);
   const links = resultLinks(secret);
   const page = {
@@ -34,19 +37,21 @@ export function labHandlers({ pages, outages, secret }: Options) {
 
   const show: RequestHandler = (req, res) => {
     const results = links.read(req.query.results);
-    const content = { ...page, results, kept: links.write(results) };
-    return pages.show(req, res, 'lab/show', content, { races: [...races.keys()] });
+    const isBound = describeDevice(req)?.provedAt !== undefined;
+    const own = { cookie: session.cookie.name, isBound };
+    const content = { ...page, results, kept: links.write(results), own };
+    return pages.show(req, res, 'lab/show', content, { races: [...races.keys(), THEFT] });
   };
 
   const run: RequestHandler = async (req, res) => {
     const name = String(req.params.race);
     const race = races.get(name);
-    if (!race) throw new Refusal(404, 'The lab has no race with this name.');
+    if (!race && name !== THEFT) throw new Refusal(404, 'The lab has no race with this name.');
     if (oneAtATime.pendingCount >= MAX_WAITING)
       throw new Refusal(503, 'The lab is busy. Please try again in 2 s.', { 'Retry-After': '2' });
     const result = await oneAtATime(async () => ({
-      tutorial: await runRace(race, tutorialShop),
-      here: await runRace(race, losslessShop),
+      tutorial: race ? await runRace(race, tutorialShop) : await stealCookie(false),
+      here: race ? await runRace(race, losslessShop) : await stealCookie(true),
     }));
     const results = withResult(links.read(req.query.results), name, result);
     redirectOrJson(req, res, `/lab${links.write(results)}#${name}`, result);

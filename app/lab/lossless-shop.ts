@@ -4,24 +4,34 @@ import {
   memoryBackend,
   newSession,
   renewSession,
+  type SessionOptions,
   sessionMiddleware,
   updateSession,
 } from '../session/index.ts';
 
 /** The small shop of tutorial-shop.ts, built on `app/session/`. */
-export function losslessShop(pause: () => Promise<void>) {
+export function losslessShop(
+  pause: () => Promise<void>,
+  options: Pick<SessionOptions, 'deviceBound' | 'now'> = {},
+) {
   const app = express();
-  app.set('env', 'test'); // so that Express prints no errors
+  app.set('env', 'test').set('trust proxy', true); // so that Express prints no errors
   app.use(
     sessionMiddleware({
       backend: memoryBackend(),
       secrets: ['in-process'],
       cookie: {
         name: 'lab',
-        attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+        attributes: {
+          path: '/',
+          httpOnly: true,
+          secure: options.deviceBound === true,
+          sameSite: 'lax',
+        },
       },
       idleMs: 60_000,
       absoluteMs: 60_000,
+      ...options,
     }),
   );
   app.post('/log-in', async (req, res) => {

@@ -1,11 +1,22 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type RequestListener,
+  request,
+} from 'node:http';
 import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 /** The shop waits for `pause` in a slow request. */
 type CreateShop = (pause: () => Promise<void>) => RequestListener;
-type Visit = (method: 'GET' | 'POST', path: string) => Promise<{ status: number; body: string }>;
+type Visit = (
+  method: 'GET' | 'POST',
+  path: string,
+  headers?: OutgoingHttpHeaders,
+) => Promise<{ status: number; body: string; headers: IncomingHttpHeaders }>;
 type Shown = { user: string | null; cart: Record<string, number> };
 type Race = {
   /** @returns the statuses of the answers */
@@ -62,17 +73,18 @@ export async function runRace({ run, countRight, total }: Race, createShop: Crea
 }
 
 /** HTTP through memory, with a cookie jar. */
-function visitorOf(app: RequestListener): Visit {
+export function visitorOf(app: RequestListener): Visit {
   const server = createServer(app);
   let cookie = '';
-  return async (method, path) => {
+  return async (method, path, more) => {
     const [ours, theirs] = duplexPair();
     server.emit('connection', theirs);
-    const headers = { host: 'lab', cookie };
+    const headers = { host: 'lab', cookie, ...more };
     const asked = request({ method, path, headers, createConnection: () => ours }).end();
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
     const [line] = answer.headers['set-cookie'] ?? [];
     if (line) [cookie = ''] = line.split(';', 1);
-    return { status: answer.statusCode ?? 0, body: await text(answer) };
+    const { statusCode: status = 0, headers: received } = answer;
+    return { status, body: await text(answer), headers: received };
   };
 }

@@ -225,7 +225,10 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     if (isNavigation && req.method === 'GET' && (site === 'cross-site' || site === 'same-site'))
       return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
     // The clock of this server went forward, so the browser takes its cookie for a fresh one.
-    if (cookieIsOurs && site !== undefined) return clearCookie(res).redirect(307, here);
+    if (cookieIsOurs && site !== undefined) {
+      clearCookie(req, res);
+      return res.redirect(307, here);
+    }
     if (!isNavigation) return next(new DeviceUnproved());
     const back = req.method === 'GET' ? `?next=${encodeURIComponent(req.originalUrl)}` : '';
     res.redirect(303, logIn + back);
@@ -238,7 +241,10 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     return false;
   }
 
-  const clearCookie = (res: Response) => res.clearCookie(COOKIE, attributes);
+  /** Deletes the bound cookie, if the browser has one. */
+  function clearCookie(req: Request, res: Response): void {
+    if (COOKIE in parse(req.headers.cookie ?? '')) res.clearCookie(COOKIE, attributes);
+  }
 
   return { handler, offer, mayOpen, describe, unproved, clearCookie };
 }

@@ -71,7 +71,7 @@ export async function endSession(req: Request, res: Response): Promise<void> {
   await store.lifecycle.end(req.sessionID, unproved ? undefined : req.session);
   Reflect.deleteProperty(req, 'session'); // as express-session does
   res.clearCookie(store.cookie.name, store.cookie.attributes);
-  store.device?.clearCookie(res);
+  store.device?.clearCookie(req, res);
 }
 
 /** The handle of this request's session. After `endSession`, of the session that ended. */

@@ -11,8 +11,13 @@ import {
   proofOf,
 } from '../../test-support/bound-browser.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
-import { readProof } from './device-proof.ts';
-import { type Backend, memoryBackend, type SessionEvent, type SessionOptions } from './index.ts';
+import { readProof } from '../session/device-proof.ts';
+import {
+  type Backend,
+  memoryBackend,
+  type SessionEvent,
+  type SessionOptions,
+} from '../session/index.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
