@@ -114,7 +114,7 @@ onEachStore(
       assert.deepEqual(Object.keys(user), ['id', 'email', 'name']);
       assert.deepEqual(
         sessions.map((s: object) => Object.keys(s)),
-        [1, 2].map(() => ['handle', 'device', 'since', 'lastSeen', 'current']),
+        [1, 2].map(() => ['handle', 'device', 'since', 'lastSeen', 'bound', 'current']),
       );
       const [here, there] = sessions;
       assert.deepEqual([here.current, there.current], [true, false]);
