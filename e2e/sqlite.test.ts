@@ -54,7 +54,7 @@ async function startVisitors(origin: string) {
       const added = await visitor.client.post('/cart/lines', { headers, json }).catch(() => null);
       if (added?.status === 200) visitor.acknowledged += 1;
       else visitor.uncertain += 1;
-      await new Promise((resolve) => setTimeout(resolve, added ? 5 : 50));
+      await new Promise((resolve) => setTimeout(resolve, added ? 25 : 50));
     }
   };
   const all = Promise.all(visitors.map(fill));
@@ -89,7 +89,8 @@ it('four workers lose no acknowledged change: not when they are replaced, nor wh
   };
   await goesOn();
   server.kill('SIGHUP');
-  await until(async () => server.output().includes('All workers were replaced'), 'replaced');
+  const isReplaced = async () => server.output().includes('All workers were replaced');
+  await until(isReplaced, 'replaced', 90_000);
   await goesOn();
   assert.equal(load.sum('uncertain'), 0);
 
