@@ -30,6 +30,7 @@ import { pretendOutages } from './lab/pretend-outages.ts';
 import { createAudit } from './observe/audit.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { requestLog } from './observe/request-log.ts';
+import type { Tracing } from './observe/tracing.ts';
 import { createOrders } from './orders/orders.ts';
 import { pageFrame } from './page-frame.ts';
 import { createHandlers, healthRoutes, sitemap, streamRoutes, wayBack } from './routes.ts';
@@ -43,6 +44,7 @@ export type AppOptions = {
   /** Express's `trust proxy`. */
   trustProxy: number | string[] | false;
   log: Logger;
+  tracing?: Tracing | undefined;
   hsts: Hsts;
   session: SessionOptions;
   storeName?: string;
@@ -68,7 +70,7 @@ const PUBLIC = join(ROOT, 'public');
 
 /** The whole app, in the order in which a request meets it. */
 export function createApp(options: AppOptions): Express {
-  const { production, log } = options;
+  const { production, log, tracing } = options;
   const parts = createParts(options);
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
   const { assets, outages } = parts;
@@ -79,7 +81,7 @@ export function createApp(options: AppOptions): Express {
   app.set('trust proxy', options.trustProxy);
   app.set('etag', false); // no page is the same twice
 
-  app.use(requestLog({ log, metrics, secret }), rememberClient(log), decideFormat);
+  app.use(requestLog({ log, metrics, secret, tracing }), rememberClient(log), decideFormat);
   app.use(securityHeaders(options.hsts), refuseMalformed, endUnreadBody);
   app.use('/assets', assets.handlers, notFound);
   mount(app, healthRoutes(healthHandlers(options)));
@@ -97,7 +99,7 @@ export function createApp(options: AppOptions): Express {
 }
 
 function createParts(options: AppOptions) {
-  const { production, log, lab, rateLimitStore, floodLimits } = options;
+  const { production, log, tracing, lab, rateLimitStore, floodLimits } = options;
   const [secret = ''] = options.session.secrets;
   const metrics = createMetrics();
   const assets = createAssets(PUBLIC, production);
@@ -105,12 +107,14 @@ function createParts(options: AppOptions) {
   const onTrip = (of: 'session' | 'document') => (trip: RoundTrip) => {
     metrics.roundTrip({ of, ...trip });
     recorder.onTrip({ of, ...trip });
+    tracing?.onTrip({ of, ...trip });
   };
   const unreadable = new Set<string>(); // each reason is logged once
   const audit = createAudit(log, secret);
   const onEvent = (event: SessionEvent, req?: Request) => {
     metrics.session(event);
     recorder.onEvent(event);
+    tracing?.onEvent(event);
     if (req && event.type === 'device-refused') audit(req, event.type, { reason: event.reason });
     else if (req && (event.type === 'device-registered' || event.type === 'device-proved'))
       audit(req, event.type);

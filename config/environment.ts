@@ -120,6 +120,11 @@ export function readConfig(env: Record<string, string | undefined>) {
         'on needs NODE_ENV=production: browsers bind a session over HTTPS only',
       ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: z
+      .string()
+      .regex(/^https?:\/\/[^/?#]+(\/[^?#]*)?$/, 'must be http://host:port or https://host:port')
+      .transform((url) => url.replace(/\/$/, ''))
+      .optional(),
     HSTS: z
       .string()
       .default('31536000')
@@ -181,6 +186,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     trustProxy: data.TRUST_PROXY,
     workers: data.WEB_CONCURRENCY,
     metricsPort: data.METRICS_PORT,
+    tracesUrl: data.OTEL_EXPORTER_OTLP_ENDPOINT,
     demoAccounts: data.DEMO_ACCOUNTS,
     lab: data.LAB,
     logLevel: data.LOG_LEVEL,

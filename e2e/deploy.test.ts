@@ -42,6 +42,8 @@ const forged = {
   'X-Forwarded-Proto': 'gopher',
   'X-Forwarded-Host': 'evil.test',
   Forwarded: 'for=203.0.113.9;proto=gopher;host=evil.test',
+  'X-Request-Id': 'forged',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 };
 
 const proxies = {
@@ -70,6 +72,10 @@ for (const [file, start] of Object.entries(proxies))
         assert.deepEqual(seen['x-forwarded-proto'], ['https']);
         assert.deepEqual(seen['x-forwarded-host'], [host]);
         assert.equal(seen.forwarded, undefined);
+        assert.equal(seen.traceparent, undefined);
+        const [requestId = '', ...more] = seen['x-request-id'];
+        assert.match(requestId, /^[\da-f-]{32,36}$/);
+        assert.deepEqual(more, []);
       }
     });
 

@@ -81,6 +81,22 @@ it('npm run dev installs no tools, npm test adds them, and npm run dev then keep
   assert.equal(install(), 'install --no-save --include=dev --include=optional');
 });
 
+it('the packages for traces are tools, which operate.md installs at the versions of the lockfile', () => {
+  const { packages } = JSON.parse(text);
+  const guide = readFileSync(join(root, 'docs/operate.md'), 'utf8');
+  const command = /^npm install --no-save --save-prod .*$/m.exec(guide)?.[0] ?? '';
+  const own = Object.keys(project.devDependencies).filter((name) => name.startsWith('@opentel'));
+  for (const name of own) {
+    const { version, dev } = packages[`node_modules/${name}`];
+    // prom-client brings the API along.
+    if (dev) assert.ok(command.includes(` ${name}@${version}`), name);
+  }
+  const added = Object.keys(packages).filter(
+    (name) => name.startsWith('node_modules/@opentelemetry/') && packages[name].dev,
+  );
+  assert.match(guide, new RegExp(`adds ${added.length} packages`));
+});
+
 it('each script that starts with exec runs the installer first, which gives Windows an exec', () => {
   const scripts: Record<string, string> = project.scripts;
   const names = Object.keys(scripts).filter((name) => scripts[name]?.startsWith('exec '));

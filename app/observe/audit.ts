@@ -26,10 +26,10 @@ export type Audit = (req: Request, event: SecurityEvent, details?: object) => vo
 export const createAudit =
   (log: Logger, secret: string): Audit =>
   (req, event, details) => {
-    const { requestId, ip: address } = req;
+    const { requestId, trace, ip: address } = req;
     const session = sessionInLog(req, secret);
     req.audited = true;
-    log.info({ event, requestId, session, address, ...details }, event);
+    log.info({ event, requestId, ...trace, session, address, ...details }, event);
   };
 
 /**

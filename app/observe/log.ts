@@ -25,8 +25,9 @@ const COLORS: Record<string, 'dim' | 'yellow' | 'red'> = {
 export function readable(output: NodeJS.WritableStream = process.stdout): DestinationStream {
   return {
     write(json) {
-      const { level, time, msg, err, pid, hostname, session, requestId, ...line } =
+      const { level, time, msg, err, pid, hostname, session, requestId, ...rest } =
         JSON.parse(json);
+      const { trace_id, span_id, ...line } = rest;
       const { method, path, status, ms, ...more } = line;
       const isRequest = msg === 'request';
       const label = pino.levels.labels[level] ?? '';

@@ -31,13 +31,16 @@ export function createMetrics() {
 
   return {
     request: (req: Request, status: number, seconds: number) => {
-      const route: unknown =
-        req.route?.path ?? /^\/(assets|dbsc)(?=\/)/.exec(req.originalUrl)?.[0] ?? 'none';
       const method = METHODS.has(req.method) ? req.method : 'other';
-      requests.observe({ method, route: String(route), status }, seconds);
+      requests.observe({ method, route: routeOf(req), status }, seconds);
     },
     session: ({ type }: SessionEvent) => sessions.inc({ event: type }),
     roundTrip: ({ of, operation, outcome, ms }: RoundTrip & { of: string }) =>
       roundTrips.observe({ of, operation, outcome }, ms / 1000),
   };
+}
+
+export function routeOf(req: Request): string {
+  const route: string | undefined = req.route?.path;
+  return route ?? /^\/(assets|dbsc)(?=\/)/.exec(req.originalUrl)?.[0] ?? 'none';
 }

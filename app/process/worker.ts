@@ -27,6 +27,8 @@ export async function runWorker(
   });
   const { counters } = stores;
   for (const warning of config.warnings) log.warn(warning);
+  const tracing =
+    config.tracesUrl === undefined ? undefined : await openTracing(config.tracesUrl, log);
 
   const isWatched = cluster.isPrimary && process.argv.includes('--watched');
   const survivesRestart = isWatched && store === 'memory';
@@ -35,6 +37,7 @@ export async function runWorker(
     production,
     trustProxy: config.trustProxy,
     log,
+    tracing,
     hsts: config.hsts,
     session: {
       backend: stores.sessions ?? memoryBackend(memory.sessions),
@@ -62,7 +65,10 @@ export async function runWorker(
     if (isWatched) return; // until .env names another port
     process.exit(1);
   });
-  closeOnSignal(server, app, log, () => void stores.close());
+  closeOnSignal(server, app, log, async () => {
+    void stores.close();
+    await tracing?.stop();
+  });
 
   await stores.connected();
   server.listen(config.port, host, () => {
@@ -72,7 +78,12 @@ export async function runWorker(
   });
 }
 
-function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: () => void): void {
+function closeOnSignal(
+  server: Server,
+  app: Express,
+  log: Logger,
+  closeRest: () => Promise<void>,
+): void {
   const drain = prepareDrain(server, app);
   let closing = false;
   const close = async (code: number) => {
@@ -85,7 +96,7 @@ function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: ()
     setTimeout(giveUp, 8000).unref();
     // Lingering for a proxy makes sense only if other workers take over.
     await drain(cluster.isWorker && code === 0 ? 1000 : 0);
-    closeStore();
+    await closeRest();
     // Connections that the primary handed over at the last moment go back to it.
     if (cluster.worker) await once(cluster.worker.disconnect(), 'disconnect');
     process.exit(code);
@@ -97,6 +108,16 @@ function closeOnSignal(server: Server, app: Express, log: Logger, closeStore: ()
     log.fatal({ err }, 'Unexpected error');
     void close(1);
   });
+}
+
+async function openTracing(url: string, log: Logger) {
+  try {
+    const { startTracing } = await import('../observe/tracing.ts');
+    return startTracing(url, logErrors(log, 'the trace collector'));
+  } catch (err) {
+    log.fatal({ err }, 'Cannot trace. docs/operate.md says which packages to install');
+    process.exit(1);
+  }
 }
 
 /** Logs the first error in full, then one a minute: during an outage, each attempt fails. */
