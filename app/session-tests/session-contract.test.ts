@@ -786,6 +786,16 @@ it('a field of a session is the same object each time it is read', async (t) => 
   assert.equal((await visitor.get('/')).json.result, true);
 });
 
+it('a copy of a session may be changed: that changes neither the session nor what is stored', async (t) => {
+  const { visitor } = await inSession(t, async (req) => {
+    Object.assign(req.session.toJSON(), { views: 9 });
+    Object.assign(req.session.toJSON().user ?? {}, { name: 'Eve' });
+    await updateSession(req, () => {});
+    return [req.session.views, req.session.user?.name];
+  });
+  assert.deepEqual((await visitor.get('/')).json.result, [1, 'Ada']);
+});
+
 it('a method of express-session says what to call instead, in types and when it runs', async (t) => {
   const { visitor } = await inSession(t, ({ session }) => {
     // @ts-expect-error: updateSession has stored the change
@@ -835,7 +845,7 @@ it('a session holds the fields that the app names, and starts with their default
 it('a field that express-session would hide is refused at the start, and so is one without a default', () => {
   const start = (fields: Record<string, z.ZodType>) => () =>
     sessionMiddleware({ ...OPTIONS, fields: sessionFields.extend(fields) as typeof sessionFields });
-  for (const name of ['save', 'cookie', 'version', 'constructor'])
+  for (const name of ['save', 'toJSON', 'cookie', 'version', 'constructor'])
     assert.throws(start({ [name]: z.string().optional() }), RegExp(`Rename .* "${name}"`));
   assert.throws(
     start({ todos: z.array(z.string()) }),

@@ -65,7 +65,7 @@ export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionD
 }
 
 /** A deep copy of a JSON value, made at each change: structuredClone would be slow for that. */
-function copyOf(value: unknown): unknown {
+export function copyOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copyOf);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each)]));
@@ -74,6 +74,7 @@ function copyOf(value: unknown): unknown {
 // express-session and the session's stamp would hide fields of these names, or be hidden by them.
 const RESERVED = new Set([
   ...['id', 'req', 'cookie', 'save', 'touch', 'reload', 'regenerate', 'resetMaxAge', 'destroy'],
+  'toJSON',
   ...Object.keys(sessionStamp.shape),
 ]);
 
