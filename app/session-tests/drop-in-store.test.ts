@@ -293,6 +293,12 @@ onEachStore(
       assert.deepEqual(events, [], 'nothing failed');
     });
 
+    it('keeps a session that has no limit', async () => {
+      client = await visitorOf({ idleMs: Infinity });
+      await client.post('/log-in');
+      assert.equal((await stored()).user, 'Ada');
+    });
+
     it('A request deletes a field that another one changes: the later one wins, but an object stays deleted', async () => {
       const deleteUser = { theme: null, user: null };
       const changeUser = { theme: 'dark', 'user.name': 'Grace' };
@@ -472,7 +478,9 @@ onEachStore(
     it('starts afresh when the stored text is unreadable', async () => {
       await client.post('/log-in');
       const id = /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';
-      for (const text of ['{"vers', 'null', '7', '{"version":1}', '{"version":1,"session":3}']) {
+      const times = `"version":1,"createdAt":${now},"lastSeenAt":${now}`;
+      const texts = ['{"vers', 'null', '7', `{${times}}`, `{${times},"session":3}`];
+      for (const text of [...texts, `{${times},"session":{"user":"Ada"}}`]) {
         await store.plant(sessionHandle(id), text);
         const answer = await client.get('/');
         assert.deepEqual([answer.status, answer.json.user], [200, undefined], text);
@@ -492,6 +500,38 @@ it('data that no request holds replaces a session of the drop-in store', async (
   await save({ views: 1 });
   const stored = new Promise((resolve) => store.get(id, (_error, session) => resolve(session)));
   assert.deepEqual(await stored, { cookie, views: 1 });
+});
+
+it('data that was loaded outside of a request is merged, and can be saved under another id', async () => {
+  const store = dropInStore(memoryBackend());
+  const [get, set] = [promisify(store.get.bind(store)), promisify(store.set.bind(store))];
+  const [id, other] = [newSessionId(), newSessionId()];
+  await set(id, { cookie: { originalMaxAge: null }, theme: 'dark' } as Loose);
+  const [byAdmin, byRequest]: Loose[] = [await get(id), await get(id)];
+  byRequest.cart = { hat: 1 };
+  await set(id, byRequest);
+  byAdmin.role = 'editor';
+  await set(id, byAdmin);
+  const { cookie, ...data } = (await get(id)) as Loose;
+  assert.deepEqual(data, { theme: 'dark', cart: { hat: 1 }, role: 'editor' });
+  await set(other, (await get(id)) as Loose);
+  assert.deepEqual(await get(other), { cookie, ...data });
+});
+
+it('a counter that is no number by now is a field like any other', async () => {
+  const conflicts: DropInEvent[] = [];
+  const options = { counters: ['n'], onEvent: (event: DropInEvent) => conflicts.push(event) };
+  const store = dropInStore(memoryBackend(), options);
+  const [get, set] = [promisify(store.get.bind(store)), promisify(store.set.bind(store))];
+  const id = newSessionId();
+  await set(id, { cookie: { originalMaxAge: null }, n: 1 } as Loose);
+  const [first, second]: Loose[] = [await get(id), await get(id)];
+  first.n = 'many';
+  await set(id, first);
+  second.n = 2;
+  await set(id, second);
+  assert.equal(((await get(id)) as Loose).n, 2);
+  assert.deepEqual(conflicts, [{ type: 'conflict', field: 'n' }]);
 });
 
 it('of any changes that requests make at once, the last one of each field is kept', async () => {

@@ -260,6 +260,7 @@ for (const host of hosts)
         [(_id, done) => done(new SyntaxError('no JSON')), /^old session: no JSON/],
         [(_id, done) => done(null, 7 as never), /^old session: .* "cookie"/],
         [(_id, done) => done(null, { user: 'Ada' } as never), /^old session: .* "cookie"/],
+        [(_id, done) => done(null, { cookie: { expires: 'never' } } as never), /"expires"/],
       ];
       for (const [get, reason] of broken) {
         events.length = 0;

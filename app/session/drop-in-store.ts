@@ -39,7 +39,7 @@ export type DropInOptions = {
 type Data = { readonly [field: string]: unknown };
 type DropInRecord = Versioned & { createdAt: number; lastSeenAt: number; session: Data };
 /** What a request knows of its session: the record that it loaded or saved, and the data it held then. */
-type Seen = { record: DropInRecord; data: Data };
+type Seen = { key: string; record: DropInRecord; data: Data };
 type StoredCookie = { originalMaxAge?: number | null; expires?: string | null };
 type Callback = (error?: unknown, value?: unknown) => void;
 
@@ -64,7 +64,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
   const records = {
     get: async (key: string) => parse(await ask(backend.get(key))),
     compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
-      ask(backend.compareAndSet(key, version, next, ttlMs)),
+      ask(backend.compareAndSet(key, version, next, ttlMs === Infinity ? undefined : ttlMs)),
   };
   const commit = compareAndSetLoop(records, msLeft);
   /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
@@ -74,7 +74,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
   function parse(text: string | undefined): DropInRecord | undefined {
     try {
       const record: DropInRecord | null = text === undefined ? null : JSON.parse(text);
-      return record?.session && msLeft(record) > 0 ? record : undefined;
+      return record && isPlain(record.session.cookie) && msLeft(record) > 0 ? record : undefined;
     } catch {
       return undefined;
     }
@@ -92,7 +92,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     const record = (await records.get(key)) ?? (await imports?.adopt(id, records, fromOld, msLeft));
     if (!record) return null;
     const data = structuredClone(record.session) as unknown as SessionData;
-    seenBy.set(data, { record, data: record.session });
+    seenBy.set(data, { key, record, data: record.session });
     return data;
   }
 
@@ -112,7 +112,8 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
 
   async function save(id: string, session: SessionData, data: Data): Promise<void> {
     const key = sessionHandle(id);
-    const seen = seenBy.get(session);
+    const known = seenBy.get(session);
+    const seen = known?.key === key ? known : undefined; // an app may save it under another id
     const lastSeenAt = now();
     const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
     // An app can end a session by giving it an expired cookie.
@@ -123,13 +124,13 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
       conflicts = [];
       if (!current && seen) throw new SessionEnded();
       if (!current) return first;
-      // Data from outside a request, such as an administrator's edit, replaces the session. Not
-      // `instanceof Session`: an app may have a second copy of express-session.
-      const isOfRequest = 'req' in session;
-      const merged = isOfRequest ? merge(seen?.data ?? {}, data, current.session, conflicts) : data;
+      // Data that was not loaded, such as a backup, replaces the session. Not `instanceof Session`: an
+      // app may have a second copy of express-session.
+      const isEdit = seen || 'req' in session;
+      const merged = isEdit ? merge(seen?.data ?? {}, data, current.session, conflicts) : data;
       return { ...current, version: current.version + 1, lastSeenAt, session: merged };
     });
-    seenBy.set(session, { record, data });
+    seenBy.set(session, { key, record, data });
     for (const field of conflicts) emit({ type: 'conflict', field });
   }
 
@@ -153,8 +154,8 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
           merged.set(field, after);
       } else if (isPlain(after) && isPlain(current) && isPlain(before ?? {})) {
         merged.set(field, merge((before ?? {}) as Data, after, current, conflicts, `${name}.`));
-      } else if (typeof after === 'number' && counters.includes(name)) {
-        merged.set(field, Number(current ?? 0) + after - Number(before ?? 0));
+      } else if (counters.includes(name) && [before ?? 0, after, current ?? 0].every(isNumber)) {
+        merged.set(field, Number(current ?? 0) + Number(after) - Number(before ?? 0));
       } else {
         const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
         if (!agree) conflicts.push(name);
@@ -219,6 +220,8 @@ class SessionEnded extends Error {}
 
 const isPlain = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isNumber = (value: unknown) => typeof value === 'number';
 
 const fieldsOf = (data: Data) => new Map(Object.entries(data));
 

@@ -87,7 +87,9 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       try {
         const { cookie, ...fields } = asJson(old);
         if (!cookie) throw new TypeError('there is no "cookie" in it');
-        if (cookie.expires && Date.parse(cookie.expires) <= now()) return undefined;
+        const ends = cookie.expires ? Date.parse(cookie.expires) : Infinity;
+        if (Number.isNaN(ends)) throw new TypeError('"expires" of its cookie is not a date');
+        if (ends <= now()) return undefined;
         return { fields: asJson(map(fields)), cookie, version: FIRST_VERSION };
       } catch (error) {
         return report(error);
