@@ -15,6 +15,9 @@ type Lifetime = { lifetime: number };
 
 /** Memcached takes a larger number of seconds for a date. */
 const LONGEST_LIFETIME = 30 * 24 * 3600;
+/** In 2038. Memcached would take a later date for one in the past. */
+const LAST_DATE = 2 ** 31 - 1;
+const NO_END = 0;
 /** A record with this lifetime has expired as it is stored. */
 const AT_ONCE = -1;
 
@@ -56,10 +59,12 @@ function keyOf(prefix: string, id: string): string {
 }
 
 function lifetimeOf(ttlMs: number | undefined): number {
-  if (ttlMs === undefined) return 0;
+  if (ttlMs === undefined) return NO_END;
   // Its clock ticks once a second, so without the extra second a record could expire too early.
   const seconds = Math.ceil(ttlMs / 1000) + 1;
-  return seconds <= LONGEST_LIFETIME ? seconds : Math.ceil(Date.now() / 1000) + seconds;
+  if (seconds <= LONGEST_LIFETIME) return seconds;
+  const date = Math.ceil(Date.now() / 1000) + seconds;
+  return date <= LAST_DATE ? date : NO_END;
 }
 
 async function done(answer: Promise<unknown>): Promise<boolean> {
