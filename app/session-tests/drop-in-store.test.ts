@@ -65,8 +65,9 @@ function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {
   });
   app.post('/expire/:how', (req, res) => {
     fields(req).note = 'bye';
-    if (req.params.how === 'max-age') req.session.cookie.maxAge = 0;
-    else req.session.cookie.expires = new Date(0);
+    const { cookie } = req.session as Session;
+    if (req.params.how === 'max-age') cookie.maxAge = 0;
+    else cookie.expires = new Date(0);
     res.json({});
   });
   app.post('/redirect', async (req, res) => {

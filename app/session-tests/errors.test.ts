@@ -30,3 +30,10 @@ it('the error handler of Express itself answers session errors with the right st
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [status, retryAfter]);
   }
 });
+
+it('a session that is gone says so, even without a message of its own', () => {
+  assert.equal(
+    String(new SessionGone()),
+    'SessionGone: The session has ended, or has got a new id',
+  );
+});

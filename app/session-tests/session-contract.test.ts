@@ -749,6 +749,63 @@ it('a session refuses an async change, in types and when it runs', async (t) => 
   assert.match((await visitor.get('/')).json.error, /updateSession takes no async function/);
 });
 
+it('a session refuses an async `carry`, in types and when it runs', async (t) => {
+  const { visitor, texts } = await inSession(t, (req) =>
+    // @ts-expect-error: the new session must not wait
+    renewSession(req, async () => {
+      throw new Error('an unhandled rejection fails the test');
+    }),
+  );
+  const stored = [...texts.keys()];
+  assert.match((await visitor.get('/')).json.error, /renewSession takes no async function/);
+  assert.deepEqual([...texts.keys()], stored);
+  const typed = (req: Request) =>
+    // @ts-expect-error: a promise of a session is no session
+    renewSession(req, async (old) => ({ views: old?.views }));
+  assert.ok(typed);
+});
+
+it('a session refuses a change that returns a new session instead of editing the draft', async (t) => {
+  const { visitor } = await inSession(t, (req) =>
+    updateSession(req, (draft) => ({ ...draft, views: 9 })),
+  );
+  assert.match((await visitor.get('/')).json.error, /Edit the draft: updateSession does not store/);
+  const returned: ((draft: SessionDraft) => unknown)[] = [
+    (draft) => Object.assign(draft, { views: 9 }),
+    (draft) => ({ ...draft }),
+    (draft) => ({ views: draft.views }),
+    (draft) => {
+      const before = { ...draft };
+      draft.views = 9;
+      return before;
+    },
+  ];
+  for (const change of returned) {
+    const other = await inSession(t, (req) => updateSession(req, change));
+    assert.equal((await other.visitor.get('/')).status, 200, String(change));
+  }
+});
+
+it('a new session needs no field that has a default, and takes lists from the old one', async (t) => {
+  const fields = sessionFields.extend({ todos: z.array(z.string()).default([]) });
+  type Own = SessionDraft & { todos?: string[] };
+  const { visitor } = await inSession(
+    t,
+    async (req) => {
+      await updateSession(req, (draft: Own) => {
+        draft.todos?.push('buy milk');
+      });
+      await renewSession(req, (old) => {
+        const { user, todos }: Readonly<Own> = { ...old, views: 1 };
+        return { user, ...(todos && { todos }) };
+      });
+    },
+    { fields },
+  );
+  const { views, user, todos } = (await visitor.get('/')).json.session;
+  assert.deepEqual([views, user.name, todos], [0, 'Ada', ['buy milk']]);
+});
+
 it('a session cannot be changed by assignment at any depth', async (t) => {
   for (const assign of [
     ({ session: { user } }: Request) => {
@@ -779,6 +836,32 @@ it('a session cannot be changed by assignment at any depth', async (t) => {
 const sloppy = (code: string) => (req: Request) =>
   runInThisContext(`(session) => { ${code} }`)(req.session);
 
+it('the cookie of a session cannot be changed by assignment', async (t) => {
+  for (const assign of [
+    (req: Request) => {
+      // @ts-expect-error: the cookie is read-only
+      req.session.cookie.maxAge = 86_400_000;
+    },
+    sloppy('session.cookie.expires = new Date(0)'),
+    sloppy('session.cookie.path = "/elsewhere"'),
+    sloppy('session.cookie = {}'),
+    sloppy('session.resetMaxAge()'),
+  ]) {
+    const { visitor } = await inSession(t, assign);
+    const answer = await visitor.get('/');
+    assert.match(answer.json.error ?? '', /read only/, String(assign));
+    assert.deepEqual(answer.headers.getSetCookie(), []);
+  }
+  const { visitor } = await inSession(t, async (req) => {
+    const { cookie } = req.session;
+    await renewSession(req, () => ({}), { persistent: true });
+    return [cookie.maxAge, cookie.path, req.session.cookie.originalMaxAge];
+  });
+  const answer = await visitor.get('/');
+  assert.deepEqual(answer.json.result.slice(0, 2), [null, '/']);
+  assert.match(answer.headers.getSetCookie().join(), /^sid=.*; Path=\/; Expires=/);
+});
+
 it('a field of a session is the same object each time it is read', async (t) => {
   const { visitor } = await inSession(t, ({ session }) => {
     const { user } = session;
@@ -800,7 +883,7 @@ it('a copy of a session may be changed: that changes neither the session nor wha
 it('a method of express-session says what to call instead, in types and when it runs', async (t) => {
   const { visitor } = await inSession(t, ({ session }) => {
     // @ts-expect-error: updateSession has stored the change
-    assert.throws(() => session.save(), /nothing to save: updateSession/);
+    assert.throws(() => session.save(), /nothing to save: .* To log out, call endSession/);
     // @ts-expect-error: updateSession starts from the newest session
     assert.throws(() => session.reload(() => {}), /nothing to reload: updateSession/);
     // @ts-expect-error: renewSession

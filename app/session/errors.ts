@@ -8,6 +8,10 @@ export abstract class SessionError extends Error {
 export class SessionGone extends SessionError {
   override name = 'SessionGone';
   readonly status = 409;
+
+  constructor(message = 'The session has ended, or has got a new id') {
+    super(message);
+  }
 }
 
 /** The store failed or did not answer in time. The last write may or may not have happened. */

@@ -15,4 +15,4 @@ export const sessionFields = z.object({
 });
 
 /** What a new session starts with. */
-export const newSession = () => ({ views: 0 });
+export const newSession = () => sessionFields.parse({});

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Request } from 'express';
 import { SessionGone, StoreUnavailable, TooManyConflicts } from './errors.ts';
-import { newSession, sessionFields } from './fields.ts';
+import { sessionFields } from './fields.ts';
 import {
   draftOf,
   type FieldsOption,
@@ -13,6 +14,7 @@ import {
   type SessionDraft,
   type SessionRecord,
   type SessionStamp,
+  type SessionStart,
 } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
@@ -52,7 +54,7 @@ export type LifecycleOptions = FieldsOption & {
   onEvent?: ((event: SessionEvent, req?: Request) => void) | undefined;
 };
 
-type Carry = (old: SessionRecord | undefined) => SessionDraft;
+type Carry = (old: SessionRecord | undefined) => SessionStart;
 
 export type Renewal = {
   /** The new id, if the caller has to know it beforehand: see `newSessionId`. */
@@ -74,9 +76,9 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 /** How sessions begin, change, move and end, over any backend. Nothing here depends on HTTP. */
 export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
-  const { fields } = options;
-  const { recordOf, parseRecord } = recordFormat(fields ?? sessionFields);
-  const blank = fields ? () => newSessionOf(fields) : newSession;
+  const { fields = sessionFields } = options;
+  const { recordOf, parseRecord } = recordFormat(fields);
+  const blank = () => newSessionOf(fields);
   blank(); // throws at start if a field has no default
   const deadline = () =>
     answersWithin(options.answerWithinMs ?? 1500, (error) =>
@@ -166,7 +168,7 @@ export function createLifecycle(options: LifecycleOptions) {
   async function update(
     id: string,
     seen: SessionRecord,
-    change: (draft: SessionDraft) => void,
+    change: (draft: SessionDraft) => unknown,
     restamp: (current: SessionRecord) => Partial<SessionStamp> = () => ({}),
   ): Promise<SessionRecord> {
     if (hasMoved(seen)) throw new SessionGone();
@@ -178,7 +180,7 @@ export function createLifecycle(options: LifecycleOptions) {
       if (!current) throw new SessionGone();
       from = current;
       const draft = draftOf(current);
-      change(draft);
+      refuseReducer(change(draft), draft, current);
       const version = current.version + 1;
       const stamp = { ...current, ...restamp(current), version, lastSeenAt: now() };
       const next = recordOf(draft, stamp);
@@ -260,4 +262,13 @@ export function createLifecycle(options: LifecycleOptions) {
   }
 
   return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, end, findAll };
+}
+
+/** A change such as `(draft) => ({ ...draft, views: 9 })` would be lost without a word. */
+function refuseReducer(result: unknown, draft: SessionDraft, current: SessionRecord): void {
+  if (typeof result !== 'object' || result === null || result === draft) return;
+  const names = Object.keys(draft);
+  if (names.length === 0 || !names.every((name) => name in result)) return;
+  if (isDeepStrictEqual(draft, draftOf(current)) && !isDeepStrictEqual(draft, result))
+    throw new TypeError('Edit the draft: updateSession does not store what the change returns');
 }

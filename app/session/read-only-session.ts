@@ -1,9 +1,9 @@
-import type { Session, SessionData } from 'express-session';
+import type { Cookie, Session, SessionData } from 'express-session';
 import { copyOf, type SessionRecord } from './record.ts';
 
 /** What to do instead of calling these methods of express-session. */
 const INSTEAD = {
-  save: 'There is nothing to save: updateSession stores the change before it returns',
+  save: 'There is nothing to save: updateSession has stored its change. To log out, call endSession',
   reload: 'There is nothing to reload: updateSession starts from the newest session',
   regenerate: 'Call renewSession(req, (old) => …) instead of req.session.regenerate',
   destroy: 'Call endSession(req, res) instead of req.session.destroy',
@@ -15,8 +15,9 @@ type Instead = {
   [Method in keyof typeof INSTEAD]: (this: (typeof INSTEAD)[Method], ...args: unknown[]) => never;
 };
 /** `toJSON` returns the session as the store keeps it. */
-type Readable = SessionRecord & { toJSON(): SessionRecord };
-export type ReadOnlySession = Omit<Session & SessionData, keyof Instead> & Instead & Readable;
+type Readable = SessionRecord & { readonly cookie: Readonly<Cookie>; toJSON(): SessionRecord };
+type Replaced = keyof Instead | 'cookie';
+export type ReadOnlySession = Omit<Session & SessionData, Replaced> & Instead & Readable;
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -34,7 +35,25 @@ type Fields = { readonly [name: string]: unknown };
 export const readOnly = <S extends object>(session: S): S =>
   new Proxy(session as Fields, new ReadOnly(session as Fields)) as S;
 
-class ReadOnly implements ProxyHandler<Fields> {
+class RefuseWrites implements ProxyHandler<Fields> {
+  set(): never {
+    return refuseWrite();
+  }
+
+  deleteProperty(): never {
+    return refuseWrite();
+  }
+
+  defineProperty(): never {
+    return refuseWrite();
+  }
+
+  setPrototypeOf(): never {
+    return refuseWrite();
+  }
+}
+
+class ReadOnly extends RefuseWrites {
   readonly #session: Fields;
   /** Made when they are first read, and kept, so that a field is always the same object. */
   #views: Map<object, object> | undefined;
@@ -42,6 +61,7 @@ class ReadOnly implements ProxyHandler<Fields> {
   #isEnding = false;
 
   constructor(session: Fields) {
+    super();
     this.#session = session;
   }
 
@@ -51,13 +71,18 @@ class ReadOnly implements ProxyHandler<Fields> {
       // JSON.stringify passes a key, and changes nothing. Without this, express-session's hash of the
       // session would take four times as long.
       return (key?: string) => (key === undefined ? copyOf : asItIs)(this.#plainOf(target));
-    if (typeof value === 'object' && value !== null)
-      // express-session changes the cookie.
-      return target === this.#session && (name === 'cookie' || name === 'req')
-        ? value
-        : this.#viewOf(value);
+    if (typeof value === 'object' && value !== null) {
+      if (target !== this.#session) return this.#viewOf(value);
+      if (name === 'cookie') return this.#cookieOf(value as Fields);
+      return name === 'req' ? value : this.#viewOf(value);
+    }
     if (typeof value === 'function' && target === this.#session) return this.#methodOf(name, value);
     return value;
+  }
+
+  /** As the answer begins, express-session restarts the cookie's `maxAge`. */
+  #cookieOf(cookie: Fields): Fields {
+    return this.#isEnding ? cookie : new Proxy(cookie, REFUSE_WRITES);
   }
 
   #plainOf(target: Fields): object {
@@ -89,23 +114,9 @@ class ReadOnly implements ProxyHandler<Fields> {
       throw new Error(INSTEAD[name as keyof typeof INSTEAD]);
     };
   }
-
-  set(): never {
-    return refuseWrite();
-  }
-
-  deleteProperty(): never {
-    return refuseWrite();
-  }
-
-  defineProperty(): never {
-    return refuseWrite();
-  }
-
-  setPrototypeOf(): never {
-    return refuseWrite();
-  }
 }
+
+const REFUSE_WRITES = new RefuseWrites();
 
 const asItIs = (value: object) => value;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { publicKey } from './device-proof.ts';
-import type { newSession, sessionFields } from './fields.ts';
+import type { sessionFields } from './fields.ts';
 
 /** What the session module itself stores in addition to the fields. */
 const sessionStamp = z.object({
@@ -31,12 +31,16 @@ export type SessionDraft = SessionFields;
 type FieldsSchema = z.ZodObject & z.ZodType<SessionFields>;
 /** The option is required once an app has added a field that `fields.ts` does not start with. */
 export type FieldsOption =
-  ReturnType<typeof newSession> extends SessionFields
+  z.infer<typeof sessionFields> extends SessionFields
     ? { fields?: FieldsSchema }
     : { fields: FieldsSchema };
 export type SessionStamp = z.infer<typeof sessionStamp>;
 /** A session as the store keeps it and as `req.session` shows it. */
 export type SessionRecord = DeepReadonly<SessionDraft & SessionStamp>;
+/** What a session begins with. A field that is missing gets its default. */
+export type SessionStart = DeepReadonly<{
+  [Field in keyof SessionDraft]?: SessionDraft[Field] | undefined;
+}>;
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** The version of a new session, which the first change stores. */
@@ -123,9 +127,9 @@ export function recordFormat(fields: z.ZodObject) {
 }
 
 /** @throws TypeError when a field is neither optional nor has a default */
-export function newSessionOf(fields: FieldsSchema): SessionDraft {
+export function newSessionOf(fields: z.ZodObject): SessionDraft {
   const { data, error } = fields.safeParse({});
-  if (data) return data;
+  if (data) return data as SessionDraft;
   const [issue] = error.issues;
   throw new TypeError(
     `A session field must be optional or have a default. ${issue && reasonOf(issue)}`,

@@ -3,7 +3,13 @@ import { algorithmOf } from './device-proof.ts';
 import { CookieUndeliverable, SessionGone } from './errors.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import type { Renewal } from './lifecycle.ts';
-import { hasMoved, isStored, type SessionDraft, type SessionRecord } from './record.ts';
+import {
+  hasMoved,
+  isStored,
+  type SessionDraft,
+  type SessionRecord,
+  type SessionStart,
+} from './record.ts';
 import { sessionHandle } from './session-id.ts';
 
 /**
@@ -26,10 +32,8 @@ export async function updateSession<T>(
   requireDeliverableCookie(req);
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
-    result = change(draft);
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return;
-    void Promise.resolve(result).catch(() => {}); // an unhandled failure would end the process
-    throw new TypeError('updateSession takes no async function: do the waiting before the change');
+    result = requireSync(change(draft), 'updateSession');
+    return result;
   });
   store.show(req, record);
   return result;
@@ -39,18 +43,20 @@ export async function updateSession<T>(
  * Gives the session a new id, at log-in and whenever its rights change. The old id stops working,
  * so an id that was planted before log-in is useless after it (session fixation).
  * @param carry makes the new session from the old one, or from undefined if the old one has ended
- *   in the meantime. Only what it returns survives. Like `change`, it may run again.
+ *   in the meantime. Only what it returns survives, and other fields get their defaults. Like
+ *   `change`, it is synchronous and may run again.
  * @throws StoreUnavailable, TooManyConflicts, CookieUndeliverable, or whatever `carry` throws
  */
 export async function renewSession(
   req: Request,
-  carry: (old: SessionRecord | undefined) => SessionDraft,
+  carry: (old: SessionRecord | undefined) => SessionStart,
   renewal?: Renewal,
 ): Promise<void> {
   const store = storeOf(req);
   requireDeliverableCookie(req);
   const oldId = req.sessionID;
-  const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), carry, renewal);
+  const start: typeof carry = (old) => requireSync(carry(old), 'renewSession');
+  const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), start, renewal);
   req.sessionID = renewed.id;
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewal?.device !== 'none' && !renewed.record.device) store.device?.offer(req);
@@ -129,6 +135,13 @@ export function requireDeliverableCookie(req: Request): void {
       'The session cookie is Secure, but the request came over plain HTTP. Behind a proxy, tell Express ' +
         "which one to trust: app.set('trust proxy', 1)",
     );
+}
+
+/** @throws TypeError when an async function made this result: nobody would wait for it */
+function requireSync<T>(result: T, caller: string): T {
+  if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return result;
+  void Promise.resolve(result).catch(() => {}); // an unhandled failure would end the process
+  throw new TypeError(`${caller} takes no async function: do the waiting before`);
 }
 
 function storeOf(req: Request): ExpressSessionStore {
