@@ -187,8 +187,8 @@ it('the session module compiles on its own, with fields other than this shop’s
   writeFileSync(
     join(folder, 'fields.ts'),
     `import { z } from 'zod';
-     export const sessionFields = z.object({ theme: z.string() });
-     export const newSession = () => ({ theme: 'light' });`,
+     export const sessionFields = z.object({ theme: z.string().default('light') });
+     export const newSession = () => sessionFields.parse({});`,
   );
   typeCheck(folder);
 });

@@ -9,7 +9,6 @@ import {
   isStored,
   MOVED,
   NOT_STORED,
-  newSessionOf,
   recordFormat,
   type SessionDraft,
   type SessionRecord,
@@ -78,8 +77,6 @@ export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
   const { fields = sessionFields } = options;
   const { recordOf, parseRecord } = recordFormat(fields);
-  const blank = () => newSessionOf(fields);
-  blank(); // throws at start if a field has no default
   const deadline = () =>
     answersWithin(options.answerWithinMs ?? 1500, (error) =>
       emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
@@ -110,8 +107,8 @@ export function createLifecycle(options: LifecycleOptions) {
   /** @param lost whether the browser sent a cookie whose session no longer exists */
   function fresh({ lost = false } = {}): SessionRecord {
     const time = now();
-    const draft = lost ? { ...blank(), ...whenLost } : blank();
-    return recordOf(draft, { version: NOT_STORED, createdAt: time, lastSeenAt: time });
+    const stamp = { version: NOT_STORED, createdAt: time, lastSeenAt: time };
+    return recordOf(lost ? whenLost : {}, stamp);
   }
 
   /** @returns undefined if missing or expired; after a renewal, an empty session that `hasMoved` */

@@ -84,12 +84,15 @@ const RESERVED = new Set([
 
 /**
  * How sessions with these fields are written and read.
- * @throws TypeError when a field has a reserved name
+ * @throws TypeError when a field has a reserved name, or is neither optional nor has a default
  */
 export function recordFormat(fields: z.ZodObject) {
   for (const name of Object.keys(fields.shape))
     if (RESERVED.has(name) || name in Object.prototype)
       throw new TypeError(`Rename the session field "${name}": that name is reserved`);
+  const [lacking] = fields.safeParse({}).error?.issues ?? [];
+  if (lacking)
+    throw new TypeError(`A session field must be optional or have a default. ${reasonOf(lacking)}`);
   // Loose: keeps the fields of a newer version of the app, which may run beside this one.
   const anyDraft = fields.loose();
   const anyRecord = anyDraft.extend(sessionStamp.shape);
@@ -124,16 +127,6 @@ export function recordFormat(fields: z.ZodObject) {
   }
 
   return { recordOf, parseRecord };
-}
-
-/** @throws TypeError when a field is neither optional nor has a default */
-export function newSessionOf(fields: z.ZodObject): SessionDraft {
-  const { data, error } = fields.safeParse({});
-  if (data) return data as SessionDraft;
-  const [issue] = error.issues;
-  throw new TypeError(
-    `A session field must be optional or have a default. ${issue && reasonOf(issue)}`,
-  );
 }
 
 const reasonOf = ({ path, message }: z.core.$ZodIssue) => `${path.join('.')}: ${message}`;
