@@ -199,7 +199,8 @@ it('an app that adds a field which is always there must pass its fields to sessi
   writeFileSync(
     join(folder, 'app.ts'),
     `import { z } from 'zod';
-     import { type SessionOptions, sessionFields, sessionMiddleware } from './session/index.ts';
+     import { newSession, renewSession, type SessionOptions } from './session/index.ts';
+     import { sessionFields, sessionMiddleware } from './session/index.ts';
      const fields = sessionFields.extend({ todos: z.array(z.string()).default([]) });
      declare module './session/record.ts' {
        interface SessionFields extends z.infer<typeof fields> {}
@@ -207,7 +208,13 @@ it('an app that adds a field which is always there must pass its fields to sessi
      declare const options: Omit<SessionOptions, 'fields'>;
      sessionMiddleware({ ...options, fields });
      // @ts-expect-error: without its fields, req.session.todos would be undefined
-     sessionMiddleware(options);`,
+     sessionMiddleware(options);
+     type Request = Parameters<typeof renewSession>[0];
+     export const carry = (req: Request) =>
+       renewSession(req, (old) => ({ ...newSession(), views: old?.views, todos: old?.todos }));
+     export const wrong = (req: Request) =>
+       // @ts-expect-error: a list of texts
+       renewSession(req, () => ({ todos: [7] }));`,
   );
   typeCheck(folder);
 });
