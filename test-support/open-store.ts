@@ -5,7 +5,6 @@ import {
   memcachedBackend,
   memoryBackend,
   mysqlBackend,
-  POSTGRES_SCHEMA,
   postgresBackend,
   redisBackend,
   sqliteBackend,
@@ -69,8 +68,9 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
   postgres: async (url) => {
     const pool = await connectPostgres(url, () => {});
     await until(() => pool.query('select').then(() => true), `connected to ${url}`);
+    const backend = postgresBackend(pool);
     return {
-      backend: postgresBackend(pool),
+      backend,
       documents: postgresBackend(pool, 'doc:'),
       plant: async (key, text) => {
         const set = `insert into records values ($1, $2, $3) on conflict (key)
@@ -78,7 +78,8 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
         await pool.query(set, [key, plantedVersion(text), text]);
       },
       empty: async () => {
-        await pool.query(`${POSTGRES_SCHEMA} delete from records`);
+        await backend.get(''); // makes the table
+        await pool.query('delete from records');
       },
       close: () => pool.end(),
     };

@@ -104,6 +104,9 @@ function withUpdateSession(options: Options, events: Events, now: () => number) 
 const toFields: ToFields = (old) => ({
   user: old.user && { id: '1', email: 'ada@example.com', name: old.user },
   cart: old.cart,
+  // The module has fields of these names: these values must not reach them.
+  version: 7,
+  device: 'phone',
 });
 
 const hosts = [

@@ -141,7 +141,7 @@ export function createLifecycle(options: LifecycleOptions) {
   function fromOld({ version, cookie, fields: old }: OldSession): SessionRecord | undefined {
     const time = now();
     const persistent = Boolean(cookie.expires);
-    const stamp = { version, createdAt: time, lastSeenAt: time, persistent };
+    const stamp = { version, createdAt: time, lastSeenAt: time, persistent, device: undefined };
     return parseRecord(JSON.stringify({ ...fresh(), ...old, ...stamp }), onUnreadable);
   }
 
