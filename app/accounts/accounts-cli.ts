@@ -27,7 +27,8 @@ async function run(
   demo: typeof demoAccounts,
   [command, email = '', name = '']: string[],
 ): Promise<void> {
-  const documents = createDocuments(database.backend('doc:'));
+  // Nobody else waits for this process, and its first answer includes the connection.
+  const documents = createDocuments(database.backend('doc:'), { answerWithinMs: 10_000 });
   const accounts = createAccounts(documents, demo);
   const findAll = async () => {
     const keys = await database.keys(PREFIX);

@@ -14,9 +14,10 @@ export const NEW_DOCUMENT = 0;
 /**
  * @returns a function that gives access to the documents of one kind, by its `name` and `shape`.
  *   Reading a document of another shape throws, so that nothing unknown is overwritten.
+ * @param answerWithinMs how long the backend may take for one answer, in milliseconds
  */
-export function createDocuments(backend: DocumentBackend) {
-  const ask = answersWithin(1500);
+export function createDocuments(backend: DocumentBackend, { answerWithinMs = 1500 } = {}) {
+  const ask = answersWithin(answerWithinMs);
 
   return <S extends z.ZodRawShape>(name: string, shape: S) => {
     type T = z.infer<z.ZodObject<S>>;
