@@ -1,6 +1,7 @@
 import { parse, serialize } from 'cookie';
 import { unsign } from 'cookie-signature';
 import type { CookieOptions } from 'express-session';
+import { requireAll } from './stores/require.ts';
 
 type Attributes = {
   httpOnly: true;
@@ -40,7 +41,7 @@ export function requireValidCookie({ name, attributes }: Untyped): void {
   const [prefix] = /^__(host|secure|http)-/i.exec(name) ?? [];
   const isHost = prefix?.toLowerCase() === '__host-';
   const named = `a cookie whose name begins with ${prefix}`;
-  const rules: [isKept: unknown, rule: string][] = [
+  requireAll(
     [httpOnly, 'The session cookie must have httpOnly: true'],
     [path?.startsWith('/'), "The path of the session cookie must begin with '/'"],
     [
@@ -52,8 +53,7 @@ export function requireValidCookie({ name, attributes }: Untyped): void {
     [!prefix || secure, `Browsers refuse ${named} without secure: true`],
     [!isHost || !domain, `Browsers refuse ${named} with a domain`],
     [!isHost || path === '/', `Browsers refuse ${named} with a path other than '/'`],
-  ];
-  for (const [isKept, rule] of rules) if (!isKept) throw new TypeError(rule);
+  );
   serialize(name, '', { path, domain }); // throws a TypeError when one of them is malformed
 }
 

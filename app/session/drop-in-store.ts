@@ -6,6 +6,7 @@ import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
 import { answersWithin } from './stores/deadline.ts';
 import type { MemoryBackend } from './stores/memory.ts';
 import type { OldSession, OldStore } from './stores/old-store.ts';
+import { areTimes, isBackend, requireAll } from './stores/require.ts';
 
 export type DropInEvent =
   /**
@@ -54,6 +55,13 @@ const DAY_MS = 24 * 3_600_000;
 export function dropInStore(given: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
   const { now = Date.now, onEvent: emit = () => {} } = options;
+  const { idleMs = DAY_MS } = options;
+  requireAll(
+    isBackend(given),
+    [Array.isArray(counters), 'counters must be a list of the names of fields'],
+    ...areTimes({ idleMs, absoluteMs }, Infinity),
+    ...areTimes({ answerWithinMs }),
+  );
   const deadline = () =>
     answersWithin(answerWithinMs, (error) =>
       emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),

@@ -15,6 +15,7 @@ import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts'
 import { readOnly } from './read-only-session.ts';
 import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
+import { areTimes, isBackend, requireAll } from './stores/require.ts';
 
 export type SessionOptions<CookieName extends string = string> = LifecycleOptions &
   DeviceBoundOption &
@@ -31,6 +32,8 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
 
 /** For `app.use`, and for `sessionOf`. */
 export type SessionMiddleware = RequestHandler[] & { readonly store: ExpressSessionStore };
+
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
 
 /**
  * express-session, held to this module's rules. What happens to a request:
@@ -50,6 +53,17 @@ export function sessionMiddleware<CookieName extends string>({
   deviceBound = false,
   ...options
 }: SessionOptions<CookieName>): SessionMiddleware {
+  const { idleMs, absoluteMs, answerWithinMs = 1500, askEveryMs = 3000 } = options;
+  requireAll(
+    [
+      Array.isArray(secrets) && secrets.length > 0 && secrets.every(isText),
+      'secrets must be a list of strings, none of them empty',
+    ],
+    [cookie?.name && cookie.attributes, 'The cookie must have a name and attributes'],
+    [options.fields === undefined || options.fields?.shape, 'fields must be a z.object() of zod 4'],
+    isBackend(options.backend),
+    ...areTimes({ idleMs, absoluteMs, answerWithinMs, askEveryMs }),
+  );
   requireValidCookie(cookie);
   const lifecycle = createLifecycle(options);
   const openSessions = createOpenSessions(lifecycle, {

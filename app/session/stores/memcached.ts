@@ -1,4 +1,5 @@
 import { type Backend, versionOf } from './backend.ts';
+import { hasMethods, requireAll } from './require.ts';
 
 /** The part of memcache-client used here. */
 export type MemcachedCommands = {
@@ -27,6 +28,10 @@ const AT_ONCE = -1;
  * memory is full: their visitors are logged out.
  */
 export function memcachedBackend(client: MemcachedCommands, prefix = 'sess:'): Backend {
+  requireAll([
+    hasMethods(client, 'gets', 'add', 'cas', 'delete'),
+    'memcachedBackend takes a client of memcache-client',
+  ]);
   const get = async (id: string) => {
     const found = await client.gets(keyOf(prefix, id));
     return found && String(found.value);

@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts';
+import { hasMethods, requireAll } from './require.ts';
 import { SWEEP_ROWS, sweepExpired } from './sweep.ts';
 
 /** The part of mysql2's promise pool used here. */
@@ -46,6 +47,7 @@ const codeOf = (error: unknown) =>
  * agree.
  */
 export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
+  requireAll([hasMethods(pool, 'getConnection'), 'mysqlBackend takes a pool of mysql2/promise']);
   const run = async <T>(use: Use<T>, attempt = 1): Promise<T> => {
     try {
       return await onConnection(pool, use);

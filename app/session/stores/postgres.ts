@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts';
+import { hasMethods, requireAll } from './require.ts';
 import { SWEEP_ROWS, sweepExpired } from './sweep.ts';
 
 /** The part of pg's Pool used here. */
@@ -45,6 +46,7 @@ const ROLLED_BACK = ['40001', '40P01'];
  * when there is none. The server's clock says what has expired, so the app's clocks need not agree.
  */
 export function postgresBackend(pool: PostgresPool, prefix = 'sess:'): Backend {
+  requireAll([hasMethods(pool, 'query'), 'postgresBackend takes a Pool of pg']);
   const query = (text: string, values?: unknown[]) =>
     pool.query({ text, values, query_timeout: QUERY_TIMEOUT_MS });
   const run = async (text: string, values?: unknown[], attempt = 1) => {

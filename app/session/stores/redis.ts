@@ -1,5 +1,6 @@
 import { RedisStore } from 'connect-redis';
 import type { Backend } from './backend.ts';
+import { hasMethods, requireAll } from './require.ts';
 
 /** The part of node-redis used here: a client, a cluster or a sentinel. */
 export type RedisCommands = {
@@ -31,6 +32,10 @@ const COMPARE_AND_SET = String.raw`
 
 /** Keeps records in Redis, under keys that start with `prefix`. Redis deletes them when they expire. */
 export function redisBackend(client: RedisCommands, prefix = 'sess:'): Backend {
+  requireAll([
+    hasMethods(client, 'get', 'eval', 'del'),
+    'redisBackend takes a client of node-redis, from createClient, createCluster or createSentinel',
+  ]);
   const asText = { parse: (text: string) => text as never, stringify: JSON.stringify };
   const redis = new RedisStore({ client, prefix, serializer: asText });
   return {

@@ -1,0 +1,26 @@
+type Rule = readonly [isKept: unknown, rule: string];
+
+/**
+ * Checks options when the app starts. JavaScript knows no types, and TypeScript takes NaN for a number.
+ * @throws TypeError with the first rule that is broken
+ */
+export function requireAll(...rules: Rule[]): void {
+  for (const [isKept, rule] of rules) if (!isKept) throw new TypeError(rule);
+}
+
+export function hasMethods(subject: unknown, ...names: string[]): boolean {
+  const methods = subject as { [name: string]: unknown } | null | undefined;
+  return names.every((name) => typeof methods?.[name] === 'function');
+}
+
+export const isBackend = (backend: unknown): Rule => [
+  hasMethods(backend, 'get', 'compareAndSet', 'destroy'),
+  'The backend must be a store of this module, such as memoryBackend()',
+];
+
+/** @param longest what a time may be at most */
+export const areTimes = (times: object, longest = Number.MAX_VALUE): Rule[] =>
+  Object.entries(times).map(([name, ms]: [string, unknown]) => [
+    typeof ms === 'number' && ms > 0 && ms <= longest,
+    `${name} must be a number of milliseconds above 0, not ${String(ms)}`,
+  ]);
