@@ -8,7 +8,7 @@ export type Totals = {
   passed: number;
   failed: number;
   notes: string[];
-  /** How long each test file took, where the runner knows. */
+  /** How long each test file took, if the runner says so. */
   seconds?: Record<string, number>;
 };
 export type Check = {
@@ -18,7 +18,7 @@ export type Check = {
    * Reads the results that the runner wrote. Without this function, the check counts as one test.
    */
   totals?: () => Totals;
-  /** What to show of a check that failed, beyond what it printed itself. */
+  /** What to show about a failed check, in addition to its own output. */
   details?: string;
 };
 
@@ -54,7 +54,7 @@ const slow = [
   'e2e/interleavings.test.ts',
 ];
 
-/** The tests that start no server, no proxy and no browser, in memory alone. */
+/** The tests that start no server, proxy or browser, with only the memory store. */
 export const quickTests = (): Record<string, Check> => ({
   quick: nodeTests(
     'quick',
@@ -63,11 +63,11 @@ export const quickTests = (): Record<string, Check> => ({
   ),
 });
 
-// It measures how long the app takes: no other test runs beside it.
+// It measures how long the app takes, so no other test runs beside it.
 const timed = ['e2e/outage.test.ts'];
 
 /**
- * The tests of the files whose paths begin with one of `paths`. The checks of each group run side by
+ * The test files whose paths begin with one of `paths`. The checks of each group run side by
  * side.
  */
 export function testsOf(paths: readonly string[]): Record<string, Check>[] {

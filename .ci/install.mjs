@@ -1,7 +1,7 @@
 // Installs what is missing:
 //   (no option)      the npm packages that the app needs to run
-//   --with-tools     those of the tests and checks, too
-//   --with-services  the tools, and the programs that the tests start
+//   --with-tools     also the packages of the tests and checks
+//   --with-services  also the programs that the tests start
 //   --check          nothing; fails if there is no Node.js 26
 // This runs before Node.js 26 is installed, so it is plain JavaScript for Node.js 20, without
 // dependencies.
@@ -71,8 +71,8 @@ function hasNode(dirs = [bin, ...systemPath]) {
 function installPackages() {
   // Installed tools stay: `npm run dev` must not remove what `npm test` needs.
   const withTools = needsTools || Object.values(installed ?? {}).some(({ dev }) => dev);
-  // The tools come in optional packages for each platform. Without the tools, the only optional
-  // package is Node.js.
+  // The tools are optional packages, one for each platform. So is Node.js, which is the only optional
+  // package that the app itself needs.
   const withOptional = withTools || !hasNode(systemPath);
   const megabytes = withTools ? 490 : withOptional ? 250 : 40;
   print(`Installing npm packages, about ${megabytes} MB, once ...`);

@@ -12,7 +12,7 @@ export function print(text: string): void {
 }
 
 const stops = new Set<(signal: NodeJS.Signals) => void>();
-/** Sends a signal to every check that runs, and SIGKILL 10 s later. */
+/** Sends a signal to every running check, and SIGKILL 10 s later. */
 export function stopChecks(signal: NodeJS.Signals): void {
   for (const stop of stops) stop(signal);
 }
@@ -57,7 +57,7 @@ async function runCommand({ command: [program = '', ...args], env }: Check) {
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group of its own, so that what the command has started ends with it.
+    // A process group of its own, so that everything the command has started ends with it.
     detached: true,
   });
   let output = '';

@@ -28,7 +28,7 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
   ['get', '/readyz', health.readyz],
 ];
 
-/** Open for longer than a request: answered before the session's middleware, which they do not need. */
+/** Streams stay open, so they are answered before the session's middleware, which they do not need. */
 export const streamRoutes = (events: SessionEvents): Route[] => [
   ['get', '/session/events', events.show],
 ];

@@ -5,7 +5,7 @@ export type DatabaseTarget =
   | { kind: 'sqlite'; path: string }
   | { kind: 'postgres' | 'mysql'; url: string; host: string };
 
-/** Used in development. The folder is made when it is missing, and git ignores it. */
+/** Used in development. The folder is created if it is missing, and git ignores it. */
 export const DEVELOPMENT_DATABASE = 'sqlite:.data/shop.db';
 
 /** @returns undefined for a malformed URL */

@@ -85,7 +85,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
-        'memory is refused in production: it is lost at each restart, each visitor uses more of it, and processes cannot share it. Use redis, database or memcached',
+        'memory is refused in production: it is lost at each restart, it grows with each visitor, and processes cannot share it. Use redis, database or memcached',
       ),
     REDIS_URL: z
       .string()
@@ -200,8 +200,8 @@ export function readConfig(env: Record<string, string | undefined>) {
 }
 
 /**
- * The configuration of a command beside the server. The secrets of the shop may be missing where it
- * runs.
+ * The configuration of a command that runs beside the server, perhaps where the shop's secrets are
+ * missing.
  */
 export function readCommandConfig() {
   loadEnvFile();

@@ -14,7 +14,7 @@ const KINDS = {
   'redis+sentinel': 'sentinel',
 } as const;
 
-/** Reads a list of hosts, too, which the URL class does not. */
+/** Unlike the URL class, it accepts a list of hosts. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme = '', login = '', hosts = '', path = ''] =
     /^([a-z+]+):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/([\w.-]*))?$/.exec(url) ?? [];

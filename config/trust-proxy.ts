@@ -17,7 +17,7 @@ function isTrustable(address: string): boolean {
   if (!/^\d{1,3}$/.test(bits) || +bits < 1 || +bits > longest) return false;
   // A range that covers everyone (0.0.0.0/0, or half of it) would mean the same as `true`.
   if (longest === 32) return +bits >= 8;
-  // So would all of IPv4 in IPv6 notation, however it is spelt.
+  // So would all of IPv4 in IPv6 notation, however it is spelled.
   const range = new BlockList();
   range.addSubnet(ip, +bits, 'ipv6');
   const everyone = ['8.8.8.8', '200.8.8.8'].every((v4) => range.check(`::ffff:${v4}`, 'ipv6'));

@@ -40,7 +40,7 @@ test.use({ launchOptions: { ...chromium, args: [...chromium.args, ...args] } });
 const lax = { path: '/', httpOnly: true, secure: true, sameSite: 'lax' } as const;
 const partitioned = { ...lax, sameSite: 'none', partitioned: true } as const;
 
-/** Each POST counts, and is refused if it comes from another site. */
+/** An app that counts each POST, unless it comes from another site. */
 function counter(attributes: SessionCookie['attributes'], name = 'sid') {
   const app = express();
   app.use(
@@ -128,7 +128,7 @@ test('a form on another site is refused although the browser sends the SameSite=
   await expect(page.getByText('Views: 1')).toBeVisible();
 });
 
-test('a cookie with a domain serves its subdomains, and one with a path serves only what is below', async ({
+test('a cookie with a domain reaches its subdomains, and one with a path only the pages below it', async ({
   page,
 }) => {
   const app = await serve(counter({ ...lax, domain: 'shop.test', path: '/app' }), 'www.shop.test');

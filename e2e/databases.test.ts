@@ -15,7 +15,7 @@ for (const [name, start, sessions] of [
   ['PostgreSQL alone', startPostgres, undefined],
   ['MariaDB and Memcached', startMariadb, startMemcached],
 ] as const)
-  it(`on ${name}: two workers sell, say what is down, come back by themselves, and keep all`, async (t) => {
+  it(`on ${name}: two workers sell, say what is down, recover by themselves, and lose nothing`, async (t) => {
     const database = await start();
     t.after(database.stop);
     const memcached = await sessions?.();

@@ -116,7 +116,7 @@ it('production runs on the Node.js of the system or the image: npm installs none
     (name) => packages[name].optional && !packages[name].dev,
   );
   assert.ok(left.length > 0);
-  // --omit=optional leaves out nothing else but what pg needs on Cloudflare.
+  // --omit=optional leaves out only Node.js, and a package that pg needs on Cloudflare.
   for (const name of left)
     assert.match(name, /^node_modules\/(node-(bin-)?\w+-\w+|pg-cloudflare)$/);
   let installs = 0;

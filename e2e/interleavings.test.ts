@@ -214,7 +214,7 @@ onEachStore(
       return outcome(world, old, answers);
     }
 
-    /** The outcome of these steps in turn. The first store finds it out for all: it must be the same. */
+    /** The outcome of these steps in turn, found on the first store. It must be the same on all others. */
     function inTurn(...steps: (Step & { name: string })[]) {
       const key = JSON.stringify(steps);
       const result = known.get(key) ?? serial(...steps);

@@ -59,7 +59,7 @@ for (const { what, change, code, output } of [
     assert.doesNotMatch(stdout, /on (memory|Redis)/);
   });
 
-it('npm run schema prints a schema that makes the table, and names the choices', () => {
+it('npm run schema prints a schema that creates the table, and names the choices', () => {
   const schema = (...args: string[]) =>
     spawnSync(process.execPath, ['app/storage/print-schema.ts', ...args], {
       cwd: root,

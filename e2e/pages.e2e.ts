@@ -161,7 +161,7 @@ test('the ticket says so when the session cannot be kept, or has already ended',
 }) => {
   await stopTheClock(page);
   for (const [session, name] of [
-    [{ stored: true, expiresInSeconds: 20 }, 'Only a log-in keeps it longer'],
+    [{ stored: true, expiresInSeconds: 20 }, 'Only a new log-in extends it'],
     [{ stored: false }, undefined],
   ] as const) {
     await page.route('/login', (route) => route.fulfill({ json: { user: null, session } }));

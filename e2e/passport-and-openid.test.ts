@@ -49,7 +49,7 @@ before(async () => {
     ...(await import(join(folder, 'openid-client.ts'))),
   };
 
-  // The addresses first: the provider and the apps have to know each other's.
+  // The addresses come first, because the provider and the apps need each other's.
   const serve = async () => {
     const site = { app: (() => {}) as RequestListener, origin: '' };
     const { origin, close } = await listen((req, res) => site.app(req, res));

@@ -80,7 +80,7 @@ after(async () => {
   await database.stop();
 });
 
-it('four workers lose no acknowledged change: not when they are replaced, nor when they are killed in mid-write', async (t) => {
+it('four workers lose no acknowledged change: not when they are replaced, nor when they are killed mid-write', async (t) => {
   const load = await startVisitors(server.origin);
   t.after(load.stop);
   const goesOn = async () => {

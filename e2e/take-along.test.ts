@@ -121,7 +121,7 @@ it('the README’s command brings the module without its tests, and its example 
   assert.equal((await visitor.get('/')).text, 'Views: 3');
 });
 
-it('a field of one’s own survives restarts on Redis, on Node.js 26 and, as JavaScript, on 24 and 22', async (t) => {
+it('a field that the reader adds survives restarts on Redis, on Node.js 26 and, as JavaScript, on 24 and 22', async (t) => {
   const edit = (file: string, changes: Record<string, string>) => {
     let text = readFileSync(join(folder, file), 'utf8');
     for (const [from, to] of Object.entries(changes)) {

@@ -1,6 +1,5 @@
-// Counts the times down, offers to keep the session in its last minute, and says that it has ended, here
-// or elsewhere. Without this script, the page shows
-// the times as they were sent.
+// Counts the times down, offers to keep the session in its last minute, and says when it has ended, here
+// or elsewhere. Without this script, the page shows the times as they were sent.
 const duration = (s) => {
   const parts = { h: Math.floor(s / 3600), min: Math.floor(s / 60) % 60, s: s % 60 };
   const words = Object.entries(parts).flatMap(([unit, n]) => (n > 0 ? [`${n} ${unit}`] : []));
@@ -33,7 +32,7 @@ function enter(next, why = 'This session has ended.') {
   const height = strip.offsetHeight;
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
-  // And again later, because a screen reader says only what changes while it is there.
+  // Set again a moment later: a screen reader announces a change only in text that is already visible.
   const say = () => state === 'ended' && strip.querySelector('[data-why]')?.replaceChildren(why);
   say();
   setTimeout(say, 100);
@@ -77,7 +76,7 @@ async function keep(button) {
   await ask().catch(() => {}); // offline, or no server: the time runs on
   if (state !== 'last-minute' || ticket.endsAt - before > 1000) return;
   button.disabled = true; // the absolute clock runs out
-  button.textContent = 'Only a log-in keeps it longer';
+  button.textContent = 'Only a new log-in extends it';
 }
 
 const WHY = {

@@ -20,7 +20,7 @@ export class Gate {
     });
   }
 
-  /** Lets the requests go on that arrived first. */
+  /** Lets the requests that arrived first go on. */
   open(count = Infinity): void {
     for (const resolve of this.#waiting.splice(0, count)) resolve();
   }

@@ -6,8 +6,8 @@ import { runServer, type StoreServer } from './running-server.ts';
 import { tempDir } from './temp-dir.ts';
 
 /**
- * A MariaDB in a temporary directory of its own. It waits for the disk only if an argument says so. It has no tables of
- * users, so it starts in half a second.
+ * A MariaDB in a temporary directory of its own. It waits for the disk only if an argument says so. It
+ * has no tables of users, so it starts in half a second.
  */
 export async function startMariadb(...args: string[]): Promise<StoreServer> {
   await using cleanup = new AsyncDisposableStack();

@@ -1,4 +1,4 @@
-// Import this before the suites that shall run on MariaDB alone.
+// Import this before suites that are to run only on MariaDB.
 import { testOnly } from './stores.ts';
 
 testOnly('MariaDB');

@@ -1,4 +1,4 @@
-// Import this before the suites that shall run on Memcached alone.
+// Import this before suites that are to run only on Memcached.
 import { testOnly } from './stores.ts';
 
 testOnly('Memcached');

@@ -1,4 +1,4 @@
-// Import this before the suites that shall run on PostgreSQL alone.
+// Import this before suites that are to run only on PostgreSQL.
 import { testOnly } from './stores.ts';
 
 testOnly('PostgreSQL');

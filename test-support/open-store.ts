@@ -25,7 +25,7 @@ export type OpenStore = {
   close(): Promise<void>;
 };
 
-/** What a planted text has in the column `version` of a database. */
+/** The version that a database stores beside a planted text. */
 function plantedVersion(text: string): number {
   try {
     return JSON.parse(text).version ?? -1;

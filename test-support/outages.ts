@@ -56,7 +56,7 @@ export function testOutages(
       assert.ok(keepsRecords ? seen > 2 : seen <= 2, `${seen} views`);
     });
 
-    it('answers 503 while its server, or the way to it, is silent; no question waits for long', async (t) => {
+    it('answers 503 while its server, or the connection to it, is silent; no call waits for long', async (t) => {
       const port = Number(new URL(server.url).port);
       const relay = await startRelay(port);
       t.after(relay.stop);

@@ -49,7 +49,7 @@ const starts = {
 } satisfies Record<string, (() => Promise<Servers>) | undefined>;
 
 export type StoreName = keyof typeof starts;
-/** The stores that share a test file. Each of the others has a file, which imports the suites. */
+/** The stores that share a test file. Each other store has its own file, which imports the suites. */
 export const ALL_STORES: readonly StoreName[] = [
   'memory',
   'Redis',

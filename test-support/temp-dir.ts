@@ -23,7 +23,7 @@ export async function tempDir(
   };
 }
 
-/** The URL of a database that is not there yet. Where the system has one, it is on a disk in memory. */
+/** The URL of a database that does not exist yet, on a RAM disk if the system has one. */
 export async function tempDatabase(): Promise<{ url: string; stop(): Promise<void> }> {
   const folder = await tempDir('db', existsSync('/dev/shm') ? '/dev/shm' : undefined);
   const stop = async () => folder[Symbol.asyncDispose]();

@@ -14,7 +14,7 @@ if (!name || !existsSync(file)) {
 const suites = ['session-contract', 'drop-in-store'].map(
   (suite) => `app/session-tests/${suite}.test.ts`,
 );
-// A test that waits for a broken backend ends, too.
+// A broken backend must not make a test wait forever.
 const limits = ['--test-timeout=60000', '--test-force-exit'];
 const { status } = spawnSync(process.execPath, ['--test', ...limits, ...options, ...suites], {
   env: { ...process.env, TEST_STORE: pathToFileURL(file).href },

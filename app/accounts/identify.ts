@@ -26,8 +26,8 @@ export const identify =
       if (isPrefetch(req)) throw new Refusal(409, 'Your session has ended.');
       const flash =
         'You were logged out here: your session was ended or your password was changed elsewhere.';
-      // Even if the answer is JSON: it may go to the script of an open page, which then reloads the
-      // page.
+      // The flash is set even if the answer is JSON: a script of an open page may have asked, and it then
+      // reloads the page.
       await renewSession(req, () => ({ ...newSession(), flash }), {
         persistent: false,
         device: 'none',

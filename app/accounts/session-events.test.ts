@@ -95,7 +95,7 @@ it('a new password ends the streams of other devices, and this browser opens ano
   await here.post('/account/password', { json: back });
 });
 
-it('a stream of nobody ends at once, and that of a guest stays open', async () => {
+it('a stream without a session ends at once, and a guest’s stays open', async () => {
   const nobody = await openStream(shop.visitor());
   assert.deepEqual(await nobody.ended, [{}, { ended: 'ended' }]);
   const guest = shop.visitor();
@@ -136,7 +136,7 @@ it('a session has at most four streams, and a closed one makes room', async () =
   for (const { answer } of streams) answer.destroy();
 });
 
-it('the duration of a stream counts until its first byte, and it does not fill the log', async () => {
+it('the logged duration of a stream ends at its first byte, and streams do not fill the log', async () => {
   const logged = shop.log.length;
   register.resetMetrics();
   const visitor = await loggedIn();
@@ -156,7 +156,7 @@ it('the duration of a stream counts until its first byte, and it does not fill t
   assert.doesNotMatch(shop.log.slice(logged).join(), /session\/events/);
 });
 
-it('a drain ends the streams at once, and those that come late', async () => {
+it('a drain ends the streams at once, and also those that open later', async () => {
   const { app } = createShop(backend, { session });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -190,7 +190,7 @@ it('a silent stream is not cut off as stalled, and ends by itself; a full proces
   server.close();
 });
 
-it('a browser that leaves before its stream begins takes no place', async () => {
+it('a browser that leaves before its stream begins does not count toward the limit', async () => {
   const gate = new Gate();
   let isSlow = true;
   const get: Backend['get'] = async (key) => {

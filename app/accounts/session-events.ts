@@ -8,8 +8,8 @@ const DEFAULTS = {
   /** In this process: each holds a connection, and a proxy holds two. */
   total: 1000,
   /**
-   * Shorter than the 30 s after which Caddy's recipe ends an answer, so the browser opens a new stream
-   * instead of losing one. It also spreads the streams over new workers.
+   * Shorter than the 30 s after which the Caddyfile in deploy/ ends an answer, so the browser opens a new
+   * stream instead of losing one. It also spreads the streams over new workers.
    */
   streamMs: 25_000,
   /** Shorter than the silence after which `http-server.ts` ends a connection. */
@@ -20,7 +20,7 @@ export type SessionEvents = ReturnType<typeof sessionEvents>;
 
 /**
  * Tells an open page within seconds that its session has ended. It runs before the session's
- * middleware, so a stream is no request of the session: it restarts no clock.
+ * middleware, so a stream does not restart the session's idle clock.
  */
 export function sessionEvents(sessions: SessionMiddleware, options: Partial<typeof DEFAULTS> = {}) {
   const { perSession, total, streamMs, pingMs } = { ...DEFAULTS, ...options };
@@ -33,7 +33,7 @@ export function sessionEvents(sessions: SessionMiddleware, options: Partial<type
     const isStream = req.method === 'GET' && /^text\/event-stream\b/.test(req.get('Accept') ?? '');
     req.wantsJson = true;
     const session = await sessionOf(req, sessions);
-    if (res.closed) return; // 'close' will not come any more
+    if (res.closed) return; // 'close' has already happened
     const user = session?.fields.user ?? null;
     if (!isStream) return res.json({ user });
 
@@ -60,7 +60,7 @@ export function sessionEvents(sessions: SessionMiddleware, options: Partial<type
     });
   };
 
-  /** Ends all streams, now and from now on, so that their browsers turn to another process. */
+  /** Ends all streams, open ones and later ones, so that their browsers turn to another process. */
   const drain = () => {
     draining = true;
     for (const res of streams) end(res);
@@ -72,12 +72,12 @@ export function sessionEvents(sessions: SessionMiddleware, options: Partial<type
 function begin(res: Response, user: string | undefined): void {
   // X-Accel-Buffering: nginx passes each event on at once.
   res.setHeader('Content-Type', 'text/event-stream').setHeader('X-Accel-Buffering', 'no');
-  // After a drain, the browsers do not all come back at once.
+  // At random, so that after a drain the browsers do not all come back at once.
   const retryMs = Math.round(500 + 1000 * Math.random());
   res.write(`retry: ${retryMs}\n\n${event({ user })}`);
 }
 
-/** Without a reason, and with a new id, the browser opens a new stream. */
+/** If there is no reason, or the session has a new id, the browser opens a new stream. */
 function end(res: Response, reason?: EndReason): void {
   res.end(reason && reason !== 'renewed' ? event({ ended: reason }) : undefined);
 }

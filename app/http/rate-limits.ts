@@ -66,7 +66,7 @@ export function rateLimits({
     lostSessions: onlyWhen(hasLostSession, newSessionLimit),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limitFlood(flood.cartChanges, ownerOf),
-    /** Orders are kept for ever. */
+    /** Orders are kept forever. */
     orders: limitFlood(flood.orders, ownerOf),
   };
 }

@@ -31,7 +31,7 @@ export async function stealCookie(deviceBound: boolean) {
     const jwk = publicKey.export({ format: 'jwk' });
     const registered = await prove('/dbsc/registration', offer, jwk);
     await prove('/dbsc/refresh', registered.headers['secure-session-challenge']);
-    clock += 11_000; // the grace for requests under way is over
+    clock += 11_000; // the grace period for requests under way is over
   }
   const { status } = await visit('GET', '/', { ...https, cookie });
   const ms = performance.now() - started;

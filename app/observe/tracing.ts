@@ -39,7 +39,7 @@ export function startTracing(endpoint: string, onError: (error: unknown) => void
   );
   const exporter = new OTLPTraceExporter({ url: `${endpoint}/v1/traces`, timeoutMillis: 3000 });
   const provider = new TracerProvider({
-    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES may say more.
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override and extend it.
     resource: defaultResource()
       .merge(resourceFromAttributes({ 'service.name': 'cloakroom' }))
       .merge(detectResources({ detectors: [envDetector] })),
@@ -87,7 +87,7 @@ export function startTracing(endpoint: string, onError: (error: unknown) => void
     span.end(now);
   }
 
-  /** A conflict means that the change is tried again. */
+  /** Marks a conflict, after which the change is tried again. */
   const onEvent = ({ type }: SessionEvent) => {
     if (type === 'conflict') current.getStore()?.addEvent('conflict');
   };

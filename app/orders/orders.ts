@@ -20,14 +20,14 @@ const shape = {
 export type Order = z.infer<z.ZodObject<typeof shape>>;
 export type Orders = ReturnType<typeof createOrders>;
 
-/** Orders are listed in documents of so many ids. */
+/** The list of an account's orders is stored in documents of this many ids. */
 const PAGE = 50;
 
 export function createOrders(documents: Documents) {
   const stored = documents('order', shape);
   const lists = documents('orders', {
     ids: z.array(z.string()),
-    /** How many documents of full pages came before these ids. They never change again. */
+    /** How many full pages come before these ids. Each is a document that never changes again. */
     pages: z.int().optional(),
   });
 
@@ -42,7 +42,7 @@ export function createOrders(documents: Documents) {
   async function addToList(accountId: string, id: string): Promise<void> {
     const seen = await lists.read(accountId);
     const { ids: seenIds = [], pages: seenPages = 0 } = seen ?? {};
-    const full = Math.floor(seenIds.length / PAGE); // more than one in a list from before pages
+    const full = Math.floor(seenIds.length / PAGE); // more than one if the list is older than the pages
     for (let n = 0; n < full; n++) {
       const page = { ids: seenIds.slice(n * PAGE, (n + 1) * PAGE) };
       await lists.change(

@@ -24,7 +24,7 @@ const production: boolean = process.env.NODE_ENV === 'production';
 /** Does not compile if TypeScript knows that browsers refuse the cookie. */
 const typed = <Name extends string>(cookie: SessionCookie<Name>): SessionCookie => cookie;
 
-it('a cookie that browsers take compiles and is taken', () => {
+it('a cookie that browsers accept compiles, and is accepted at the start', () => {
   for (const cookie of [
     typed({ name: 'sid', attributes: { ...usual, secure: production } }),
     typed({ name: production ? '__Host-sid' : 'sid', attributes: usual }),
@@ -101,7 +101,7 @@ it('a cookie that browsers refuse does not compile, and is refused at the start 
   ]);
 });
 
-/** An app behind a proxy that terminates TLS. It counts under every path. */
+/** An app behind a proxy that terminates TLS. A POST to any path counts, or logs out. */
 async function startApp(t: TestContext, cookie: SessionCookie, secrets = options.secrets) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors

@@ -30,14 +30,14 @@ async function connections(t: TestContext) {
   return { own, open, count };
 }
 
-it('processes that start at the same moment make the table once', async (t) => {
+it('processes that start at the same moment create the table once', async (t) => {
   const { own, open } = await connections(t);
   await own.query('drop table records');
   const backends = Array.from({ length: 8 }, open);
   await Promise.all(backends.map(({ get }) => get('coat')));
 });
 
-it('takes keys of at most 255 bytes, and tells them apart by a space at the end', async (t) => {
+it('accepts keys of at most 255 bytes, and distinguishes two that differ only in a trailing space', async (t) => {
   const backend = (await connections(t)).open();
   for (const key of ['coat', 'coat ', 'é'.repeat(125)])
     assert.equal(await backend.compareAndSet(key, 0, { version: 1 }), true, key);

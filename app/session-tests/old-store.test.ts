@@ -228,7 +228,7 @@ for (const host of hosts)
       assert.equal((await httpClient(visitor.origin, cookie).get('/')).json.user, undefined);
     });
 
-    it('asks the old store no more from `until` on, and keeps what was imported', async () => {
+    it('no longer asks the old store from `until` on, and keeps what was imported', async () => {
       const [early, late] = [await visitorOfOldSite(), await visitorOfOldSite()];
       let asked = 0;
       const get: Store['get'] = (id, done) => {
@@ -339,7 +339,7 @@ it('says why an old session cannot become a new one', async (t) => {
   }
 });
 
-it('refuses a date that is none', () => {
+it('refuses an invalid date', () => {
   const options = { until: new Date('24th of December') };
   assert.throws(() => oldStore(new MemoryStore(), options), /"until" is not a valid date/);
 });

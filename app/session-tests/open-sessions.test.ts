@@ -136,7 +136,7 @@ it('a new id ends the socket, and the browser can open another under the new id'
   assert.ok(await open());
 });
 
-it('an outage of the store is not an end', async () => {
+it('an outage of the store ends no session', async () => {
   const { reasons, told } = await openSocket();
   failing = true;
   await asked(3);
@@ -148,7 +148,7 @@ it('an outage of the store is not an end', async () => {
   assert.deepEqual(await told(), ['ended']);
 });
 
-it('the app can say that a session was revoked, and its own outage is not an end either', async () => {
+it('the app can say that a session was revoked, and a failure of that check ends no session', async () => {
   const { session, reasons, told, close } = await openSocket();
   isRevoked = async () => {
     throw new Error('down');
@@ -184,7 +184,7 @@ it('a socket sees the changes, and its timer does not keep the process running',
   close?.();
 });
 
-it('no session is found without a cookie, with a forged one, and for another site', async () => {
+it('no session is found without a cookie, with a forged one, or for another site', async () => {
   const host = 'shop.test:8080';
   for (const headers of [
     { host, origin: 'http://shop.test:8080' },
@@ -208,7 +208,7 @@ it('no session is found without a cookie, with a forged one, and for another sit
     assert.equal(await open({}, cookie), undefined, `${cookie}`);
 });
 
-it('after the middleware, an event stream needs no more than its request, and touches nothing', async () => {
+it('after the middleware, an event stream needs only its request, and does not restart the idle clock', async () => {
   const earlier = [...memory.texts];
   later = 1000;
   assert.deepEqual((await visitor.get('/events')).json, { views: 1 });

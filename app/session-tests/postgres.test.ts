@@ -29,7 +29,7 @@ async function connections(t: TestContext) {
   return { client, open, count };
 }
 
-it('processes that start at the same moment make the table once', async (t) => {
+it('processes that start at the same moment create the table once', async (t) => {
   const { client, open } = await connections(t);
   for (let attempt = 0; attempt < 5; attempt++) {
     await client.query('drop table records');
@@ -38,7 +38,7 @@ it('processes that start at the same moment make the table once', async (t) => {
   }
 });
 
-it('an app that may not make the table uses the one that is there, and says so if there is none', async (t) => {
+it('an app that may not create the table uses an existing one, and says so if there is none', async (t) => {
   const { client, open } = await connections(t);
   await client.query(`drop table records; drop role if exists shop; create role shop login`);
   const backend = open('shop');

@@ -115,7 +115,7 @@ onEachStore(
       await Promise.all([...times, undefined].map(keep));
     });
 
-    it('keeps and changes any text, and takes no key for another one in upper case', async () => {
+    it('keeps and changes any text, and distinguishes keys that differ only in upper and lower case', async () => {
       const key = newSessionId();
       const texts = [
         'é',

@@ -7,15 +7,15 @@ type Attributes = {
   httpOnly: true;
   /** A request outside this path has no session. */
   path: string;
-  /** The cookie is sent to the subdomains of this domain, too. Default: to this host only */
+  /** Browsers also send the cookie to the subdomains of this domain. Default: to this host only */
   domain?: string | undefined;
 } & (
   | { secure: boolean; sameSite: 'lax' | 'strict'; partitioned?: false | undefined }
-  /** `partitioned`: inside other sites, the browser keeps one cookie for each of them. */
+  /** `partitioned`: embedded in other sites, the app has one cookie for each of those sites. */
   | { secure: true; sameSite: 'lax' | 'strict' | 'none'; partitioned?: boolean | undefined }
 );
 
-/** What browsers require of a cookie because of its name. They ignore case. */
+/** What browsers require of a cookie because of the prefix of its name, in upper or lower case. */
 type RequiredBy<Name extends string> =
   Lowercase<Name> extends `__host-${string}`
     ? { secure: true; path: '/'; domain?: undefined }
@@ -28,14 +28,14 @@ type Named<Name extends string> = Name extends unknown
   : never;
 
 /**
- * A combination that browsers refuse does not compile, as far as the name is known then.
+ * A combination that browsers refuse does not compile, if the compiler knows the name.
  * No `expires`: computed for a persistent session; any other cookie ends with the browser.
  */
 export type SessionCookie<Name extends string = string> = { name: Name } & Named<Name>;
 
 type Untyped = { name: string; attributes: CookieOptions };
 
-/** @throws TypeError when browsers would refuse the cookie, which they do without a word */
+/** @throws TypeError if browsers would refuse the cookie, which they do silently */
 export function requireValidCookie({ name, attributes }: Untyped): void {
   const { httpOnly, path, domain, secure, sameSite, partitioned } = attributes;
   const [prefix] = /^__(host|secure|http)-/i.exec(name) ?? [];
@@ -66,8 +66,8 @@ export function isSentFor(url: string, path: string): boolean {
 /**
  * The session cookie as the browser sent it, read with the parsers that express-session uses: all
  * code that reads the cookie must see the same one.
- * @returns undefined when there is none; `signedBy` is the index of the secret that verifies it, -1
- *   for none of them: then `id` is worthless
+ * @returns undefined if there is none; `signedBy` is the index of the secret that verifies it, or -1 if
+ *   none does: then `id` must not be trusted
  */
 export function readCookie(
   header: string | undefined,

@@ -167,7 +167,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
       } else {
         const agree = isDeepStrictEqual(before, current) || isDeepStrictEqual(after, current);
         if (!agree) conflicts.push(name);
-        // A change inside an object must not bring the object back: it may be the user who logged out.
+        // A change inside an object must not bring back a deleted object, such as the user who logged out.
         if (!agree && isPlain(before) && isPlain(after)) continue;
         if (after === undefined) merged.delete(field);
         else merged.set(field, after);
@@ -187,7 +187,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     touch: (id, session, callback) => {
       const record = seenBy.get(session)?.record;
       const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
-      // express-session saves no request that changes only the cookie's settings.
+      // express-session calls only `touch` if nothing but the cookie's settings changed.
       if (record && !isOnlyRestarted(record.session.cookie, cookie))
         return callBack(saveInTurn(id, session).catch(drop), callback);
       // express-session would cut off an answer that is complete.
@@ -233,7 +233,7 @@ const isNumber = (value: unknown) => typeof value === 'number';
 
 const fieldsOf = (data: Data) => new Map(Object.entries(data));
 
-/** express-session restarts a cookie's `maxAge` at each answer, which is no change that the app made. */
+/** express-session restarts a cookie's `maxAge` at each answer. The app did not make that change. */
 function isOnlyRestarted(before: unknown, after: unknown): boolean {
   const settingsOf = ({ expires, originalMaxAge, ...rest }: StoredCookie) => ({
     ...rest,

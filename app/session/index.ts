@@ -2,7 +2,7 @@
  * The public interface of this module: everything an app may use. Code outside the module imports
  * only this file. Start with `sessionMiddleware`, and `updateSession`, `renewSession` and
  * `endSession`, the three ways to change a session. An app that keeps using plain express-session
- * takes only `session({ store: dropInStore(backend) })`.
+ * needs only `session({ store: dropInStore(backend) })`.
  */
 export { readCookie, type SessionCookie } from './cookie.ts';
 export { type DropInEvent, type DropInOptions, dropInStore } from './drop-in-store.ts';

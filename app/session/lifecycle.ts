@@ -49,7 +49,10 @@ export type LifecycleOptions = FieldsOption & {
   now?: () => number;
   /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
   answerWithinMs?: number;
-  /** Called for everything that happens to sessions and to the store. `req`: for the events of devices only */
+  /**
+   * Called for everything that happens to sessions and to the store. `req` comes only with the events of
+   * devices.
+   */
   onEvent?: ((event: SessionEvent, req?: Request) => void) | undefined;
 };
 
@@ -61,8 +64,8 @@ export type Renewal = {
   /** Whether the cookie outlives the browser. Default: as before */
   persistent?: boolean | undefined;
   /**
-   * With `deviceBound`. 'new': the browser is asked for a new key, as at log-in. 'keep': the same browser
-   * goes on with its key, as after a password change. 'none': nobody is logged in. Default: 'new'
+   * With `deviceBound`. 'new': the browser is asked for a new key, as at log-in. 'keep': the browser keeps
+   * its key, as after a password change. 'none': nobody is logged in. Default: 'new'
    */
   device?: 'new' | 'keep' | 'none' | undefined;
 };
@@ -123,7 +126,7 @@ export function createLifecycle(options: LifecycleOptions) {
 
   /**
    * Reads a session by its handle.
-   * @param orElse called when there is none, and none has been renewed
+   * @param orElse called when there is no such session, not even one that was just renewed
    * @returns what `load` returns
    */
   async function find(key: string, orElse?: () => Promise<SessionRecord | undefined>) {
@@ -148,7 +151,7 @@ export function createLifecycle(options: LifecycleOptions) {
   /**
    * Restarts the idle clock after a request that only read. The version stays the same, so a change under
    * way elsewhere need not retry. A touch that loses is dropped: the winner restarted the clock, or the
-   * session has ended. Nobody waits for it.
+   * session has ended. The answer does not wait for it.
    */
   function touch(id: string, seen: SessionRecord): void {
     if (!isStored(seen)) return;

@@ -26,7 +26,10 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
      * `[old, new]`, then `[new, old]`, then `[new]` once the sessions signed with `old` have ended.
      */
     secrets: readonly string[];
-    /** A request that leaves the session as it is, the idle clock included: see `canUpdateSession`. Default: none */
+    /**
+     * Whether a request leaves the session unchanged, even its idle clock: see `canUpdateSession`.
+     * Default: none does
+     */
     readOnly?: (req: Request) => boolean;
   };
 
@@ -117,7 +120,7 @@ export function sessionMiddleware<CookieName extends string>({
 
   // During a rotation, a cookie signed with an old secret is signed again with the new one.
   // Otherwise the visitor would be logged out when the old secret is removed. The cookie of an imported
-  // session gets its new name, attributes and end.
+  // session gets its new name, attributes and expiry.
   const [newest = ''] = secrets;
   const signAgain: RequestHandler = (req, res, next) => {
     if (!Object.is(req.sessionStore, store)) return next();

@@ -17,8 +17,8 @@ export type OpenSessionOptions = {
   /** How often the session of an open socket is read again, in milliseconds. Default: 3000 */
   askEveryMs?: number;
   /**
-   * Whether something outside of the store has ended this session. It is asked for the sessions of
-   * sockets only, each time that they are read. Default: never
+   * Whether something outside the store has ended this session. It is called only for sessions of
+   * sockets, each time one is read. Default: never
    */
   isRevoked?: (session: SessionRecord, handle: string) => Promise<boolean>;
 };
@@ -77,7 +77,7 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
 
   function watch(handle: string, record: SessionRecord, listener: Listener): () => void {
     const watched = watches.get(handle) ?? begin(handle, record);
-    const own: Listener = (reason) => listener(reason); // the same one may come twice
+    const own: Listener = (reason) => listener(reason); // a caller may pass the same one twice
     watched.listeners.add(own);
     return () => {
       if (!watched.listeners.delete(own) || watched.listeners.size > 0) return;
@@ -100,7 +100,7 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
         return askLater();
       }
       watches.delete(handle);
-      // In tasks of their own: if one throws, the others are told, too.
+      // Each in a task of its own: if one throws, the others are still called.
       for (const listener of watched.listeners) queueMicrotask(() => listener(found));
       watched.listeners.clear();
     };
@@ -113,7 +113,7 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
 
 /**
  * Cross-site WebSocket hijacking: another site's page opens a socket here, the browser adds the cookie,
- * and that page reads along. The rule is that of Go 1.25: Sec-Fetch-Site decides. Without it,
+ * and that page can read and send as the visitor. The rule is that of Go 1.25: Sec-Fetch-Site decides. Without it,
  * Origin must name this host. A client that sends neither is not a browser.
  */
 function isCrossSite(headers: IncomingHttpHeaders, secure: boolean): boolean {

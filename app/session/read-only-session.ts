@@ -55,7 +55,7 @@ class RefuseWrites implements ProxyHandler<Fields> {
 
 class ReadOnly extends RefuseWrites {
   readonly #session: Fields;
-  /** Made when they are first read, and kept, so that a field is always the same object. */
+  /** Of nested objects. Each is made once, so that a field is always the same object. */
   #views: Map<object, object> | undefined;
   #plain: object | undefined;
   #isEnding = false;
@@ -98,7 +98,7 @@ class ReadOnly extends RefuseWrites {
     this.#views ??= new Map();
     let view = this.#views.get(value);
     if (!view) {
-      // A copy: a proxy of a frozen object must return what is in it, and no view.
+      // The target is a copy, because a proxy of a frozen object may not return views of what is in it.
       view = new Proxy(Array.isArray(value) ? [...value] : { ...value }, this);
       this.#views.set(value, view);
     }

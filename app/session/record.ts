@@ -111,7 +111,8 @@ export function recordFormat(fields: z.ZodObject) {
   /**
    * @param onUnreadable called with the reason when the text is not a session: it is truncated, or an
    *   incompatible version of the app wrote it
-   * @returns undefined then, so that the visitor starts afresh instead of meeting an error on every page
+   * @returns undefined in that case, so that the visitor starts afresh instead of getting an error on
+   *   every page
    */
   function parseRecord(
     text: string,

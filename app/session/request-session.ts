@@ -127,7 +127,7 @@ export const cookieReachesBrowser = (req: Request) =>
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);
 
-/** @throws CookieUndeliverable if the browser would not get the cookie, and could not return it */
+/** @throws CookieUndeliverable if the browser would not get the cookie with the answer */
 export function requireDeliverableCookie(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
   if (!cookieReachesBrowser(req))

@@ -3,7 +3,10 @@ import { renameSync, rmSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { readCommandConfig } from '../../config/environment.ts';
 
-/** More than a database has: in several steps, each change of the shop would start the copy afresh. */
+/**
+ * More pages than any database has, so that the copy takes one step. Between several steps, each change
+ * by the shop would make it start again.
+ */
 const ALL_PAGES = 2 ** 30;
 
 const [file, ...more] = process.argv.slice(2);
@@ -19,7 +22,7 @@ try {
 async function copyTo(target: string): Promise<void> {
   const { database } = readCommandConfig();
   if (database.kind !== 'sqlite')
-    throw new Error(`DATABASE_URL is not SQLite. Use the backup of ${database.kind} itself`);
+    throw new Error(`DATABASE_URL is not SQLite. Use ${database.kind}'s own backup`);
   const unfinished = `${target}.unfinished`;
   rmSync(unfinished, { force: true });
   process.umask(0o077); // it holds password hashes

@@ -21,7 +21,7 @@ it('a driver that is not installed is named, with the command that installs it',
   await assert.rejects(connectMemcached(url), missing('memcache-client'));
 });
 
-it('neither the session module nor the place that opens stores loads a driver before one is chosen', () => {
+it('no driver is loaded before it is chosen, by the session module or by open-stores.ts', () => {
   const script = `
     import { registerHooks } from 'node:module';
     const loaded = [];

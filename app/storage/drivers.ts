@@ -4,8 +4,8 @@ import type { Pool as PostgresPool } from 'pg';
 
 type OnError = (error: unknown) => void;
 
-// Each driver is loaded only where it is chosen. A request waits at most a second for a connection,
-// and a server that is still busy with a statement after three seconds ends it.
+// Each driver is loaded only if it is chosen. A request waits at most a second for a connection. After
+// three seconds, PostgreSQL ends a statement, and MySQL ends one that waits for a lock.
 const CONNECT_MS = 1000;
 const STATEMENT_MS = 3000;
 const CONNECTIONS = 10;
@@ -31,7 +31,7 @@ export async function connectMysql(url: string, onError: OnError): Promise<Mysql
     uri: url,
     connectionLimit: CONNECTIONS,
     connectTimeout: CONNECT_MS,
-    // Without a limit, requests would pile up in memory as long as the server is silent.
+    // Without a limit, requests would pile up in memory while the server is silent.
     queueLimit: 1000,
   });
   pool.pool.on('connection', (connection) => {
@@ -43,7 +43,7 @@ export async function connectMysql(url: string, onError: OnError): Promise<Mysql
   return pool;
 }
 
-/** One server. It connects at the first command, and fails a command that has waited for long. */
+/** One server. It connects at the first command, and a command that has waited too long fails. */
 export async function connectMemcached(url: string): Promise<MemcacheClient> {
   const { MemcacheClient } = await load('memcache-client', import('memcache-client'));
   const { hostname, port } = new URL(url);

@@ -1,5 +1,5 @@
 // npm run move-documents: copies accounts, carts and orders from REDIS_URL, where earlier versions kept
-// them, to DATABASE_URL. It deletes nothing, and never replaces what the database has already.
+// them, to DATABASE_URL. It deletes nothing, and never replaces what the database already has.
 import { z } from 'zod';
 import { readCommandConfig } from '../../config/environment.ts';
 import { openDatabase, openRedis } from './open-stores.ts';

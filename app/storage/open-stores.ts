@@ -15,7 +15,7 @@ import {
 import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
 import { recordCounters, redisCounters } from './rate-limit-store.ts';
 
-/** What keeps records, opened as the configuration says. Its driver is loaded only when it is chosen. */
+/** A server or a file that keeps records, opened as the configuration says. */
 export type Store = {
   /** Keeps records under keys that start with `prefix`. */
   backend: (prefix: string) => Backend;
@@ -127,7 +127,7 @@ function storeOf({
   rows: (from: string, to: string) => Promise<Rows>;
 }): Store {
   const documents = backend('doc:');
-  const check = () => documents.get('check'); // it makes the table when there is none
+  const check = () => documents.get('check'); // it creates the table if it is missing
   return {
     backend,
     check,

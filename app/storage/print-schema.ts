@@ -1,4 +1,4 @@
-// npm run schema -- postgres: the tables that the app would make, for a database where it may not.
+// npm run schema -- postgres: prints the table that the app would create, for a database where it may not.
 import { MYSQL_SCHEMA, POSTGRES_SCHEMA, SQLITE_SCHEMA } from '../session/index.ts';
 
 const schemas = new Map([

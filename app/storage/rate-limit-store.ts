@@ -4,9 +4,9 @@ import { answersWithin, type Backend, compareAndSetLoop } from '../session/index
 import type { RedisClient } from './redis-client.ts';
 
 type Count = { hits: number; msLeft: number };
-/** Counts under keys, each for as long as its first hit says. */
+/** Counts hits under keys. The first hit of a key decides how long its count lives. */
 export type Counters = {
-  /** @returns the count and its time left, 0 hits when there was nothing to take one from */
+  /** @returns the count and the time it has left; 0 hits if there was nothing to subtract from */
   add(key: string, by: 1 | -1, windowMs: number): Promise<Count>;
   reset(key: string): Promise<unknown>;
 };
@@ -18,7 +18,7 @@ export type Counters = {
 export function rateLimitStore(counters: Counters, name: string, secret: string): Store {
   const ask = answersWithin(1500);
   let windowMs = 0;
-  // A hash without the secret would hide no IPv4 address from somebody who tries them all.
+  // Without the secret, somebody could find an IPv4 address by hashing all of them.
   const keyOf = (key: string) => `${name}:${hash('sha256', `${secret} limit:${key}`, 'base64url')}`;
   return {
     init: (options) => {

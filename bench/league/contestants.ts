@@ -33,15 +33,15 @@ import { assigning, type Loose, type Style } from './app.ts';
 type Running = {
   session: RequestHandler | RequestHandler[];
   style?: Style;
-  /** Makes the store refuse writes, and accept them again. None where nothing can refuse. */
+  /** Makes the store refuse writes, and accept them again. Undefined if it never refuses. */
   refuse?: () => Promise<unknown>;
   accept?: () => Promise<unknown>;
-  /** How many records the store holds. None where the browser holds the session. */
+  /** How many records the store holds. Undefined if the browser holds the session. */
   count?: () => Promise<number>;
 };
 export type Contestant = {
   name: string;
-  /** The package whose version the table shows. None for this repository. */
+  /** The package whose version the table shows. Undefined for this repository. */
   package?: string;
   /** Whether the browser holds the whole session. */
   inCookie?: true;

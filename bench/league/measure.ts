@@ -17,7 +17,7 @@ export type Figures = {
   fields: number;
   /** Of 20 log-outs during a slow request: how many visitors were logged in again afterwards. */
   undone: number;
-  /** What the client hears when the store refuses a write. */
+  /** The answer to a client when the store refuses a write. */
   refused?: string;
   /** Of 20 expired sessions, how many records the store still holds after one more second. */
   left?: number;
@@ -56,8 +56,8 @@ export async function measure(contestant: Contestant): Promise<Figures> {
         await ok(visitor.post('/log-out'));
       },
     );
-    // A browser that holds its session itself can always show an old cookie again, so there only
-    // the cookie that it holds now counts.
+    // If the cookie holds the session, an old copy of it always works. So there, only the browser's
+    // present cookie counts.
     const isBack = [visitor, ...(contestant.inCookie ? [] : [old])].map(session);
     if ((await Promise.all(isBack)).some(({ user }) => user)) undone++;
   }

@@ -17,7 +17,7 @@ export function table(rows: readonly Row[]): string {
     `${CHANGES} changes of one counter`,
     `${CHANGES} changes of different fields`,
     `${LOG_OUTS} log-outs, undone`,
-    'A refused write answers',
+    'Answer to a refused write',
     `${LOG_OUTS} expired records, left after 1 s`,
   ];
   return [head, head.map(() => '---'), ...rows.map(cellsOf)]
@@ -60,7 +60,7 @@ export function nameOf({ name, package: from }: Contestant): string {
   return from === name ? `${name} ${versionOf(name)}` : `${name} (${from} ${versionOf(from)})`;
 }
 
-const versionOf = (name: string): string => versions[name] ?? 'of no known version';
+const versionOf = (name: string): string => versions[name] ?? 'of unknown version';
 
 /** A bar chart of the kept changes. It follows the reader's light or dark colour scheme. */
 export function chart(rows: readonly Row[]): string {
@@ -68,7 +68,7 @@ export function chart(rows: readonly Row[]): string {
     rows.filter((row) => 'runs' in row),
     ({ contestant: { name } }) => name.replace(/,.*/, ''),
   );
-  // This repository's stores are one bar for each way to use them: that of the worst store.
+  // This repository has one bar for each way to use it, with the figures of its worst store.
   const bars = [...kinds].map(([name, stores]) => ({
     name: stores.length > 1 ? `${name}, ${stores.length} stores` : name,
     ours: !stores[0]?.contestant.package,

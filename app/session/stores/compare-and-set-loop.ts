@@ -37,7 +37,7 @@ export function compareAndSetLoop<R extends Versioned>(
 
   async function newest(before: Promise<R> | undefined, seen: R | undefined) {
     const stored = await before?.catch((error: unknown) => {
-      // The whole line fails at once: otherwise each change would wait for the silent store in turn.
+      // The whole queue fails at once. Otherwise each change would wait for the silent store in turn.
       if (error instanceof StoreUnavailable) throw error;
       return undefined;
     });

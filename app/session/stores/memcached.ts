@@ -14,7 +14,7 @@ export type MemcachedCommands = {
 };
 type Lifetime = { lifetime: number };
 
-/** Memcached takes a larger number of seconds for a date. */
+/** Memcached reads a larger number of seconds as a date. */
 const LONGEST_LIFETIME = 30 * 24 * 3600;
 /** In 2038. Memcached would take a later date for one in the past. */
 const LAST_DATE = 2 ** 31 - 1;
@@ -24,8 +24,8 @@ const AT_ONCE = -1;
 
 /**
  * Keeps records in one Memcached server, under keys that start with `prefix`. They expire up to two
- * seconds late. Memcached forgets all of them when it restarts, and the least used ones when its
- * memory is full: their visitors are logged out.
+ * seconds late. Memcached forgets all of them when it restarts, and the ones unused longest when
+ * its memory is full: their visitors are logged out.
  */
 export function memcachedBackend(client: MemcachedCommands, prefix = 'sess:'): Backend {
   requireAll([

@@ -17,7 +17,7 @@ export function memoryBackend(texts = new Map<string, string>()): MemoryBackend 
   return {
     texts,
     get: async (key) => texts.get(key),
-    // Atomic because nothing in it waits.
+    // Atomic, because it awaits nothing.
     compareAndSet: async (key, version, next, ttlMs) => {
       if (versionOf(texts.get(key)) !== version) return false;
       remove(key);

@@ -14,7 +14,7 @@ type Execute = (sql: string, values?: Value[]) => Promise<Result>;
 type Use<T> = (execute: Execute) => Promise<T>;
 type Result = { text?: string; turn?: number }[] & { affectedRows: number };
 
-// Keys are bytes: as text, MySQL would take two keys for one if only trailing spaces tell them apart.
+// Keys are bytes: as text, MySQL would treat keys that differ only in trailing spaces as equal.
 export const MYSQL_SCHEMA = `create table if not exists records (
   \`key\` varbinary(255) primary key,
   version bigint not null,
@@ -36,14 +36,14 @@ const SWEEP = `delete from records where ${EXPIRED} limit ${SWEEP_ROWS}`;
 const TAKE_TURN = "select get_lock('records sweep', 0) as turn";
 const END_TURN = "select release_lock('records sweep')";
 
-/** MySQL undid the statement, because another one was in its way. */
+/** MySQL rolled the statement back because of another transaction. */
 const ROLLED_BACK = ['ER_LOCK_DEADLOCK', 'ER_CHECKREAD'];
 const codeOf = (error: unknown) =>
   error instanceof Error && 'code' in error ? String(error.code) : '';
 
 /**
- * Keeps records in MySQL or MariaDB, one row each, under keys that start with `prefix`. It makes its
- * table when there is none. The server's clock says what has expired, so the app's clocks need not
+ * Keeps records in MySQL or MariaDB, one row each, under keys that start with `prefix`. It creates
+ * its table if it is missing. The server's clock says what has expired, so the app's clocks need not
  * agree.
  */
 export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
@@ -93,7 +93,7 @@ export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
   };
 }
 
-/** Gives up after three seconds, and ends the connection: the way to the server may be dead. */
+/** Gives up after three seconds, and closes the connection, because it may be dead. */
 async function onConnection<T>(pool: MysqlPool, use: Use<T>): Promise<T> {
   const { promise: tooLate, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(reject, 3000, new Error('no answer from MySQL within 3 s'));

@@ -44,7 +44,7 @@ const ENDED_TEXT = JSON.stringify(ENDED);
 export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStoreOptions) {
   const { until, map = (old) => old, cookieName = 'connect.sid' } = options;
   if (Number.isNaN(until.getTime())) throw new RangeError('oldStore: "until" is not a valid date');
-  // The braces keep a returned promise from promisify, which would warn of it.
+  // The braces return nothing: promisify would warn about a returned promise.
   const read = promisify((id: string, done: Parameters<Store['get']>[1]) => {
     store.get(id, done);
   });
@@ -73,7 +73,7 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       if (!record || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
         return records.get(key);
       emit({ type: 'imported' });
-      await ask(remove(id)).catch(() => {}); // what stays there is not imported again
+      await ask(remove(id)).catch(() => {}); // a copy that stays there is never imported again
       return record;
     }
 

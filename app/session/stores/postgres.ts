@@ -19,7 +19,7 @@ export const POSTGRES_SCHEMA = `create table if not exists records (
 );
 create index if not exists records_expires_at on records (expires_at);`;
 
-// Without the lock, two processes that make the table at the same moment could both fail.
+// Without the lock, two processes that create the table at the same moment could both fail.
 const CREATE = `select pg_advisory_xact_lock(7240112); ${POSTGRES_SCHEMA}`;
 const LIVE = '(records.expires_at is null or records.expires_at > now())';
 const EXPIRES_AT = "now() + $4::float8 * interval '1 millisecond'";
@@ -36,14 +36,14 @@ const SWEEP = `with turn as materialized (select pg_try_advisory_xact_lock(72401
   delete from records where expires_at <= now() and key in
   (select key from records, turn where mine and expires_at <= now() limit ${SWEEP_ROWS})`;
 
-/** After this time without an answer, pg replaces the connection: the way to the server may be dead. */
+/** After this time without an answer, pg replaces the connection, because it may be dead. */
 const QUERY_TIMEOUT_MS = 3000;
 const UNDEFINED_TABLE = '42P01';
 const ROLLED_BACK = ['40001', '40P01'];
 
 /**
- * Keeps records in PostgreSQL, one row each, under keys that start with `prefix`. It makes its table
- * when there is none. The server's clock says what has expired, so the app's clocks need not agree.
+ * Keeps records in PostgreSQL, one row each, under keys that start with `prefix`. It creates its
+ * table if it is missing. The server's clock says what has expired, so the app's clocks need not agree.
  */
 export function postgresBackend(pool: PostgresPool, prefix = 'sess:'): Backend {
   requireAll([hasMethods(pool, 'query'), 'postgresBackend takes a Pool of pg']);

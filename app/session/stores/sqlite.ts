@@ -18,7 +18,7 @@ const SWEEP_ROWS = 200;
 
 /**
  * Keeps records in a SQLite database, one row each, under keys that start with `prefix`. Several
- * processes of one machine may share the file, but a network file system must not hold it.
+ * processes of one machine may share the file. It must not be on a network file system.
  * Each acknowledged write survives a crash of the process. It survives a power cut, too, unless the
  * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
  */

@@ -3,15 +3,15 @@ export const SWEEP_ROWS = 1000;
 
 /**
  * Deletes expired rows in the background, now and then every minute, until the pool is closed.
- * @param deleteBatch deletes at most `SWEEP_ROWS` rows and returns how many. When another process is
- *   at it, it deletes none.
+ * @param deleteBatch deletes at most `SWEEP_ROWS` rows and returns how many. While another process
+ *   deletes, it deletes none.
  */
 export function sweepExpired(deleteBatch: () => Promise<number>): void {
   const sweep = async () => {
     try {
       while ((await deleteBatch()) === SWEEP_ROWS);
     } catch (error) {
-      // The words of mysql2 and of pg. The next request meets any other error and reports it.
+      // The errors of mysql2 and of pg for a closed pool. The next request reports any other error.
       if (/pool is closed|calling end on the pool/i.test(String(error))) clearInterval(timer);
     }
   };
