@@ -113,8 +113,8 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
 
 /**
  * Cross-site WebSocket hijacking: another site's page opens a socket here, the browser adds the cookie,
- * and that page can read and send as the visitor. The rule is that of Go 1.25: Sec-Fetch-Site decides. Without it,
- * Origin must name this host. A client that sends neither is not a browser.
+ * and that page can read and send as the visitor. The rule is that of Go 1.25: Sec-Fetch-Site decides.
+ * Without it, Origin must name this host. A client that sends neither is not a browser.
  */
 function isCrossSite(headers: IncomingHttpHeaders, secure: boolean): boolean {
   const { origin, host, 'sec-fetch-site': site } = headers;
