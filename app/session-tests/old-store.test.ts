@@ -364,3 +364,16 @@ function barrier(size: number): () => Promise<void> {
     return promise;
   };
 }
+
+it('the drop-in store does not remember the end of a session that was never in the old store', async (t) => {
+  const backend = memoryBackend();
+  const importFrom = oldStore(new MemoryStore(), { until: new Date(Date.now() + HOUR) });
+  const site = await listen(tutorialApp(dropInStore(backend, { importFrom })));
+  t.after(site.close);
+  const visitor = httpClient(site.origin);
+  await visitor.post('/log-out');
+  await visitor.post('/add/coat');
+  assert.equal(backend.texts.size, 1);
+  await visitor.post('/log-out');
+  assert.deepEqual([...backend.texts], []);
+});

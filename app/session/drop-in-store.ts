@@ -142,6 +142,12 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     for (const field of conflicts) emit({ type: 'conflict', field });
   }
 
+  async function destroy(id: string): Promise<void> {
+    const key = sessionHandle(id);
+    const isOld = imports && (await imports.knows(id, () => ask(given.get(key))));
+    await ask((isOld ? backend : given).destroy(key));
+  }
+
   /** Restarts the idle clock, unless another request stored something meanwhile. */
   async function touch(id: string, record: DropInRecord, cookie: unknown): Promise<void> {
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
@@ -194,7 +200,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => callBack(ask(backend.destroy(sessionHandle(id))), callback),
+    destroy: (id, callback) => callBack(destroy(id), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);

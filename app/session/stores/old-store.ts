@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import type { Store } from 'express-session';
 import { sessionHandle } from '../session-id.ts';
-import type { Backend, Versioned } from './backend.ts';
+import { type Backend, type Versioned, versionOf } from './backend.ts';
 
 export type OldStoreOptions = {
   /** When imports end. By then, the last session of the old store should have expired. */
@@ -96,11 +96,23 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       }
     }
 
+    /**
+     * Whether this session was imported, or could be. If not, its end needs no remembering:
+     * express-session also destroys ids that no store has held, so anyone could fill the store.
+     * @param stored reads the text under its key
+     */
+    async function knows(id: string, stored: () => Promise<string | undefined>): Promise<boolean> {
+      if (msLeft() <= 0) return false;
+      // In this order: another request may import it in between.
+      if (await ask(read(id)).catch(() => true)) return true;
+      return Number(versionOf(await stored())) >= FIRST_VERSION;
+    }
+
     function report(error: unknown): undefined {
       emit({ type: 'unreadable', reason: `old session: ${(error as Error).message}` });
     }
 
-    return { backend: rememberingImports(backend, msLeft), adopt };
+    return { backend: rememberingImports(backend, msLeft), adopt, knows };
   }
 
   return { cookieName, open, isUnchanged: ({ version }: Versioned) => version === FIRST_VERSION };
