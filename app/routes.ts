@@ -33,6 +33,7 @@ export const streamRoutes = (events: SessionEvents): Route[] => [
   ['get', '/session/events', events.show],
 ];
 
+/** All other URLs, but for POST /dbsc/registration and /dbsc/refresh, which the session module answers. */
 export function sitemap(handlers: Handlers, limits: Limits, needsCookies: RequestHandler): Route[] {
   const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
 

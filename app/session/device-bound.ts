@@ -104,9 +104,9 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
 
   const storeDevice = async (
     req: Request,
-    change: (current: SessionRecord['device']) => SessionRecord['device'],
+    change: (current: SessionRecord['boundTo']) => SessionRecord['boundTo'],
   ): Promise<void> => {
-    const stampOf = ({ device }: SessionRecord) => ({ device: change(device) });
+    const stampOf = ({ boundTo }: SessionRecord) => ({ boundTo: change(boundTo) });
     const seen = req.session.toJSON();
     store.show(req, await lifecycle.update(req.sessionID, seen, () => {}, stampOf));
   };
@@ -126,7 +126,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
       return refuse(req, res, 400, error);
     }
     onEvent({ type: 'device-registered' }, req);
-    const id = req.session.device?.id ?? '';
+    const id = req.session.boundTo?.id ?? '';
     challengeNext(res, id);
     res.json({
       session_identifier: id,
@@ -141,7 +141,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
    * "later", and 404 is the end.
    */
   async function refresh(req: Request, res: Response): Promise<void> {
-    const { device } = req.session;
+    const { boundTo: device } = req.session;
     const asked = req.get('Sec-Secure-Session-Id') ?? device?.id;
     if (hasMoved(req.session)) throw new ProofUnavailable();
     if (!device || asked !== device.id) return void res.status(404).end();
@@ -182,18 +182,21 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   /** For a page: the browser's key, and how long its last proof holds. */
   function describe({ session, headers }: Request) {
     const proved = provedAt(session, headers);
-    const algorithm = session.device && algorithmOf(session.device.key);
+    const algorithm = session.boundTo && algorithmOf(session.boundTo.key);
     return { algorithm, provedAt: proved, endsAt: proved && proved + COOKIE_MS };
   }
 
   /** When the browser last proved its key, in milliseconds since 1970. */
-  function provedAt({ device }: SessionRecord, headers: IncomingHttpHeaders): number | undefined {
+  function provedAt(
+    { boundTo: device }: SessionRecord,
+    headers: IncomingHttpHeaders,
+  ): number | undefined {
     return device && timeOf(parse(headers.cookie ?? '')[COOKIE], 'bound', device.id);
   }
 
   /** Whether the session is bound, and the request comes without a fresh proof. */
   function isUnproved(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
-    const { device } = session;
+    const { boundTo: device } = session;
     if (device?.since === undefined || now() - device.since <= GRACE_MS) return false;
     const time = provedAt(session, headers);
     return time === undefined || now() - time > COOKIE_MS + ON_THE_WAY_MS;

@@ -144,7 +144,7 @@ export function createLifecycle(options: LifecycleOptions) {
   function fromOld({ version, cookie, fields: old }: OldSession): SessionRecord | undefined {
     const time = now();
     const persistent = Boolean(cookie.expires);
-    const stamp = { version, createdAt: time, lastSeenAt: time, persistent, device: undefined };
+    const stamp = { version, createdAt: time, lastSeenAt: time, persistent, boundTo: undefined };
     return parseRecord(JSON.stringify({ ...fresh(), ...old, ...stamp }), onUnreadable);
   }
 
@@ -210,8 +210,8 @@ export function createLifecycle(options: LifecycleOptions) {
     let record: SessionRecord | undefined;
     try {
       for (let version = 1; version <= MAX_ATTEMPTS; version++) {
-        const kept = device === 'keep' ? old?.device : undefined;
-        const stamp = { version, createdAt, lastSeenAt: createdAt, persistent, device: kept };
+        const boundTo = device === 'keep' ? old?.boundTo : undefined;
+        const stamp = { version, createdAt, lastSeenAt: createdAt, persistent, boundTo };
         const next = recordOf(carry(old), stamp);
         // The new session is stored before the old one is deleted, so that one of them always exists.
         // Nobody else knows the new id, so this cannot conflict.

@@ -13,7 +13,7 @@ const sessionStamp = z.object({
   /** The cookie outlives the browser and ends with the absolute clock. */
   persistent: z.boolean().optional(),
   /** The key of the browser that the session is bound to. */
-  device: z
+  boundTo: z
     .object({
       id: z.string(),
       key: publicKey,
@@ -64,7 +64,7 @@ export const hasMoved = ({ version }: Pick<SessionRecord, 'version'>) => version
 
 /** The fields of a session, as a copy that can be edited. */
 export function draftOf(session: SessionRecord & { cookie?: unknown }): SessionDraft {
-  const { version, createdAt, lastSeenAt, persistent, device, cookie, ...fields } = session;
+  const { version, createdAt, lastSeenAt, persistent, boundTo, cookie, ...fields } = session;
   return copyOf(fields) as SessionDraft;
 }
 

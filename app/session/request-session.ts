@@ -59,7 +59,7 @@ export async function renewSession(
   const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), start, renewal);
   req.sessionID = renewed.id;
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
-  if (renewal?.device !== 'none' && !renewed.record.device) store.device?.offer(req);
+  if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
   if (store.device?.unproved.has(req)) await store.lifecycle.end(oldId).catch(() => {});
   if (renewed.failure) throw renewed.failure;
@@ -105,8 +105,8 @@ export async function lastSeen(req: Request, handles: string[]): Promise<Map<str
 /** Whether each of these sessions is bound to a browser's key, and when it was last used, by handle. */
 export async function describeSessions(req: Request, handles: string[]) {
   const found = await storeOf(req).lifecycle.findAll(handles);
-  const described = [...found].map(([handle, { lastSeenAt, device }]) => {
-    const algorithm = device?.since === undefined ? undefined : algorithmOf(device.key);
+  const described = [...found].map(([handle, { lastSeenAt, boundTo }]) => {
+    const algorithm = boundTo?.since === undefined ? undefined : algorithmOf(boundTo.key);
     return [handle, { lastSeenAt, algorithm }] as const;
   });
   return new Map(described);
