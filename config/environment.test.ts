@@ -313,3 +313,10 @@ it('takes HSTS as seconds, with or without subdomains, or off', () => {
 it('never sends HSTS in development: the browser would refuse plain HTTP from then on', () => {
   assert.equal(readConfig({ HSTS: '300' }).hsts, false);
 });
+
+it('binds sessions to the browser in production, unless DEVICE_BOUND is off, and never over plain HTTP', () => {
+  assert.equal(readConfig(PRODUCTION).deviceBound, true);
+  assert.equal(readConfig({ ...PRODUCTION, DEVICE_BOUND: 'off' }).deviceBound, false);
+  assert.equal(readConfig({}).deviceBound, false);
+  assert.match(problems({ DEVICE_BOUND: 'on' }), /^DEVICE_BOUND on needs NODE_ENV=production/);
+});

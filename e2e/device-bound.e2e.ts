@@ -76,6 +76,15 @@ async function curl(path: string, cookies: Record<string, string>, ...args: stri
   return run('curl', [...command, `${nginx.origin}${path}`]);
 }
 
+/** The command of the lab page, with the visitor's own cookie. */
+async function replayFromTheLab(page: Page): Promise<string> {
+  await page.goto('/lab');
+  const command = await page.getByLabel('The command of a thief').textContent();
+  const { '__Host-sid': sid = '' } = await cookiesOf(page.context());
+  const quiet = `curl -s --cacert ${nginx.caFile} -o /dev/null -w '%{http_code}'`;
+  return run('sh', ['-c', `${command}`.replace('curl -i', quiet).replace('VALUE', sid)]);
+}
+
 async function cookiesOf(context: BrowserContext): Promise<Record<string, string>> {
   const cookies = await context.cookies();
   return Object.fromEntries(cookies.map(({ name, value }) => [name, value]));
@@ -115,6 +124,24 @@ test('a stolen cookie: the ticket alone is refused, and so is the bound cookie a
   await context.close();
 });
 
+test('the command of the lab page is refused in a bound session, and let in without binding', async ({
+  browser: plain,
+}) => {
+  setClock(0);
+  const { context, page } = await boundPage();
+  setClock(11_000);
+  await expect.poll(() => replayFromTheLab(page)).toBe('401');
+  await context.close();
+  // A browser without the flags has an ordinary session.
+  const options = { baseURL: nginx.origin, ignoreHTTPSErrors: true };
+  const other = await plain.newContext(options);
+  const ordinary = await other.newPage();
+  await logIn(ordinary, ADA.email, ADA.password);
+  await visible(ordinary);
+  expect(await replayFromTheLab(ordinary)).toBe('200');
+  await other.close();
+});
+
 test('the browser that logged in goes on: three tabs, back and forward, and links from another site', async () => {
   setClock(0);
   const { context, page } = await boundPage();
@@ -138,7 +165,9 @@ test('the browser that logged in goes on: three tabs, back and forward, and link
   await page.goto('about:blank');
   await page.setContent(`<a href="${nginx.origin}/account">Account</a>`);
   await expire();
+  const refreshed = page.waitForResponse((answer) => 'refresh' in answer.headers());
   await page.getByRole('link', { name: 'Account' }).click();
+  await refreshed;
   await expect(page).toHaveURL(`${nginx.origin}/account`);
   await visible(page);
 

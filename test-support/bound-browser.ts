@@ -6,12 +6,12 @@ import { text as readAll } from 'node:stream/consumers';
 export type Keys = { privateKey: KeyObject; publicKey: KeyObject };
 export const ecKeys = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-type Proof = { alg?: string; jwk?: object; jti: string };
+type Proof = { alg?: string; jwk?: object; jti: string; authorization?: string };
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** The JWS with which a browser proves its key. With `jwk`, it registers the key. */
-export function proofOf({ privateKey }: Keys, { alg = 'ES256', jwk, jti }: Proof): string {
-  const signed = `${part({ alg, jwk, typ: 'dbsc+jwt' })}.${part({ jti })}`;
+export function proofOf({ privateKey }: Keys, { alg = 'ES256', jwk, ...payload }: Proof): string {
+  const signed = `${part({ alg, jwk, typ: 'dbsc+jwt' })}.${part(payload)}`;
   const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
   return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
 }

@@ -41,7 +41,7 @@ it('says on the account page which sessions are bound', async () => {
     [true, false],
   );
   const page = await (await browser.request('/account')).text();
-  assert.equal(page.match(/Bound to this browser’s key/g)?.length, 1);
+  assert.equal(page.match(/Bound to the browser’s key/g)?.length, 1);
 });
 
 it('shows in the X-ray the kind of key, the last proof, and when it ends', async () => {

@@ -26,22 +26,29 @@ const NAVIGATE = { 'sec-fetch-mode': 'navigate' };
 
 let clock = Date.now();
 const now = () => clock;
-const store: Backend & { fails?: boolean } = failing(memoryBackend());
+const store = failing(memoryBackend());
 let events: SessionEvent[] = [];
 let app: Listening;
 let browser: BoundBrowser;
 
-/** A backend that fails while `fails` is set. */
-function failing(backend: Backend): Backend & { fails?: boolean } {
+type Failing = Backend & { fails?: boolean; beforeWrite?: (() => Promise<unknown>) | undefined };
+
+/** A backend that fails while `fails` is set, and calls `beforeWrite` once. */
+function failing(backend: Backend): Failing {
   const whenUp =
     <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
     async (...args: A) => {
       if (wrapped.fails) throw new Error('down');
       return call(...args);
     };
-  const wrapped: Backend & { fails?: boolean } = {
+  const wrapped: Failing = {
     get: whenUp((key) => backend.get(key)),
-    compareAndSet: whenUp((...args) => backend.compareAndSet(...args)),
+    compareAndSet: whenUp(async (...args) => {
+      const { beforeWrite } = wrapped;
+      wrapped.beforeWrite = undefined;
+      await beforeWrite?.();
+      return backend.compareAndSet(...args);
+    }),
     destroy: whenUp((key) => backend.destroy(key)),
   };
   return wrapped;
@@ -134,6 +141,18 @@ it('refuses a stolen ticket, takes it with the bound cookie for its ten minutes,
   assert.deepEqual(browser.ended, []);
 });
 
+it('lets requests pass for ten seconds that were under way when the key was first proved', async () => {
+  await browser.request('/login', { method: 'POST' });
+  await browser.registered();
+  clock += 9 * MINUTE;
+  const early = stolen('__Host-sid');
+  await browser.request('/');
+  clock += 9 * SECOND;
+  assert.equal(await userOf(steal('/', early)), 'Ada');
+  clock += 2 * SECOND;
+  assert.equal((await steal('/', early)).status, 401);
+});
+
 it('refuses a stolen ticket everywhere: pages, scripts, forms and sockets', async () => {
   await bind();
   const ticket = stolen('__Host-sid');
@@ -221,7 +240,7 @@ const malformed: Record<string, (jti: string, keys: Keys) => string> = {
     `${proofOf(keys, { jti })}.${proofOf(keys, { jti }).split('.')[2]}`,
   'sent twice in one header': (jti, keys) => `${proofOf(keys, { jti })}, ${proofOf(keys, { jti })}`,
   'as JSON': (jti, keys) => JSON.stringify({ payload: proofOf(keys, { jti }), signatures: [] }),
-  'that is too large': (jti, keys) => proofOf(keys, { jti: jti.padEnd(4000, 'x') }),
+  'that is too large': (jti, keys) => proofOf(keys, { jti, authorization: 'x'.repeat(4000) }),
   'that is no JSON inside': () => 'e30.e30.e30',
   'that is empty': () => ' ',
 };
@@ -315,6 +334,14 @@ it('sends a refresh under the old id of a renewed session to try again later', a
   const answer = await steal('/dbsc/refresh', old, {}, 'POST');
   assert.equal(answer.status, 503);
   assert.ok(answer.headers.has('retry-after'));
+});
+
+it('keeps the device session when the session gets a new id during the first proof', async () => {
+  await browser.request('/login', { method: 'POST' });
+  await browser.registered();
+  store.beforeWrite = () => browser.send('/password', { method: 'POST' });
+  for (let n = 0; n < 2; n++) assert.equal(await userOf(browser.request('/')), 'Ada');
+  assert.deepEqual(browser.ended, []);
 });
 
 it('ends the device session when the session has ended, or has another key', async () => {
