@@ -106,7 +106,7 @@ const toFields: ToFields = (old) => ({
   cart: old.cart,
   // The module has fields of these names: these values must not reach them.
   version: 7,
-  device: 'phone',
+  boundTo: 'phone',
 });
 
 const hosts = [
