@@ -30,7 +30,7 @@ test('the navigation leads to the guide, chapter by chapter', async ({ page }) =
   await page.goto('/');
   await page.getByRole('link', { name: 'Guide', exact: true }).click();
   await page.getByRole('link', { name: 'What a session is' }).click();
-  for (let chapters = 1; chapters < 13; chapters++)
+  for (let chapters = 1; chapters < 14; chapters++)
     await page.getByRole('navigation', { name: 'Chapters' }).getByRole('link').last().click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(
     'When a token is the better answer',
