@@ -880,6 +880,17 @@ it('a copy of a session may be changed: that changes neither the session nor wha
   assert.deepEqual((await visitor.get('/')).json.result, [1, 'Ada']);
 });
 
+it('a change cannot set the fields that the session module keeps for itself', async (t) => {
+  const own = { version: 9, createdAt: 1, lastSeenAt: 1, persistent: true, boundTo: { id: 'x' } };
+  const { visitor } = await inSession(t, async (req) => {
+    const { createdAt } = req.session;
+    await updateSession(req, (draft) => void Object.assign(draft, own));
+    const { version, lastSeenAt, persistent, boundTo } = req.session;
+    return [version, req.session.createdAt === createdAt, lastSeenAt > 1, persistent, boundTo];
+  });
+  assert.deepEqual((await visitor.get('/')).json.result, [2, true, true, null, null]);
+});
+
 it('a method of express-session says what to call instead, in types and when it runs', async (t) => {
   const { visitor } = await inSession(t, ({ session }) => {
     // @ts-expect-error: updateSession has stored the change

@@ -102,7 +102,8 @@ export function recordFormat(fields: z.ZodObject) {
    *   JSON would change it: both are programming errors
    */
   function recordOf(draft: object, stamp: SessionStamp): SessionRecord {
-    const checked = anyDraft.parse(draft);
+    // The optional fields of the stamp: a draft that brings one, as `{ ...old }` does, must not set it.
+    const { persistent, boundTo, ...checked } = anyDraft.parse(draft);
     for (const [name, value] of Object.entries(checked))
       if (value !== undefined) requireJson(value, name);
     return { ...checked, ...sessionStamp.parse(stamp) } as SessionRecord;
