@@ -55,11 +55,10 @@ const DAY_MS = 24 * 3_600_000;
 export function dropInStore(given: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
   const { now = Date.now, onEvent: emit = () => {} } = options;
-  const { idleMs = DAY_MS } = options;
   requireAll(
     isBackend(given),
     [Array.isArray(counters), 'counters must be a list of the names of fields'],
-    ...areTimes({ idleMs, absoluteMs }, Infinity),
+    ...areTimes({ idleMs: options.idleMs ?? DAY_MS, absoluteMs }, Infinity),
     ...areTimes({ answerWithinMs }),
   );
   const deadline = () =>
