@@ -1,5 +1,6 @@
-// A stolen cookie, in a real browser, through nginx with TLS. Chromium keeps the key in software here: its
-// two flags are for tests, and no certificate error may silence it.
+// A stolen cookie, in a real browser, through nginx with TLS. With two flags that
+// are meant for tests, Chromium keeps the key in software. It binds no session after a certificate error,
+// so it is told the key of the test's certificate.
 import { createHash, type X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -31,7 +32,7 @@ const stack = new AsyncDisposableStack();
 let nginx: TlsProxy;
 let browser: Browser;
 let clockFile = '';
-/** The clock of the shop is ahead by so many milliseconds. */
+/** Puts the shop's clock ahead by this many milliseconds. */
 const setClock = (ahead: number) => writeFileSync(clockFile, String(ahead));
 
 test.beforeAll(async () => {
@@ -109,7 +110,7 @@ test('a stolen cookie: the ticket alone is refused, and so is the bound cookie a
   setClock(0);
   const { context, page } = await boundPage();
   const { '__Host-sid': sid = '', '__Host-device': device = '' } = await cookiesOf(context);
-  setClock(11_000); // the grace for requests under way is over
+  setClock(11_000); // the grace period for requests under way is over
   const ticket = { '__Host-sid': sid };
   await expect.poll(() => curl('/account', ticket)).toBe('401');
   expect(await curl('/account', { ...ticket, '__Host-device': device })).toBe('200');

@@ -76,7 +76,7 @@ if (import.meta.main) {
   const server = createServer(outer).listen(0, '127.0.0.1', () => {
     process.stdout.write(`port ${(server.address() as AddressInfo).port}\n`);
   });
-  server.keepAliveTimeout = 60_000; // shorter, it could end while the browser sends a request
+  server.keepAliveTimeout = 60_000; // a shorter one could end while the browser is sending a request
   process.on('SIGTERM', () => {
     server.close(() => process.exit());
     setInterval(() => server.closeIdleConnections(), 20);

@@ -49,7 +49,7 @@ export type BoundBrowser = ReturnType<typeof boundBrowser>;
 const quoted = (text: string | null, pattern: RegExp) => pattern.exec(text ?? '')?.[1];
 
 /**
- * What Chromium does with device-bound sessions, as it was seen: see docs/device-bound.md.
+ * Does what we have seen Chromium do with device-bound sessions: see docs/device-bound.md.
  * @param originOf the process that gets the next request
  * @param now the clock of the browser, in milliseconds
  */
@@ -108,7 +108,7 @@ export function boundBrowser(originOf: () => string, now: () => number = Date.no
   const challengeIn = ({ headers }: Response) =>
     quoted(headers.get('secure-session-challenge'), /^"([^"]+)"/);
 
-  /** @returns whether a request must go on without a fresh cookie */
+  /** @returns whether the request must be sent without a fresh cookie */
   async function refresh(path = '/dbsc/refresh'): Promise<boolean> {
     const current = device;
     if (!current) return false;
@@ -137,7 +137,7 @@ export function boundBrowser(originOf: () => string, now: () => number = Date.no
 
   async function request(path: string, visit: Visit = {}): Promise<Response> {
     const left = leftOf('__Host-device');
-    // Chromium refreshes for no link on another site.
+    // Chromium does not refresh when the visitor follows a link from another site.
     const isForeign = visit.headers?.['sec-fetch-site'] === 'cross-site';
     let skipped = false;
     if (device && left <= 0 && !isForeign) skipped = await refreshOnce();

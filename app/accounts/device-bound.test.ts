@@ -44,7 +44,7 @@ it('says on the account page which sessions are bound', async () => {
   assert.equal(page.match(/Bound to the browser’s key/g)?.length, 1);
 });
 
-it('shows in the X-ray the kind of key, the last proof, and when it ends', async () => {
+it('shows the kind of key, the last proof and its end in the X-ray', async () => {
   const { device } = (await jsonOf('/session')) as { device: Record<string, number> };
   assert.equal(device.algorithm, 'ES256');
   assert.equal((device.endsAt ?? 0) - (device.provedAt ?? 0), 600 * SECOND);
@@ -53,7 +53,7 @@ it('shows in the X-ray the kind of key, the last proof, and when it ends', async
   assert.doesNotMatch(page, /&#34;d&#34;/); // the private half
 });
 
-it('gives a thief who has the ticket nothing of the account, on any route', async () => {
+it('shows nothing of the account to a thief who has the ticket, on any route', async () => {
   const anything: never = new Proxy(() => {}, { get: () => anything }) as never;
   const routes = sitemap(anything, anything, anything).map(([verb, path]) => [verb, path] as const);
   const more = [

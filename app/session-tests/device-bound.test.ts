@@ -68,7 +68,7 @@ beforeEach(() => {
   browser = boundBrowser(() => app.origin, now);
 });
 
-/** Logs in, and proves the key once. The grace for requests under way is over. */
+/** Logs in, proves the key once, and waits until the grace period for requests under way is over. */
 async function bind(who = browser): Promise<void> {
   await who.request('/login', { method: 'POST' });
   await who.registered();
@@ -173,7 +173,7 @@ it('refuses a stolen ticket everywhere: pages, scripts, forms and sockets', asyn
     assert.notEqual((await steal(path ?? '', ticket, {}, method)).status, 200);
 });
 
-it('neither changes nor prolongs a session for a request without proof', async () => {
+it('a request without proof neither changes nor prolongs the session', async () => {
   await bind();
   const ticket = stolen('__Host-sid');
   for (let n = 0; n < 4; n++) {
@@ -185,7 +185,7 @@ it('neither changes nor prolongs a session for a request without proof', async (
   assert.equal(await userOf(browser.request('/')), null); // idle for more than 30 minutes
 });
 
-it('refuses a refresh by a thief, who cannot sign, and a second key', async () => {
+it('refuses a second key, and a refresh by a thief, who cannot sign', async () => {
   await bind();
   const ticket = stolen('__Host-sid');
   const asked = await steal('/dbsc/refresh', ticket, {}, 'POST');
@@ -201,7 +201,7 @@ it('refuses a refresh by a thief, who cannot sign, and a second key', async () =
   assert.equal((await steal('/', ticket)).status, 401);
 });
 
-it('registers one key only, though the same registration may come twice', async () => {
+it('registers only one key, even if the same registration comes twice', async () => {
   const { headers } = await browser.send('/login', { method: 'POST' });
   const jti =
     /challenge="([^"]+)"/.exec(headers.get('secure-session-registration') ?? '')?.[1] ?? '';
@@ -220,7 +220,7 @@ it('registers one key only, though the same registration may come twice', async 
 });
 
 const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
-/** A key, as its owner sends it, and the proof, changed by whoever wants in. */
+/** Proofs that an attacker could send in place of the browser's own. */
 const malformed: Record<string, (jti: string, keys: Keys) => string> = {
   'without a signature': (jti, keys) => proofOf(keys, { jti }).replace(/[^.]+$/, ''),
   'with "alg":"none"': (jti, keys) => proofOf(keys, { alg: 'none', jti }),
@@ -232,7 +232,7 @@ const malformed: Record<string, (jti: string, keys: Keys) => string> = {
     return proofOf(own, { jti, jwk: own.publicKey.export({ format: 'jwk' }) });
   },
   'of another challenge': (_jti, keys) => proofOf(keys, { jti: 'guess' }),
-  'of a challenge that somebody dated anew': (jti, keys) =>
+  'of a challenge with a changed date': (jti, keys) =>
     proofOf(keys, { jti: jti.replace(/^\d+/, String(clock + 1)) }),
   'of a bound cookie': (_jti, keys) =>
     proofOf(keys, { jti: browser.cookies.get(COOKIE)?.value ?? '' }),
@@ -241,7 +241,7 @@ const malformed: Record<string, (jti: string, keys: Keys) => string> = {
   'sent twice in one header': (jti, keys) => `${proofOf(keys, { jti })}, ${proofOf(keys, { jti })}`,
   'as JSON': (jti, keys) => JSON.stringify({ payload: proofOf(keys, { jti }), signatures: [] }),
   'that is too large': (jti, keys) => proofOf(keys, { jti, authorization: 'x'.repeat(4000) }),
-  'that is no JSON inside': () => 'e30.e30.e30',
+  'made of empty JSON objects': () => 'e30.e30.e30',
   'that is empty': () => ' ',
 };
 
@@ -301,7 +301,7 @@ it('takes RSA keys of 2,048 to 4,096 bits', () => {
   assert.throws(() => readProof(proofOf(p384, { jti: 'x', jwk })), /malformed/);
 });
 
-it('keeps the private half out of the session, if a browser should send it', () => {
+it('keeps the private half of a key out of the session, even if the browser sends it', () => {
   const keys = ecKeys();
   const jwk = keys.privateKey.export({ format: 'jwk' });
   assert.deepEqual(Object.keys(readProof(proofOf(keys, { jti: 'x', jwk })).key), [
@@ -327,7 +327,7 @@ it('keeps the key through changes and a password change, and asks for a new one 
   assert.deepEqual(browser.ended, []);
 });
 
-it('sends a refresh under the old id of a renewed session to try again later', async () => {
+it('answers 503 to a refresh under the old id of a renewed session', async () => {
   await bind();
   const old = stolen('__Host-sid');
   await browser.request('/password', { method: 'POST' });
@@ -377,7 +377,7 @@ it('lets a browser that lost its key log in again, which ends the old session, o
   }
 });
 
-it('leads a link from another site through a page of its own, which the browser refreshes for', async () => {
+it('answers a link from another site with a page that loads it again, for which the browser refreshes', async () => {
   await bind();
   clock += 11 * MINUTE;
   const link = { headers: { ...NAVIGATE, 'sec-fetch-site': 'cross-site' } };
@@ -385,13 +385,13 @@ it('leads a link from another site through a page of its own, which the browser 
   assert.equal(status, 200);
   assert.match(refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/cart\?a=1$/);
   assert.equal(await userOf(browser.request('/cart?a=1', { headers: NAVIGATE })), 'Ada');
-  // An address that begins with two slashes must not lead elsewhere.
+  // An address that begins with two slashes must not lead to another site.
   clock += 11 * MINUTE;
   const evil = await answerOf(browser.request('//evil.test/', link));
   assert.match(evil.refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/\/evil\.test\/$/);
 });
 
-it('asks to try again, and says nothing of the account, when the store fails at each step', async () => {
+it('asks to try again, and shows nothing of the account, whenever the store fails', async () => {
   await browser.request('/login', { method: 'POST' });
   await browser.registered();
   const failsAt = async (path: string, visit = {}) => {
@@ -464,7 +464,7 @@ it('does not depend on the clock of the browser', async () => {
   assert.equal(headers.get('expires'), null);
 });
 
-it('recovers when the clock of the server goes forward by an hour', async () => {
+it('recovers when the clock of the server is set forward by an hour', async () => {
   await bind();
   // The browser's own clock stands still, so its cookie looks fresh to it.
   const frozen = clock;
@@ -477,7 +477,7 @@ it('recovers when the clock of the server goes forward by an hour', async () => 
   clock = frozen;
 });
 
-it('tells of each registration, proof and refusal', async () => {
+it('reports each registration, proof and refusal', async () => {
   await bind();
   await steal('/', stolen('__Host-sid'));
   const ofDevices = events.filter(({ type }) => type.startsWith('device-'));

@@ -10,7 +10,7 @@ import { hasMoved, isStored, MOVED, type SessionRecord } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 
 // Device Bound Session Credentials (DBSC): https://w3c.github.io/webappsec-dbsc/
-// docs/device-bound.md says what they protect from.
+// docs/device-bound.md says what they protect against.
 
 export type DeviceBoundOption = {
   /**
@@ -26,12 +26,12 @@ const PATHS = { registration: '/dbsc/registration', refresh: '/dbsc/refresh' };
 
 /** Browsers refresh the cookie when it has less than two minutes left. */
 const COOKIE_MS = 600_000;
-/** For the way from the browser, whose cookie may expire in the meantime. */
+/** Added for a request whose cookie expires while it is on its way. */
 const ON_THE_WAY_MS = 30_000;
-/** For requests under way when the browser first proves its key. */
+/** For requests that were already under way when the browser first proved its key. */
 const GRACE_MS = 10_000;
 const REGISTRATION_MS = 60_000;
-/** The browser keeps the challenge of the last refresh, and comes back in about eight minutes. */
+/** The browser gets a challenge at each refresh, and answers it at the next, about eight minutes later. */
 const CHALLENGE_MS = 900_000;
 
 type Options = {
@@ -52,8 +52,8 @@ export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
  * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. From
  *    now on, a request without this cookie is refused.
  * 3. Before the cookie expires, the browser signs the next challenge.
- * Nothing but the key is stored: challenges and the cookie carry their time and a MAC, so every process
- * accepts them, and a proof that the browser repeats after a lost answer.
+ * Only the key is stored. Challenges and the cookie carry their time and a MAC, so every process can check
+ * them. A browser that got no answer may send the same proof again.
  */
 export function createDeviceBinding({ store, secrets, cookie, ...options }: Options) {
   const { logIn = '/login', logOut = '/logout', onEvent = () => {} } = options;
@@ -66,7 +66,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     );
   const [newest = ''] = secrets;
   const attributesText = serialize('x', '', attributes).replace('x=; ', '');
-  /** The requests of bound sessions without proof: their `req.session` is an empty one. */
+  /** The requests of bound sessions that came without proof. Their `req.session` is empty. */
   const unproved = new WeakSet<object>();
 
   const macOf = (secret: string, use: string, of: string, time: string) =>
@@ -117,7 +117,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
       const { key, challenge } = readProof(req.get('Secure-Session-Response') ?? '');
       requireChallenge(challenge, 'register', sessionHandle(req.sessionID), REGISTRATION_MS);
       await storeDevice(req, (current) => {
-        // Once only: whoever steals the cookie must not bind the session to a key of their own.
+        // Only once: a thief of the cookie must not bind the session to another key.
         if (current && JSON.stringify(current.key) !== JSON.stringify(key))
           throw new BadProof('registered before');
         return current ?? { id: newSessionId(), key };
@@ -137,7 +137,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   }
 
   /**
-   * A browser gives its key up at most other statuses: so 403 with a challenge means "again", 503 means
+   * Most other statuses make a browser give up its key. So 403 with a challenge means "again", 503 means
    * "later", and 404 is the end.
    */
   async function refresh(req: Request, res: Response): Promise<void> {
@@ -161,7 +161,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     }
     onEvent({ type: 'device-proved' }, req);
     challengeNext(res, device.id);
-    // Max-Age without Expires: the clock of the browser does not matter.
+    // Max-Age without Expires, so that a wrong clock in the browser does no harm.
     const maxAge = COOKIE_MS / 1000;
     const bound = serialize(COOKIE, stamp('bound', device.id), { ...attributes, maxAge });
     res.append('Set-Cookie', bound).end();
@@ -179,7 +179,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     res.status(status).end();
   }
 
-  /** For a page: the browser's key, and how long its last proof holds. */
+  /** For a page: the kind of the browser's key, and how long its last proof is valid. */
   function describe({ session, headers }: Request) {
     const proved = provedAt(session, headers);
     const algorithm = session.boundTo && algorithmOf(session.boundTo.key);
@@ -194,7 +194,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     return device && timeOf(parse(headers.cookie ?? '')[COOKIE], 'bound', device.id);
   }
 
-  /** Whether the session is bound, and the request comes without a fresh proof. */
+  /** Whether the session is bound and the request brings no valid proof. */
   function isUnproved(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
     const { boundTo: device } = session;
     if (device?.since === undefined || now() - device.since <= GRACE_MS) return false;
@@ -215,7 +215,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
 
     const isNavigation = req.get('Sec-Fetch-Mode') === 'navigate';
     const isOpen = path === logIn || path === logOut;
-    // A script that asks who is logged in must not learn "nobody" while the browser cannot tell.
+    // While the browser cannot prove its key, a script that asks who is logged in must not hear "nobody".
     if (isOpen && (isNavigation || req.method === 'POST' || !skipped)) return next();
 
     const reason = skipped ? 'skipped' : cookieIsOurs ? 'expired' : 'unproved';
@@ -224,10 +224,11 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     if (skipped) return next(new ProofUnavailable());
     const site = req.get('Sec-Fetch-Site');
     const here = `${req.protocol}://${req.host}${req.originalUrl}`;
-    // Browsers do not refresh for a link on another site, but for the page that it leads to.
+    // Browsers do not refresh when the visitor follows a link from another site. They do when this page
+    // loads the address again.
     if (isNavigation && req.method === 'GET' && (site === 'cross-site' || site === 'same-site'))
       return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
-    // The clock of this server went forward, so the browser takes its cookie for a fresh one.
+    // The server's clock was set forward, so the browser does not know that its cookie is too old.
     if (cookieIsOurs && site !== undefined) {
       clearCookie(req, res);
       return res.redirect(307, here);
@@ -237,7 +238,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     res.redirect(303, logIn + back);
   };
 
-  /** For sockets, which come to no middleware. @throws ProofUnavailable */
+  /** For sockets, which no middleware has seen. @throws ProofUnavailable */
   function mayOpen(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
     if (!isUnproved(session, headers)) return true;
     if (isSkipped(headers)) throw new ProofUnavailable();

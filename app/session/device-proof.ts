@@ -24,7 +24,7 @@ export class BadProof extends Error {}
 
 /**
  * Verifies a proof of the browser: a JWS in its compact form.
- * @param known the key of the session; without it, the proof brings its own
+ * @param known the key of the session; without it, the key is taken from the proof
  * @throws BadProof
  */
 export function readProof(text: string, known?: PublicKey): { key: PublicKey; challenge: string } {
