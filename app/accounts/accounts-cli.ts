@@ -27,7 +27,7 @@ async function run(
   demo: typeof demoAccounts,
   [command, email = '', name = '']: string[],
 ): Promise<void> {
-  // Nobody else waits for this process, and its first answer includes the connection.
+  // No visitor waits for this command, and its first call also has to connect.
   const documents = createDocuments(database.backend('doc:'), { answerWithinMs: 10_000 });
   const accounts = createAccounts(documents, demo);
   const findAll = async () => {

@@ -26,7 +26,7 @@ const SAMPLED = `00-${TRACE}-${PARENT}-01`;
 const lines = (log: string[]) =>
   log.map((line) => JSON.parse(line)).filter(({ requestId }) => requestId);
 
-it('takes the ids of a request from the trusted proxy into each log line, and from nobody else', async (t) => {
+it('takes the ids of a request only from a trusted proxy, and puts them into each log line', async (t) => {
   const behindProxy = await startShop(memoryBackend(), { trustProxy: ['loopback'] });
   t.after(behindProxy.close);
   const open = await startShop(memoryBackend(), { trustProxy: ['10.0.0.0/8'] });
@@ -170,7 +170,7 @@ it('sends the spans of a request, its round trips and its retries to a collector
   assert.equal(errors.length, 1);
 });
 
-it('OTEL_EXPORTER_OTLP_ENDPOINT switches traces on; a collector that is down delays nobody', async (t) => {
+it('OTEL_EXPORTER_OTLP_ENDPOINT switches traces on; a collector that is down delays no request', async (t) => {
   const collector = await startCollector();
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.origin}/`, OTEL_SERVICE_NAME: 'shop-7' };
   const server = await startServer(env);

@@ -519,7 +519,7 @@ it('data that was loaded outside of a request is merged, and can be saved under 
   assert.deepEqual(await get(other), { cookie, ...data });
 });
 
-it('a counter that is no number by now is a field like any other', async () => {
+it('a counter that is no longer a number is merged like any other field', async () => {
   const conflicts: DropInEvent[] = [];
   const options = { counters: ['n'], onEvent: (event: DropInEvent) => conflicts.push(event) };
   const store = dropInStore(memoryBackend(), options);

@@ -34,6 +34,6 @@ it('the error handler of Express itself answers session errors with the right st
 it('a session that is gone says so, even without a message of its own', () => {
   assert.equal(
     String(new SessionGone()),
-    'SessionGone: The session has ended, or has got a new id',
+    'SessionGone: The session has ended or has a new id',
   );
 });

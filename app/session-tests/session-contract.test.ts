@@ -760,7 +760,7 @@ it('a session refuses an async `carry`, in types and when it runs', async (t) =>
   assert.match((await visitor.get('/')).json.error, /renewSession takes no async function/);
   assert.deepEqual([...texts.keys()], stored);
   const typed = (req: Request) =>
-    // @ts-expect-error: a promise of a session is no session
+    // @ts-expect-error: a promise of a session is not a session
     renewSession(req, async (old) => ({ views: old?.views }));
   assert.ok(typed);
 });
@@ -786,7 +786,7 @@ it('a session refuses a change that returns a new session instead of editing the
   }
 });
 
-it('a new session needs no field that has a default, and takes lists from the old one', async (t) => {
+it('a new session may leave out fields that have a default, and take lists from the old one', async (t) => {
   const fields = sessionFields.extend({ todos: z.array(z.string()).default([]) });
   type Own = SessionDraft & { todos?: string[] };
   const { visitor } = await inSession(

@@ -9,7 +9,7 @@ export class SessionGone extends SessionError {
   override name = 'SessionGone';
   readonly status = 409;
 
-  constructor(message = 'The session has ended, or has got a new id') {
+  constructor(message = 'The session has ended or has a new id') {
     super(message);
   }
 }

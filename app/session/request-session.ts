@@ -141,7 +141,7 @@ export function requireDeliverableCookie(req: Request): void {
 function requireSync<T>(result: T, caller: string): T {
   if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') return result;
   void Promise.resolve(result).catch(() => {}); // an unhandled failure would end the process
-  throw new TypeError(`${caller} takes no async function: do the waiting before`);
+  throw new TypeError(`${caller} takes no async function: await before you call it`);
 }
 
 function storeOf(req: Request): ExpressSessionStore {

@@ -1,7 +1,7 @@
 type Rule = readonly [isKept: unknown, rule: string];
 
 /**
- * Checks options when the app starts. JavaScript knows no types, and TypeScript takes NaN for a number.
+ * Checks options when the app starts. JavaScript has no types, and to TypeScript, NaN is a number.
  * @throws TypeError with the first rule that is broken
  */
 export function requireAll(...rules: Rule[]): void {
