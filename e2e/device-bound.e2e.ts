@@ -80,7 +80,7 @@ async function curl(path: string, cookies: Record<string, string>, ...args: stri
 /** The command of the lab page, with the visitor's own cookie. */
 async function replayFromTheLab(page: Page): Promise<string> {
   await page.goto('/lab');
-  const command = await page.getByLabel('The command of a thief').textContent();
+  const command = await page.getByLabel('A thief’s command').textContent();
   const { '__Host-sid': sid = '' } = await cookiesOf(page.context());
   const quiet = `curl -s --cacert ${nginx.caFile} -o /dev/null -w '%{http_code}'`;
   return run('sh', ['-c', `${command}`.replace('curl -i', quiet).replace('VALUE', sid)]);

@@ -65,7 +65,7 @@ const inTurn = pLimit(20);
 const total = async (browsers: BoundBrowser[], run: (each: BoundBrowser) => Promise<number>) =>
   (await Promise.all(browsers.map((each) => inTurn(() => run(each))))).reduce((a, b) => a + b, 0);
 
-it('refuses none of 1,000 log-ins with ten requests each at once', async () => {
+it('refuses no request of 1,000 log-ins, each with ten simultaneous requests', async () => {
   const browsers = Array.from({ length: 1000 }, newBrowser);
   const refused = await total(browsers, async (browser) => {
     await browser.request('/login', { method: 'POST' });

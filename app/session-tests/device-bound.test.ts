@@ -129,7 +129,7 @@ it('refuses, when the app starts, a cookie that browsers would not bind', () => 
     );
 });
 
-it('refuses a stolen ticket, takes it with the bound cookie for its ten minutes, and not after', async () => {
+it('refuses a stolen ticket alone, and accepts it with the bound cookie for ten minutes only', async () => {
   await bind();
   const ticket = stolen('__Host-sid');
   const both = stolen('__Host-sid', COOKIE);

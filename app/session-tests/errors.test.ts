@@ -32,8 +32,5 @@ it('the error handler of Express itself answers session errors with the right st
 });
 
 it('a session that is gone says so, even without a message of its own', () => {
-  assert.equal(
-    String(new SessionGone()),
-    'SessionGone: The session has ended or has a new id',
-  );
+  assert.equal(String(new SessionGone()), 'SessionGone: The session has ended or has a new id');
 });
