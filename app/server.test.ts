@@ -30,7 +30,7 @@ const stores = {
 
 for (const [name, startStore] of Object.entries(stores))
   describe(`two processes on one ${name}`, () => {
-    it('keep all of 200 simultaneous changes, and never revive a session', async (t) => {
+    it('keep all 200 simultaneous changes, and never revive a session', async (t) => {
       const store = await startStore();
       t.after(store.stop);
       const servers = await startTwoServers(store.url);

@@ -77,7 +77,7 @@ async function measure(origins: string[]) {
 }
 
 for (const name of ['memory', 'Redis', 'Redis Cluster'])
-  it(`one changed line keeps all of 200 changes and every log-out, on ${name}`, async (t) => {
+  it(`one changed line keeps all 200 changes and every log-out, on ${name}`, async (t) => {
     const origins = sites[name] ?? assert.fail();
     const [was, is] = [await measure(origins.before), await measure(origins.after)];
     t.diagnostic(`${name}, before: ${JSON.stringify(was)}, after: ${JSON.stringify(is)}`);

@@ -204,14 +204,14 @@ onEachStore(
     const conflicts = () =>
       events.flatMap((event) => (event.type === 'conflict' ? event.field : [])).toSorted();
 
-    it('Two requests change different fields: all of 200 are kept', async () => {
+    it('Two requests change different fields: all 200 are kept', async () => {
       await client.post('/edit', { json: { theme: 'dark' } });
       const edits = Array.from({ length: 200 }, (_, n) => ({ [`cart.item${n}`]: n }));
       await editTogether(client, gate, edits);
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('Two requests change different fields: all of 200 are kept, by two stores over one backend', async () => {
+    it('Two requests change different fields: all 200 are kept, by two stores over one backend', async () => {
       await client.post('/edit', { json: { cart: {} } });
       const other = await visitorOf();
       other.cookie = client.cookie;
@@ -224,7 +224,7 @@ onEachStore(
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
-    it('A request ends after log-out: 20 times of 20, the session stays gone', async () => {
+    it('A request ends after log-out: 20 of 20 times, the session stays gone', async () => {
       for (let attempt = 0; attempt < 20; attempt++)
         assert.equal(await logOutDuringEdit(client, gate), false);
       assert.equal(events.filter(({ type }) => type === 'gone').length, 20);

@@ -305,7 +305,7 @@ onEachStore(
       ]);
     });
 
-    it('keeps all of 200 simultaneous changes', async () => {
+    it('keeps all 200 simultaneous changes', async () => {
       await client.post('/count');
       const answers = await Promise.all(Array.from({ length: 200 }, () => client.post('/count')));
       assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
