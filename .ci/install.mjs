@@ -111,6 +111,7 @@ function missingPrograms() {
     { anyOf: ['memcached'], apt: 'memcached', brew: 'memcached' },
     { anyOf: ['nginx'], apt: 'nginx-light', brew: 'nginx' },
     { anyOf: ['caddy'], apt: 'caddy', brew: 'caddy' },
+    { anyOf: ['prometheus'], apt: 'prometheus', brew: 'prometheus' },
     { anyOf: ['openssl'], apt: 'openssl', brew: 'openssl' },
     { anyOf: ['curl'], apt: 'curl', brew: 'curl' },
     { anyOf: chromium, apt: 'chromium', brew: 'chromium' },
@@ -139,7 +140,7 @@ function installWithApt(packages) {
   });
   // Debian starts each server that it installs. The tests start their own.
   const servers = ['redis-server', 'redis-sentinel', 'nginx', 'caddy'];
-  servers.push('postgresql', 'mariadb', 'memcached');
+  servers.push('postgresql', 'mariadb', 'memcached', 'prometheus');
   const justInstalled = packages.map((name) => name.replace(/-light|(?<=mariadb)-server/, ''));
   for (const server of servers.filter((name) => justInstalled.includes(name))) {
     asRoot('/usr/sbin/service', server, 'stop');

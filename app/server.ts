@@ -17,16 +17,16 @@ const log = createLog(config.logLevel, config.production ? buffered() : readable
 
 // In production even a single worker has a primary, so that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;
-if (config.metricsPort !== undefined) {
-  const { serveMetrics } = await import('./observe/metrics-server.ts');
-  serveMetrics(config.metricsPort, log, supervised);
-}
+const metrics =
+  config.metricsPort === undefined ? undefined : await import('./observe/metrics-server.ts');
+const countWorker = metrics?.serveMetrics(config.metricsPort ?? 0, log, supervised);
 if (cluster.isPrimary && supervised) {
   runPrimary({
     count: config.workers,
     // All workers must have the same secret, even if it was generated at this start.
     env: config.production ? {} : { SESSION_SECRET: config.secrets.join() },
     log,
+    onEvent: countWorker,
   });
 } else {
   // Imported here: the primary does not need them, and a bad environment fails sooner.

@@ -1,11 +1,15 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
 
+/** cut: it was replaced, and had not answered all requests in time. */
+export type WorkerEvent = 'died' | 'cut' | 'start-failed';
+
 type PrimaryOptions = {
   count: number;
   /** Set in each worker, in addition to this process's environment. */
   env: Record<string, string>;
   log: Logger;
+  onEvent?: ((event: WorkerEvent) => void) | undefined;
 };
 
 // A worker that lives for less than this counts as having died at once, which doubles the wait
@@ -23,7 +27,7 @@ const DRAIN_MS = 9_000;
  * once its successor is listening, and stays if the successor does not start. SIGTERM and SIGINT
  * drain all workers and exit with 0 within 10 s.
  */
-export function runPrimary({ count, env, log }: PrimaryOptions): void {
+export function runPrimary({ count, env, log, onEvent = () => {} }: PrimaryOptions): void {
   // Oldest first, without draining workers and successors that are not listening yet.
   const serving = new Set<Worker>();
   let everListened = false;
@@ -56,6 +60,7 @@ export function runPrimary({ count, env, log }: PrimaryOptions): void {
       const waitMs = atOnce ? Math.min(MIN_WAIT_MS * 2 ** deathsAtOnce, MAX_WAIT_MS) : 0;
       deathsAtOnce = atOnce ? deathsAtOnce + 1 : 0;
       log.error({ worker: worker.process.pid, code, signal, waitMs }, 'A worker died');
+      onEvent('died');
       setTimeout(() => {
         if (serving.size < count && !stopping) serving.add(fork());
       }, waitMs);
@@ -83,8 +88,10 @@ export function runPrimary({ count, env, log }: PrimaryOptions): void {
     }
     rolling = false;
     if (stopping) return;
-    if (failed) log.error('A new worker did not start: the old workers keep running');
-    else log.info('All workers were replaced');
+    if (failed) {
+      log.error('A new worker did not start: the old workers keep running');
+      onEvent('start-failed');
+    } else log.info('All workers were replaced');
     if (rollAgain) void roll();
   }
 
@@ -105,6 +112,7 @@ export function runPrimary({ count, env, log }: PrimaryOptions): void {
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), DRAIN_MS);
     await exited;
     clearTimeout(timer);
+    if (worker.process.exitCode !== 0) onEvent('cut');
   }
 }
 

@@ -86,11 +86,13 @@ function closeOnSignal(
 ): void {
   const drain = prepareDrain(server, app);
   let closing = false;
+  let cut = false;
   const close = async (code: number) => {
     if (closing) return;
     closing = true;
     const giveUp = () => {
       log.warn('Some requests are still running after 8 s: closing their connections');
+      cut = true;
       server.closeAllConnections();
     };
     setTimeout(giveUp, 8000).unref();
@@ -99,7 +101,7 @@ function closeOnSignal(
     await closeRest();
     // Connections that the primary handed over at the last moment go back to it.
     if (cluster.worker) await once(cluster.worker.disconnect(), 'disconnect');
-    process.exit(code);
+    process.exit(cut && cluster.isWorker ? 1 : code); // the primary counts it
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void close(0));
   // A terminal that closes sends SIGHUP to the whole process group. Only the primary acts on it.
