@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { RedisStore } from 'connect-redis';
 import express, { type Request } from 'express';
 import expressSession, { MemoryStore, type Session, type Store } from 'express-session';
@@ -9,6 +8,7 @@ import { z } from 'zod';
 import { httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { onEachStore } from '../../test-support/stores.ts';
+import { until } from '../../test-support/until.ts';
 import {
   type Backend,
   draftOf,
@@ -53,8 +53,8 @@ function tutorialApp(store: Store, options: { name?: string; cookie?: { maxAge: 
 
 type Options = { backend: Backend; importFrom: OldStore; idleMs?: number };
 type OldMethods = Pick<Store, 'get' | 'destroy'>;
-/** `ms`: how long the new site imports. */
-type NewSite = { from?: Partial<OldMethods>; ms?: number; idleMs?: number };
+/** `ms`: how long the new site imports. `breaksOff`: it crashes just before an import leaves its mark. */
+type NewSite = { from?: Partial<OldMethods>; ms?: number; idleMs?: number; breaksOff?: boolean };
 type ToFields = NonNullable<OldStoreOptions['map']>;
 type Events = { type: string; reason?: string }[];
 
@@ -139,14 +139,21 @@ for (const host of hosts)
     afterEach(() => Promise.all(sites.map(({ close }) => close())));
 
     /** The new app. `from` replaces methods of the old store. */
-    async function openNewSite({ from = {}, ms = HOUR, ...more }: NewSite = {}) {
+    async function openNewSite({ from = {}, ms = HOUR, breaksOff, ...more }: NewSite = {}) {
       const methods: OldMethods = {
         get: (id, done) => old.get(id, done),
         destroy: (id, done) => old.destroy(id, done),
         ...from,
       };
       const importFrom = oldStore(methods, { until: new Date(now + ms), ...host.options });
-      const options = { backend: store.backend, importFrom, ...more };
+      const backend: Backend = {
+        ...store.backend,
+        compareAndSet: async (key, ...rest) => {
+          if (breaksOff && key.startsWith('imported:')) throw new Error('crashed');
+          return store.backend.compareAndSet(key, ...rest);
+        },
+      };
+      const options = { backend, importFrom, ...more };
       const site = await listen(host.app(options, events, () => now));
       sites.push(site);
       return site.origin;
@@ -208,7 +215,8 @@ for (const host of hosts)
         const visitor = httpClient(await openNewSite({ idleMs: 60 }), cookie);
         assert.deepEqual((await visitor.get('/')).json, ADA);
         if (how === 'log-out') await visitor.post('/log-out');
-        await delay(100); // the store deletes what is idle
+        const expired = async () => (await store.read(sessionHandle(id))) === undefined;
+        await until(expired, 'the session has expired, with all that it held');
         now += 100;
         await rewrite(id, late);
         for (let visit = 1; visit <= 2; visit++) {
@@ -217,6 +225,37 @@ for (const host of hosts)
         }
       }
       assert.deepEqual([count('imported'), count('unreadable')], [2, 0]);
+    });
+
+    it('does not undo a log-out that comes while another process imports the session', async () => {
+      const { cookie } = await visitorOfOldSite();
+      const other = httpClient(await openNewSite(), cookie);
+      const get: Store['get'] = (id, reply) =>
+        old.get(id, (...answer) => void other.post('/log-out').then(() => reply(...answer)));
+      const visitor = httpClient(await openNewSite({ from: { get } }), cookie);
+      for (let visit = 1; visit <= 2; visit++)
+        assert.equal((await visitor.get('/')).json.user, undefined);
+      assert.equal(count('imported'), 1);
+    });
+
+    it('keeps a session whose import broke off, and does not undo its log-out', async () => {
+      const { cookie } = await visitorOfOldSite();
+      const broken = httpClient(await openNewSite({ breaksOff: true }), cookie);
+      assert.equal((await broken.get('/')).status, 503);
+      const visitor = httpClient(await openNewSite(), cookie);
+      assert.deepEqual((await visitor.get('/')).json, ADA);
+      await visitor.post('/log-out');
+      assert.equal((await httpClient(visitor.origin, cookie).get('/')).json.user, undefined);
+    });
+
+    it('does not undo a log-out by a second import that broke off', async () => {
+      const { cookie } = await visitorOfOldSite();
+      const other = httpClient(await openNewSite(), cookie);
+      const get: Store['get'] = (id, reply) =>
+        old.get(id, (...answer) => void other.post('/log-out').then(() => reply(...answer)));
+      const broken = httpClient(await openNewSite({ from: { get }, breaksOff: true }), cookie);
+      assert.equal((await broken.get('/')).status, 503);
+      assert.equal((await httpClient(other.origin, cookie).get('/')).json.user, undefined);
     });
 
     it('does not undo a log-out when the old store fails to delete a session', async () => {
@@ -296,13 +335,13 @@ async function oldAppWithAda(options?: Parameters<typeof tutorialApp>[1]) {
   await site.close();
   return { store, cookie: visitor.cookie ?? '' };
 }
-const until = new Date(Date.now() + HOUR);
+const inAnHour = new Date(Date.now() + HOUR);
 
 it('gives the cookie of an imported session its new name and attributes', async (t) => {
   for (const options of [{}, { name: 'sid', cookie: { maxAge: 24 * HOUR } }]) {
     const { store, cookie } = await oldAppWithAda(options);
     const { name: cookieName = 'connect.sid' } = options;
-    const importFrom = oldStore(store, { until, map: toFields, cookieName });
+    const importFrom = oldStore(store, { until: inAnHour, map: toFields, cookieName });
     const app = withUpdateSession({ backend: memoryBackend(), importFrom }, [], Date.now);
     const site = await listen(app);
     t.after(site.close);
@@ -329,7 +368,7 @@ it('says why an old session cannot become a new one', async (t) => {
   ];
   for (const [map, reason] of maps) {
     const events: Events = [];
-    const importFrom = oldStore(store, { until, map });
+    const importFrom = oldStore(store, { until: inAnHour, map });
     const app = withUpdateSession({ backend: memoryBackend(), importFrom }, events, Date.now);
     const site = await listen(app);
     t.after(site.close);
@@ -346,7 +385,7 @@ it('refuses an invalid date', () => {
 
 it('the drop-in store ends a session that it has not imported yet', async (t) => {
   const { store, cookie } = await oldAppWithAda();
-  const dropIn = dropInStore(memoryBackend(), { importFrom: oldStore(store, { until }) });
+  const dropIn = dropInStore(memoryBackend(), { importFrom: oldStore(store, { until: inAnHour }) });
   const site = await listen(tutorialApp(dropIn));
   t.after(site.close);
   const id = /s:(.+)\./.exec(decodeURIComponent(cookie))?.[1] ?? '';

@@ -141,12 +141,6 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     for (const field of conflicts) emit({ type: 'conflict', field });
   }
 
-  async function destroy(id: string): Promise<void> {
-    const key = sessionHandle(id);
-    const isOld = imports && (await imports.knows(id, () => ask(given.get(key))));
-    await ask((isOld ? backend : given).destroy(key));
-  }
-
   /** Restarts the idle clock, unless another request stored something meanwhile. */
   async function touch(id: string, record: DropInRecord, cookie: unknown): Promise<void> {
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
@@ -181,6 +175,12 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     return Object.fromEntries(merged);
   }
 
+  async function end(id: string): Promise<void> {
+    const key = sessionHandle(id);
+    if (imports && (await imports.mayHold(id))) await ask(imports.mark(key));
+    await ask(backend.destroy(key));
+  }
+
   function drop(error: unknown): void {
     if (!(error instanceof SessionEnded)) throw error;
     emit({ type: 'gone' });
@@ -199,7 +199,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => callBack(destroy(id), callback),
+    destroy: (id, callback) => callBack(end(id), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Store } from 'express-session';
 import { sessionHandle } from '../session-id.ts';
@@ -28,12 +29,13 @@ type Records<R> = {
   compareAndSet(key: string, version: number, next: R, ttlMs: number): Promise<boolean>;
 };
 
-/** The first version of an imported session. Other sessions start at 1, so a version tells which it is. */
-const FIRST_VERSION = 1_000_000_000;
-
-/** What remains of an imported session that has ended. */
-const ENDED = { version: 2_000_000_000 };
-const ENDED_TEXT = JSON.stringify(ENDED);
+/**
+ * The versions of an imported session begin at a multiple of this number, and those of other sessions at
+ * 1. So a version tells which import made the session.
+ */
+const IMPORT = 2 ** 20;
+const NO_IMPORT = IMPORT ** 2;
+const importOf = (version: unknown) => Math.floor(Number(version) / IMPORT);
 
 /**
  * Imports the sessions that an app kept in another store of express-session. Each is imported at its
@@ -90,58 +92,67 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
         const ends = cookie.expires ? Date.parse(cookie.expires) : Infinity;
         if (Number.isNaN(ends)) throw new TypeError('"expires" of its cookie is not a date');
         if (ends <= now()) return undefined;
-        return { fields: asJson(map(fields)), cookie, version: FIRST_VERSION };
+        return { fields: asJson(map(fields)), cookie, version: IMPORT * randomInt(1, IMPORT) };
       } catch (error) {
         return report(error);
       }
-    }
-
-    /**
-     * Whether this session was imported, or could be. If not, its end needs no remembering:
-     * express-session also destroys ids that no store has held, so anyone could fill the store.
-     * @param stored reads the text under its key
-     */
-    async function knows(id: string, stored: () => Promise<string | undefined>): Promise<boolean> {
-      if (msLeft() <= 0) return false;
-      // In this order: another request may import it in between.
-      if (await ask(read(id)).catch(() => true)) return true;
-      return Number(versionOf(await stored())) >= FIRST_VERSION;
     }
 
     function report(error: unknown): undefined {
       emit({ type: 'unreadable', reason: `old session: ${(error as Error).message}` });
     }
 
-    return { backend: rememberingImports(backend, msLeft), adopt, knows };
+    /**
+     * Whether a session may still be imported: yes, if the old store is down. express-session also destroys
+     * ids that no store has held, so a mark for each would let anyone fill the store.
+     */
+    const mayHold = async (id: string) => msLeft() > 0 && ask(read(id)).then(Boolean, () => true);
+
+    return { ...rememberingImports(backend, msLeft), adopt, mayHold };
   }
 
-  return { cookieName, open, isUnchanged: ({ version }: Versioned) => version === FIRST_VERSION };
+  return {
+    cookieName,
+    open,
+    isUnchanged: ({ version }: Versioned) => version > 0 && version % IMPORT === 0,
+  };
 }
 
 /**
  * An old process that still runs may store its session once more. A second import would undo a log-out.
- * So the key of an imported session is never empty before `until`: it holds the session, or ENDED.
+ * So each import leaves a mark until `until`. Of several imports, the first mark decides: a session of
+ * another import does not count, even before it is deleted.
  */
-function rememberingImports(backend: Backend, msLeft: () => number): Backend {
+function rememberingImports(backend: Backend, msLeft: () => number) {
+  const markOf = (key: string) => `imported:${key}`;
+  /** @returns whether there was no mark */
+  const mark = (key: string, version = NO_IMPORT) =>
+    backend.compareAndSet(markOf(key), 0, { version: importOf(version) }, msLeft());
+  const isImport = (version: unknown) => importOf(version) > 0 && msLeft() > 0;
+
   const remembering: Backend = {
-    ...backend,
     get: async (key) => {
       const text = await backend.get(key);
-      return text === ENDED_TEXT ? undefined : text;
+      const version = versionOf(text);
+      if (!isImport(version)) return text;
+      const marked = await backend.get(markOf(key));
+      return marked === undefined || versionOf(marked) === importOf(version) ? text : undefined;
     },
-    compareAndSet: (key, version, next, ttlMs) => {
-      const isImported = Math.max(version, next?.version ?? 0) >= FIRST_VERSION;
-      if (!isImported || msLeft() <= 0) return backend.compareAndSet(key, version, next, ttlMs);
-      const ttl = next ? ttlMs && Math.max(ttlMs, msLeft()) : msLeft();
-      return backend.compareAndSet(key, version, next ?? ENDED, ttl);
+    compareAndSet: async (key, version, next, ttlMs) => {
+      if (!next && isImport(version)) await mark(key, version);
+      if (!(await backend.compareAndSet(key, version, next, ttlMs))) return false;
+      if (version > 0 || !next || !isImport(next.version)) return true;
+      if (await mark(key, next.version)) return true;
+      await backend.compareAndSet(key, next.version, null);
+      return false;
     },
     destroy: async (key) => {
+      const version = versionOf(await backend.get(key));
+      if (isImport(version)) await mark(key, Number(version));
       await backend.destroy(key);
-      if (msLeft() <= 0 || (await backend.compareAndSet(key, 0, ENDED, msLeft()))) return;
-      await remembering.destroy(key); // another request imported the session in between
     },
   };
-  return remembering;
+  return { backend: { ...backend, ...remembering }, mark };
 }
 
 /** As JSON brings it back: without undefined fields, and with dates as texts. */
