@@ -131,6 +131,7 @@ function rememberingImports(backend: Backend, msLeft: () => number) {
   const isImport = (version: unknown) => importOf(version) > 0 && msLeft() > 0;
 
   const remembering: Backend = {
+    ...backend,
     get: async (key) => {
       const text = await backend.get(key);
       const version = versionOf(text);
@@ -146,13 +147,8 @@ function rememberingImports(backend: Backend, msLeft: () => number) {
       await backend.compareAndSet(key, next.version, null);
       return false;
     },
-    destroy: async (key) => {
-      const version = versionOf(await backend.get(key));
-      if (isImport(version)) await mark(key, Number(version));
-      await backend.destroy(key);
-    },
   };
-  return { backend: { ...backend, ...remembering }, mark };
+  return { backend: remembering, mark };
 }
 
 /** As JSON brings it back: without undefined fields, and with dates as texts. */
