@@ -39,7 +39,11 @@ export function boundApp(options: Partial<SessionOptions> = {}): Express {
   });
   app.use(sessions);
   const user = { id: 'ada', email: 'ada@cloakroom.test', name: 'Ada' };
-  app.get('/login', ({ session }, res) => void res.json({ user: session.user?.name ?? null }));
+  app.get('/login', async (req, res) => {
+    // As for OpenID Connect, which stores the secrets of a log-in that has begun.
+    if ('begin' in req.query) await updateSession(req, (draft) => void (draft.views += 1));
+    res.json({ user: req.session.user?.name ?? null });
+  });
   app.post('/login', async (req, res) => {
     await renewSession(req, (old) => ({ ...newSession(), views: old?.views ?? 0, user }));
     res.redirect(303, '/');

@@ -86,6 +86,8 @@ it('tells a thief in words that the session belongs to another browser', async (
     errorMessage:
       'This session belongs to another browser, or this browser has lost its key. Log in again.',
   });
+  const page = await ask(`${shop.origin}/login`, { headers: { cookie: ticket } });
+  assert.match(await page.text(), /This browser could not prove that it is the one that logged in/);
 });
 
 it('keeps the key after a password change', async () => {

@@ -1,13 +1,14 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Pages } from '../http/pages.ts';
 import { returnPath } from '../http/return-path.ts';
-import { describeSession } from '../session/index.ts';
+import { describeDevice, describeSession } from '../session/index.ts';
 
 /** A page with a form. `showAgain` shows a refused form as it was filled in, without the passwords. */
 export function formPage(pages: Pages, name: string, title: string) {
   const view = `accounts/${name}`;
   const show: RequestHandler = (req, res) => {
-    const content = { title, next: returnPath(req.query.next) };
+    const unproved = describeDevice(req)?.unproved;
+    const content = { title, next: returnPath(req.query.next), unproved };
     const json = { user: req.session.user ?? null, session: describeSession(req) };
     return pages.show(req, res, view, content, json);
   };

@@ -377,6 +377,17 @@ it('lets a browser that lost its key log in again, which ends the old session, o
   }
 });
 
+it('lets the log-in page store something for a browser that lost its key, in a session of its own', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  browser.loseKey();
+  browser.cookies.delete(COOKIE);
+  assert.equal(await userOf(browser.request('/login?begin')), null);
+  assert.notEqual(stolen('__Host-sid'), ticket);
+  assert.deepEqual(await (await browser.request('/')).json(), { user: null, views: 1 });
+  assert.equal((await steal('/', ticket)).status, 401);
+});
+
 it('answers a link from another site with a page that loads it again, for which the browser refreshes', async () => {
   await bind();
   clock += 11 * MINUTE;
@@ -385,6 +396,9 @@ it('answers a link from another site with a page that loads it again, for which 
   assert.equal(status, 200);
   assert.match(refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/cart\?a=1$/);
   assert.equal(await userOf(browser.request('/cart?a=1', { headers: NAVIGATE })), 'Ada');
+  // Without this, a link to the log-in page would show somebody who is logged in as a guest.
+  clock += 11 * MINUTE;
+  assert.ok((await answerOf(browser.request('/login', link))).refresh);
   // An address that begins with two slashes must not lead to another site.
   clock += 11 * MINUTE;
   const evil = await answerOf(browser.request('//evil.test/', link));

@@ -179,11 +179,16 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     res.status(status).end();
   }
 
-  /** For a page: the kind of the browser's key, and how long its last proof is valid. */
-  function describe({ session, headers }: Request) {
+  /**
+   * For a page: the kind of the browser's key, and how long its last proof is valid. `unproved`: this
+   * request comes without the proof that its session needs.
+   */
+  function describe(req: Request) {
+    const { session, headers } = req;
     const proved = provedAt(session, headers);
     const algorithm = session.boundTo && algorithmOf(session.boundTo.key);
-    return { algorithm, provedAt: proved, endsAt: proved && proved + COOKIE_MS };
+    const endsAt = proved && proved + COOKIE_MS;
+    return { algorithm, provedAt: proved, endsAt, unproved: unproved.has(req) };
   }
 
   /** When the browser last proved its key, in milliseconds since 1970. */
@@ -214,6 +219,13 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     store.show(req, { ...lifecycle.fresh(), version: MOVED });
 
     const isNavigation = req.get('Sec-Fetch-Mode') === 'navigate';
+    const site = req.get('Sec-Fetch-Site');
+    const here = `${req.protocol}://${req.host}${req.originalUrl}`;
+    const isForeign = isNavigation && (site === 'cross-site' || site === 'same-site');
+    // Browsers do not refresh when the visitor follows a link from another site. They do when this page
+    // loads the address again.
+    if (isForeign && req.method === 'GET')
+      return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
     const isOpen = path === logIn || path === logOut;
     // While the browser cannot prove its key, a script that asks who is logged in must not hear "nobody".
     if (isOpen && (isNavigation || req.method === 'POST' || !skipped)) return next();
@@ -222,12 +234,6 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     Reflect.deleteProperty(req, 'session');
     onEvent({ type: 'device-refused', reason }, req);
     if (skipped) return next(new ProofUnavailable());
-    const site = req.get('Sec-Fetch-Site');
-    const here = `${req.protocol}://${req.host}${req.originalUrl}`;
-    // Browsers do not refresh when the visitor follows a link from another site. They do when this page
-    // loads the address again.
-    if (isNavigation && req.method === 'GET' && (site === 'cross-site' || site === 'same-site'))
-      return void res.set('Refresh', `0; url=${here}`).type('html').send(ONE_MOMENT);
     // The server's clock was set forward, so the browser does not know that its cookie is too old.
     if (cookieIsOurs && site !== undefined) {
       clearCookie(req, res);

@@ -10,7 +10,7 @@ import {
   type SessionRecord,
   type SessionStart,
 } from './record.ts';
-import { sessionHandle } from './session-id.ts';
+import { newSessionId, sessionHandle } from './session-id.ts';
 
 /**
  * Changes the fields of a session. It returns once the change is stored; answer after that.
@@ -30,6 +30,11 @@ export async function updateSession<T>(
 ): Promise<T> {
   const store = storeOf(req);
   requireDeliverableCookie(req);
+  if (store.device?.unproved.delete(req)) {
+    // The log-in page stores something, for a browser that has lost its key: in a session of its own.
+    req.sessionID = newSessionId();
+    store.show(req, store.lifecycle.fresh());
+  }
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
     result = requireSync(change(draft), 'updateSession');
@@ -61,7 +66,7 @@ export async function renewSession(
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
-  if (store.device?.unproved.has(req)) await store.lifecycle.end(oldId).catch(() => {});
+  if (store.device?.unproved.delete(req)) await store.lifecycle.end(oldId).catch(() => {});
   if (renewed.failure) throw renewed.failure;
 }
 
