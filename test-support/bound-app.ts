@@ -41,7 +41,10 @@ export function boundApp(options: Partial<SessionOptions> = {}): Express {
   const user = { id: 'ada', email: 'ada@cloakroom.test', name: 'Ada' };
   app.get('/login', async (req, res) => {
     // As for OpenID Connect, which stores the secrets of a log-in that has begun.
-    if ('begin' in req.query) await updateSession(req, (draft) => void (draft.views += 1));
+    if ('begin' in req.query)
+      await updateSession(req, (draft) => {
+        draft.views += 1;
+      });
     res.json({ user: req.session.user?.name ?? null });
   });
   app.post('/login', async (req, res) => {
