@@ -377,6 +377,23 @@ it('lets a browser that lost its key log in again, which ends the old session, o
   }
 });
 
+it('leads to the log-in page that the app names', async () => {
+  const own = await start({ deviceBound: { logIn: '/sign-in', logOut: '/sign-out' } });
+  const visitor = boundBrowser(() => own.origin, now);
+  await bind(visitor);
+  visitor.loseKey();
+  visitor.cookies.delete(COOKIE);
+  const { location } = await answerOf(visitor.request('/', { headers: NAVIGATE }));
+  assert.equal(location, '/sign-in?next=%2F');
+  for (const [path, status] of [
+    ['/sign-in', 200],
+    ['/sign-out', 200],
+    ['/login', 401],
+  ] as const)
+    assert.equal((await visitor.request(path)).status, status, path);
+  await own.close();
+});
+
 it('lets the log-in page store something for a browser that lost its key, in a session of its own', async () => {
   await bind();
   const ticket = stolen('__Host-sid');
