@@ -121,7 +121,8 @@ function strategyApp(origin: string, store: Store): Express {
 
 /** An app on the module's own sessions, with the examples of the docs. */
 function ownApp(origin: string): Express {
-  const { sessionMiddleware, updateSession, openIdRoutes, openIdFields, logIn } = lifted;
+  const { sessionMiddleware, updateSession, openIdRoutes, openIdFields } = lifted;
+  const { identify, logIn, logOut, takeFlash } = lifted;
   const app = express();
   app.use(
     sessionMiddleware({
@@ -137,8 +138,11 @@ function ownApp(origin: string): Express {
     }),
   );
   openIdRoutes(app, provider, `${origin}/callback`);
+  app.use(identify);
   app.post('/login', logIn);
-  app.get('/', ({ session: { user, views, pending } }: Loose, res) =>
+  app.post('/logout', logOut);
+  app.get('/flash', async (req, res) => res.json({ flash: await takeFlash(req) }));
+  app.get('/', ({ user, session: { views, pending } }: Loose, res) =>
     res.json({ user: user?.email, views, isPending: pending !== undefined }),
   );
   app.post('/view', async (req: Loose, res) => {
@@ -246,4 +250,9 @@ it('passport finds the user and renewSession logs in, with the docs’ example',
   const { user, views } = (await visitor.get('/')).json;
   assert.deepEqual([user, views], ['ada@example.test', 1]);
   assert.equal((await httpClient(origins.own, guest).get('/')).json.user, undefined);
+  assert.equal((await visitor.get('/flash')).json.flash, 'Welcome, Ada!');
+  assert.equal((await visitor.get('/flash')).json.flash, undefined);
+  const { cookie } = visitor;
+  assert.equal((await visitor.post('/logout')).status, 303);
+  assert.equal((await httpClient(origins.own, cookie).get('/')).json.user, undefined);
 });

@@ -37,7 +37,7 @@ export type DropInOptions = {
   onEvent?: (event: DropInEvent) => void;
 };
 
-type Data = { readonly [field: string]: unknown };
+type Data = { readonly [field: string]: unknown; readonly cookie?: unknown };
 type DropInRecord = Versioned & { createdAt: number; lastSeenAt: number; session: Data };
 /** What a request knows of its session: the record that it loaded or saved, and the data it held then. */
 type Seen = { key: string; record: DropInRecord; data: Data };

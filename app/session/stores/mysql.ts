@@ -95,8 +95,10 @@ export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
 
 /** Gives up after three seconds, and closes the connection, because it may be dead. */
 async function onConnection<T>(pool: MysqlPool, use: Use<T>): Promise<T> {
-  const { promise: tooLate, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(reject, 3000, new Error('no answer from MySQL within 3 s'));
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, 3000, new Error('no answer from MySQL within 3 s'));
+  });
   const asked = pool.getConnection();
   try {
     const connection = await Promise.race([asked, tooLate]);

@@ -46,7 +46,8 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
 
   const get: Backend['get'] = (id) =>
     whenUnlocked(
-      () => select.get({ key: prefix + id, now: Date.now() })?.text as string | undefined,
+      () =>
+        (select.get({ key: prefix + id, now: Date.now() }) as { text: string } | undefined)?.text,
     );
 
   return {
@@ -71,6 +72,11 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
 }
 
 type Write = () => StatementResultingChanges;
+type Waiting = {
+  run: Write;
+  resolve: (changed: boolean) => void;
+  reject: (error: unknown) => void;
+};
 
 /**
  * Runs all the writes that are waiting in one transaction, so that they wait only once for the lock
@@ -78,31 +84,30 @@ type Write = () => StatementResultingChanges;
  * @returns a function that resolves to whether its write changed a row, once that is stored
  */
 function inTransactions(database: DatabaseSync) {
-  const waiting: { run: Write; done: PromiseWithResolvers<boolean> }[] = [];
+  const waiting: Waiting[] = [];
 
   async function commit() {
     try {
       await whenUnlocked(() => database.exec('begin immediate'));
     } catch (error) {
-      for (const { done } of waiting.splice(0)) done.reject(error);
+      for (const { reject } of waiting.splice(0)) reject(error);
       return;
     }
     const writes = waiting.splice(0);
     try {
       const results = writes.map(({ run }) => run().changes === 1);
       database.exec('commit');
-      for (const [n, { done }] of writes.entries()) done.resolve(results[n] === true);
+      for (const [n, { resolve }] of writes.entries()) resolve(results[n] === true);
     } catch (error) {
       if (database.isTransaction) database.exec('rollback');
-      for (const { done } of writes) done.reject(error);
+      for (const { reject } of writes) reject(error);
     }
   }
 
-  return (run: Write): Promise<boolean> => {
-    const done = Promise.withResolvers<boolean>();
-    if (waiting.push({ run, done }) === 1) setImmediate(() => void commit());
-    return done.promise;
-  };
+  return (run: Write) =>
+    new Promise<boolean>((resolve, reject) => {
+      if (waiting.push({ run, resolve, reject }) === 1) setImmediate(() => void commit());
+    });
 }
 
 async function whenUnlocked<T>(operation: () => T): Promise<T> {
