@@ -29,7 +29,7 @@ const read = (file: string) => readFileSync(deploy + file, 'utf8');
 const rules: Rule[] = parse(read('prometheus/alerts.yml')).groups[0].rules;
 const { tests }: { tests: UnitTest[] } = parse(read('prometheus/alerts.test.yml'));
 
-it('promtool accepts the files; each alert has a test in which it is silent, then fires, and a paragraph for who is called', async () => {
+it('promtool accepts the files; each alert has a test in which it is silent, then fires, and a paragraph in the docs', async () => {
   await run('promtool', ['check', 'config', `${deploy}prometheus/prometheus.yml`]);
   await run('promtool', ['test', 'rules', `${deploy}prometheus/alerts.test.yml`]);
   const guide = readFileSync(`${deploy}../docs/operate.md`, 'utf8');
@@ -47,7 +47,7 @@ it('promtool accepts the files; each alert has a test in which it is silent, the
   }
 });
 
-/** It reads the metrics twice a second, and its rules look back ten seconds and wait for nothing. */
+/** It reads the metrics twice a second. Its rules look back ten seconds, and fire without a wait. */
 async function startPrometheus(t: TestContext, metricsPort: number) {
   const dir = await tempDir('prometheus');
   t.after(() => dir[Symbol.asyncDispose]());
@@ -111,8 +111,8 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   // A busy machine may be slow.
   assert.deepEqual(await ask('ALERTS{alertname!="CloakroomSlow"}'), []);
 
-  // A request whose body does not come keeps its worker from ending, for longer than a drain may take
-  // if it began shortly before.
+  // A request whose body never arrives keeps its worker from ending. If it began shortly before the
+  // drain, it outlasts it.
   const type = 'Content-Type: application/json';
   const stick = () => {
     const stuck = connect(shop.port, '127.0.0.1').on('error', () => {});

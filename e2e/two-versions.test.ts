@@ -13,7 +13,7 @@ import { until } from '../test-support/until.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 
-it('an update that adds one session field and drops another, and its undoing, lose no session and fail no request', async (t) => {
+it('an update that adds one session field and drops another loses no session and fails no request, and neither does its roll-back', async (t) => {
   const copy = await tempDir('versions');
   t.after(() => copy[Symbol.asyncDispose]());
   for (const name of ['app', 'config', 'views', 'public', 'package.json'])

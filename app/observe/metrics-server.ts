@@ -16,7 +16,7 @@ export function serveMetrics(port: number, log: Logger, supervised: boolean) {
     help: 'Workers that died, that were cut off before they had answered all requests (cut), or that did not start at a reload (start-failed)',
     labelNames: ['event'],
   });
-  // From 0 on, so that an alert sees the first one.
+  // Exported as 0 from the start, so that an alert sees the first event.
   for (const event of ['died', 'cut', 'start-failed']) events.inc({ event }, 0);
   const app = express().disable('x-powered-by');
   app.get('/metrics', async (_req, res) => {

@@ -31,7 +31,7 @@ export async function updateSession<T>(
   const store = storeOf(req);
   requireDeliverableCookie(req);
   if (store.device?.unproved.delete(req)) {
-    // The log-in page stores something, for a browser that has lost its key: in a session of its own.
+    // The log-in page stores something for a browser that has lost its key. It gets a session of its own.
     req.sessionID = newSessionId();
     store.show(req, store.lifecycle.fresh());
   }
