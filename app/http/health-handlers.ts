@@ -1,10 +1,16 @@
 import type { RequestHandler } from 'express';
 import { answersWithin } from '../session/index.ts';
 
+/** The store answers, but stores nothing. */
+export class TakesNoChanges extends Error {
+  override name = 'TakesNoChanges';
+}
+
 export type Checks = Record<string, () => Promise<unknown>>;
 
 /**
- * `livez`: this process answers, even if all else is down. `readyz`: so do its stores.
+ * `livez`: this process answers, even if all else is down. `readyz`: so do its stores, and they take
+ * changes.
  * @param checks by the name of what they check
  */
 export function healthHandlers({ checks }: { checks: Checks }) {
@@ -13,7 +19,7 @@ export function healthHandlers({ checks }: { checks: Checks }) {
     return () =>
       ask(check()).then(
         () => [],
-        () => [name],
+        (error: Error) => [{ name, isSilent: !(error.cause instanceof TakesNoChanges) }],
       );
   });
   const livez: RequestHandler = (_req, res) => {
@@ -21,11 +27,22 @@ export function healthHandlers({ checks }: { checks: Checks }) {
   };
   const readyz: RequestHandler = async (_req, res) => {
     res.set('Cache-Control', 'no-store');
-    const silent = (await Promise.all(asked.map((ask) => ask()))).flat();
-    if (silent.length === 0) return res.json({ status: 'ok' });
-    const verb = silent.length > 1 ? 'do' : 'does';
-    res.status(503).set('Retry-After', '2');
-    return res.json({ errorMessage: `The ${silent.join(' and the ')} ${verb} not answer.` });
+    const failed = (await Promise.all(asked.map((ask) => ask()))).flat();
+    if (failed.length === 0) return res.json({ status: 'ok' });
+    const silent = failed.filter(({ isSilent }) => isSilent);
+    const full = failed.filter(({ isSilent }) => !isSilent);
+    const errorMessage = [
+      ...sentence(silent, 'does not answer', 'do not answer'),
+      ...sentence(full, 'takes no changes', 'take no changes'),
+    ].join(' ');
+    return res.status(503).set('Retry-After', '2').json({ errorMessage });
   };
   return { livez, readyz };
 }
+
+const sentence = (parts: { name: string }[], one: string, several: string) =>
+  parts.length === 0
+    ? []
+    : [
+        `The ${parts.map(({ name }) => name).join(' and the ')} ${parts.length > 1 ? several : one}.`,
+      ];

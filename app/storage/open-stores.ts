@@ -14,6 +14,7 @@ import {
 } from '../session/index.ts';
 import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
 import { recordCounters, redisCounters } from './rate-limit-store.ts';
+import { readyCheck } from './ready-check.ts';
 
 /** A server or a file that keeps records, opened as the configuration says. */
 export type Store = {
@@ -42,8 +43,8 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
       ? redisCounters(redis.client)
       : sessions && recordCounters(database.backend('limit:')),
     checks: {
-      ...(sessions && sessions !== database && { 'session store': sessions.check }),
-      database: database.check,
+      ...(sessions && sessions !== database && { 'session store': readyCheck(sessions) }),
+      database: readyCheck(database),
     },
     // Without Redis, a new worker would answer 503 to visitors whom the other workers could serve.
     connected: () => Promise.all([redis?.connected(2000), database.check().catch(() => {})]),
