@@ -1,6 +1,6 @@
 import { type Browser, expect, type Page } from 'playwright/test';
 import { checkPage } from '../test-support/screens.ts';
-import { addToCart, logIn, test } from '../test-support/shop-fixture.ts';
+import { addToCart, DEVELOPMENT_ONLY, logIn, test } from '../test-support/shop-fixture.ts';
 
 const PASSWORD = 'a coat, a hat, an umbrella';
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0';
@@ -40,32 +40,40 @@ test('registers, is welcomed and finds the cart merged, with an Undo', async ({ 
   await expect(page.getByRole('button', { name: 'Undo' })).toHaveCount(0);
 });
 
-test('says why a password is refused, and keeps the rest of the form', async ({ page }) => {
-  await page.goto('/register');
-  await page.getByLabel('Email').fill('refused@example.test');
-  await page.getByLabel('Name').fill('Regenstein');
-  await page.getByLabel('Password', { exact: true }).fill('regenstein-regenstein');
-  await page.getByRole('button', { name: 'Register' }).click();
-  await expect(page.getByRole('alert')).toContainText('must not contain “regenstein”');
-  await expect(page.getByLabel('Email')).toHaveValue('refused@example.test');
-  await expect(page.getByLabel('Password', { exact: true })).toHaveValue('');
-});
+test(
+  'says why a password is refused, and keeps the rest of the form',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/register');
+    await page.getByLabel('Email').fill('refused@example.test');
+    await page.getByLabel('Name').fill('Regenstein');
+    await page.getByLabel('Password', { exact: true }).fill('regenstein-regenstein');
+    await page.getByRole('button', { name: 'Register' }).click();
+    await expect(page.getByRole('alert')).toContainText('must not contain “regenstein”');
+    await expect(page.getByLabel('Email')).toHaveValue('refused@example.test');
+    await expect(page.getByLabel('Password', { exact: true })).toHaveValue('');
+  },
+);
 
-test('shows the password on request, and accepts a pasted one', async ({ page }) => {
-  await page.goto('/login');
-  const field = page.getByLabel('Password', { exact: true });
-  await field.focus();
-  await page.keyboard.insertText('pasted-in');
-  await expect(field).toHaveAttribute('type', 'password');
-  const show = page.getByRole('button', { name: 'Show', exact: true });
-  await show.click();
-  await expect(field).toHaveAttribute('type', 'text');
-  await expect(field).toHaveValue('pasted-in');
-  await expect(show).toHaveAttribute('aria-pressed', 'true'); // and the label does not change
-  await show.click();
-  await expect(show).toHaveAttribute('aria-pressed', 'false');
-  await expect(field).toHaveAttribute('type', 'password');
-});
+test(
+  'shows the password on request, and accepts a pasted one',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/login');
+    const field = page.getByLabel('Password', { exact: true });
+    await field.focus();
+    await page.keyboard.insertText('pasted-in');
+    await expect(field).toHaveAttribute('type', 'password');
+    const show = page.getByRole('button', { name: 'Show', exact: true });
+    await show.click();
+    await expect(field).toHaveAttribute('type', 'text');
+    await expect(field).toHaveValue('pasted-in');
+    await expect(show).toHaveAttribute('aria-pressed', 'true'); // and the label does not change
+    await show.click();
+    await expect(show).toHaveAttribute('aria-pressed', 'false');
+    await expect(field).toHaveAttribute('type', 'password');
+  },
+);
 
 test('one browser ends another’s session, and the open page there says so before it is touched', async ({
   page,
@@ -91,15 +99,19 @@ test('one browser ends another’s session, and the open page there says so befo
   await other.context().close();
 });
 
-test('a page that regains the focus does not change while the session lives', async ({ page }) => {
-  await register(page);
-  await page.goto('/account/password');
-  await page.getByLabel('Current password').fill('half a pass');
-  const answered = page.waitForResponse('/login');
-  await page.evaluate(() => window.dispatchEvent(new Event('focus')));
-  await answered;
-  await expect(page.getByLabel('Current password')).toHaveValue('half a pass');
-});
+test(
+  'a page that regains the focus does not change while the session lives',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await register(page);
+    await page.goto('/account/password');
+    await page.getByLabel('Current password').fill('half a pass');
+    const answered = page.waitForResponse('/login');
+    await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+    await answered;
+    await expect(page.getByLabel('Current password')).toHaveValue('half a pass');
+  },
+);
 
 test('changes the password: the other browser is logged out, this one is not', async ({
   page,
@@ -160,66 +172,66 @@ test('leaves no trace of the cart on a shared computer after log-out', async ({ 
 test.describe('without JavaScript, by keyboard alone', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('ends another session, changes the password and orders', async ({
-    page,
-    browser,
-    origin,
-  }) => {
-    const press = async (name: RegExp) => {
-      for (let tab = 0; tab < 80; tab++) {
-        await page.keyboard.press('Tab');
-        const [text = ''] = await page.locator(':focus').allTextContents();
-        if (name.test(text.trim())) return page.keyboard.press('Enter');
-      }
-      throw new Error(`Nothing named ${name} can be reached`);
-    };
-    const email = await register(page);
-    const other = await secondBrowser(browser, origin, email);
-    await page.goto('/account');
-    await press(/^End all other sessions$/);
-    await expect(page.getByRole('status')).toHaveText('All other sessions ended.');
-    await press(/^Change password$/);
-    await expect(page).toHaveURL(/password$/);
-    await page.getByLabel('Current password').focus();
-    await page.keyboard.type(PASSWORD);
-    await page.keyboard.press('Tab');
-    await page.keyboard.type('an umbrella, a hat, a coat');
-    await page.keyboard.press('Enter');
-    await expect(page.getByRole('status')).toContainText('Password changed.');
-    await page.goto('/');
-    await press(/^Add Bowler hat to cart$/);
-    await expect(page.getByText('Bowler hat added.')).toBeVisible();
-    await press(/^Cart/);
-    await expect(page).toHaveURL(/\/cart$/);
-    await press(/^Place the order$/);
-    await expect(page.getByRole('status')).toHaveText('Thank you. Your order is placed.');
-    await other.context().close();
-  });
+  test(
+    'ends another session, changes the password and orders',
+    DEVELOPMENT_ONLY,
+    async ({ page, browser, origin }) => {
+      const press = async (name: RegExp) => {
+        for (let tab = 0; tab < 80; tab++) {
+          await page.keyboard.press('Tab');
+          const [text = ''] = await page.locator(':focus').allTextContents();
+          if (name.test(text.trim())) return page.keyboard.press('Enter');
+        }
+        throw new Error(`Nothing named ${name} can be reached`);
+      };
+      const email = await register(page);
+      const other = await secondBrowser(browser, origin, email);
+      await page.goto('/account');
+      await press(/^End all other sessions$/);
+      await expect(page.getByRole('status')).toHaveText('All other sessions ended.');
+      await press(/^Change password$/);
+      await expect(page).toHaveURL(/password$/);
+      await page.getByLabel('Current password').focus();
+      await page.keyboard.type(PASSWORD);
+      await page.keyboard.press('Tab');
+      await page.keyboard.type('an umbrella, a hat, a coat');
+      await page.keyboard.press('Enter');
+      await expect(page.getByRole('status')).toContainText('Password changed.');
+      await page.goto('/');
+      await press(/^Add Bowler hat to cart$/);
+      await expect(page.getByText('Bowler hat added.')).toBeVisible();
+      await press(/^Cart/);
+      await expect(page).toHaveURL(/\/cart$/);
+      await press(/^Place the order$/);
+      await expect(page.getByRole('status')).toHaveText('Thank you. Your order is placed.');
+      await other.context().close();
+    },
+  );
 });
 
-test('every page of an account is accessible and fits the screen', async ({
-  page,
-  browser,
-  origin,
-}) => {
-  await addToCart(page, 'Bowler hat');
-  await page.goto('/register');
-  await checkPage(page);
-  const email = await register(page);
-  const other = await secondBrowser(browser, origin, email);
-  for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
-    await page.goto(path);
+test(
+  'every page of an account is accessible and fits the screen',
+  DEVELOPMENT_ONLY,
+  async ({ page, browser, origin }) => {
+    await addToCart(page, 'Bowler hat');
+    await page.goto('/register');
     await checkPage(page);
-  }
-  await page.getByRole('button', { name: 'Place the order' }).click();
-  await checkPage(page);
-  await page.goto('/orders');
-  await checkPage(page);
-  await page.goto('/account/password');
-  await page.getByLabel('Current password').fill('wrong');
-  await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
-  await page.getByRole('button', { name: 'Change password' }).click();
-  await expect(page.getByRole('alert')).toContainText('Wrong password.');
-  await checkPage(page);
-  await other.context().close();
-});
+    const email = await register(page);
+    const other = await secondBrowser(browser, origin, email);
+    for (const path of ['/', '/account', '/account/password', '/orders', '/cart']) {
+      await page.goto(path);
+      await checkPage(page);
+    }
+    await page.getByRole('button', { name: 'Place the order' }).click();
+    await checkPage(page);
+    await page.goto('/orders');
+    await checkPage(page);
+    await page.goto('/account/password');
+    await page.getByLabel('Current password').fill('wrong');
+    await page.getByLabel('New password').fill('an umbrella, a hat, a coat');
+    await page.getByRole('button', { name: 'Change password' }).click();
+    await expect(page.getByRole('alert')).toContainText('Wrong password.');
+    await checkPage(page);
+    await other.context().close();
+  },
+);

@@ -1,5 +1,5 @@
 import { expect, type Page } from 'playwright/test';
-import { test } from '../test-support/shop-fixture.ts';
+import { DEVELOPMENT_ONLY, test } from '../test-support/shop-fixture.ts';
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 const beret = (page: Page) => page.getByLabel('Quantity of Wool beret');
@@ -30,37 +30,39 @@ test('quick presses of a stepper all count, and the page does not move', async (
   await expect(beret(page)).toHaveValue('6');
 });
 
-test('by keyboard, the focus stays at the line whatever happens to its buttons', async ({
-  page,
-}) => {
-  await openCart(page, { 'bowler-hat': 1, 'wool-beret': 97 });
-  await more(page).focus();
-  await page.keyboard.press('Enter');
-  await expect(beret(page)).toHaveValue('98');
-  await expect(more(page)).toBeFocused();
-  await page.keyboard.press('Enter');
-  await expect(beret(page)).toHaveValue('99');
-  await expect(more(page)).toBeDisabled();
-  await expect(beret(page)).toBeFocused();
-  await expect(beret(page)).toHaveAccessibleDescription('at most 99 of each product');
-  await page.keyboard.press('ControlOrMeta+A');
-  await page.keyboard.type('2');
-  await page.keyboard.press('Enter');
-  await expect(page.getByRole('main').getByText('3 items')).toBeVisible();
-  await expect(beret(page)).toBeFocused();
-  await less(page).press('Enter');
-  await expect(less(page)).toBeDisabled();
-  await expect(beret(page)).toBeFocused();
-  await button(page, 'Remove Wool beret').press('Enter');
-  await expect(button(page, 'Undo')).toBeFocused();
-  await expect(button(page, 'Undo')).toBeInViewport();
-});
+test(
+  'by keyboard, the focus stays at the line whatever happens to its buttons',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await openCart(page, { 'bowler-hat': 1, 'wool-beret': 97 });
+    await more(page).focus();
+    await page.keyboard.press('Enter');
+    await expect(beret(page)).toHaveValue('98');
+    await expect(more(page)).toBeFocused();
+    await page.keyboard.press('Enter');
+    await expect(beret(page)).toHaveValue('99');
+    await expect(more(page)).toBeDisabled();
+    await expect(beret(page)).toBeFocused();
+    await expect(beret(page)).toHaveAccessibleDescription('at most 99 of each product');
+    await page.keyboard.press('ControlOrMeta+A');
+    await page.keyboard.type('2');
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('main').getByText('3 items')).toBeVisible();
+    await expect(beret(page)).toBeFocused();
+    await less(page).press('Enter');
+    await expect(less(page)).toBeDisabled();
+    await expect(beret(page)).toBeFocused();
+    await button(page, 'Remove Wool beret').press('Enter');
+    await expect(button(page, 'Undo')).toBeFocused();
+    await expect(button(page, 'Undo')).toBeInViewport();
+  },
+);
 
 for (const javaScriptEnabled of [true, false])
   test.describe(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', () => {
     test.use({ javaScriptEnabled });
 
-    test('what was removed comes back by Undo', async ({ page }) => {
+    test('what was removed comes back by Undo', DEVELOPMENT_ONLY, async ({ page }) => {
       await openCart(page, { 'bowler-hat': 2, 'wool-beret': 3 });
       await button(page, 'Remove Wool beret').click();
       await expect(page.getByRole('status')).toHaveText('Wool beret removed.');
@@ -79,7 +81,7 @@ for (const javaScriptEnabled of [true, false])
 test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a stepper leads back to its line', async ({ page }) => {
+  test('a stepper leads back to its line', DEVELOPMENT_ONLY, async ({ page }) => {
     await openCart(page, { 'bowler-hat': 1, 'felt-fedora': 1, 'sand-trench': 1, 'wool-beret': 1 });
     await page.setViewportSize({ width: 390, height: 600 });
     await more(page).click();
@@ -89,59 +91,64 @@ test.describe('without JavaScript', () => {
   });
 });
 
-test('the lab shows each result in its place, and all of them again after a reload', async ({
-  page,
-  shape,
-}) => {
-  if (shape === 'production') return;
-  await page.goto('/lab');
-  await page.waitForLoadState();
-  for (const [race, result] of [
-    ['Add 20 hats at once', '20 of 20 hats kept'],
-    ['Run the log-out race', 'The visitor stays logged out.'],
-    ['Add from two tabs', '2 of 2 items kept'],
-  ] as const) {
-    const run = page.getByRole('button', { name: race });
-    await run.focus();
-    const before = await run.boundingBox();
-    await page.keyboard.press('Enter');
-    await expect(page.getByRole('status')).toContainText(result);
-    await expect(run).toBeFocused();
-    expect((await run.boundingBox())?.y).toBeCloseTo(before?.y ?? Number.NaN, -1);
-  }
-  await page.reload();
-  for (const result of ['20 of 20 hats kept', 'stays logged out.', '2 of 2 items kept'])
-    await expect(page.getByText(result)).toBeVisible();
-});
+test(
+  'the lab shows each result in its place, and all of them again after a reload',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/lab');
+    await page.waitForLoadState();
+    for (const [race, result] of [
+      ['Add 20 hats at once', '20 of 20 hats kept'],
+      ['Run the log-out race', 'The visitor stays logged out.'],
+      ['Add from two tabs', '2 of 2 items kept'],
+    ] as const) {
+      const run = page.getByRole('button', { name: race });
+      await run.focus();
+      const before = await run.boundingBox();
+      await page.keyboard.press('Enter');
+      await expect(page.getByRole('status')).toContainText(result);
+      await expect(run).toBeFocused();
+      expect((await run.boundingBox())?.y).toBeCloseTo(before?.y ?? Number.NaN, -1);
+    }
+    await page.reload();
+    for (const result of ['20 of 20 hats kept', 'stays logged out.', '2 of 2 items kept'])
+      await expect(page.getByText(result)).toBeVisible();
+  },
+);
 
-test('lost cells do not move if the visitor prefers reduced motion', async ({ page, shape }) => {
-  if (shape === 'production') return;
-  await page.goto('/lab');
-  await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
-  await expect(page.getByRole('status')).toContainText('20 of 20');
-  const animation = () =>
-    page
-      .locator('.lost')
-      .first()
-      .evaluate((cell) => getComputedStyle(cell).animationName);
-  expect(await animation()).toBe('lost');
-  await page.emulateMedia({ reducedMotion: 'reduce' });
-  expect(await animation()).toBe('none');
-});
+test(
+  'lost cells do not move if the visitor prefers reduced motion',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/lab');
+    await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
+    await expect(page.getByRole('status')).toContainText('20 of 20');
+    const animation = () =>
+      page
+        .locator('.lost')
+        .first()
+        .evaluate((cell) => getComputedStyle(cell).animationName);
+    expect(await animation()).toBe('lost');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    expect(await animation()).toBe('none');
+  },
+);
 
-test('adding a product keeps the visitor at its place in the shop, and says so', async ({
-  page,
-}) => {
-  await page.setViewportSize({ width: 390, height: 800 });
-  await page.goto('/');
-  const add = page.getByRole('button', { name: 'Add Wool beret to cart' });
-  await add.scrollIntoViewIfNeeded();
-  const before = await add.boundingBox();
-  await add.click();
-  await expect(page.getByRole('status')).toHaveText('Wool beret added.');
-  await expect(page.getByRole('status')).toBeInViewport({ ratio: 1 });
-  await expect(page).toHaveURL(/\/$/);
-  await expect(add).toBeFocused();
-  const after = await add.boundingBox();
-  expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
-});
+test(
+  'adding a product keeps the visitor at its place in the shop, and says so',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    await page.goto('/');
+    const add = page.getByRole('button', { name: 'Add Wool beret to cart' });
+    await add.scrollIntoViewIfNeeded();
+    const before = await add.boundingBox();
+    await add.click();
+    await expect(page.getByRole('status')).toHaveText('Wool beret added.');
+    await expect(page.getByRole('status')).toBeInViewport({ ratio: 1 });
+    await expect(page).toHaveURL(/\/$/);
+    await expect(add).toBeFocused();
+    const after = await add.boundingBox();
+    expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
+  },
+);

@@ -1,7 +1,7 @@
 import { expect } from 'playwright/test';
-import { stopTheClock, test } from '../test-support/shop-fixture.ts';
+import { DEVELOPMENT_ONLY, stopTheClock, test } from '../test-support/shop-fixture.ts';
 
-test('the ticket opens the X-ray, whose clocks run down', async ({ page }) => {
+test('the ticket opens the X-ray, whose clocks run down', DEVELOPMENT_ONLY, async ({ page }) => {
   await stopTheClock(page);
   await page.goto('/');
   await page.getByRole('link', { name: '№' }).click();
@@ -26,16 +26,20 @@ test('the toolbar appears in development only, and links to the X-ray', async ({
   await expect(page).toHaveURL(/\/session$/);
 });
 
-test('the navigation leads to the guide, chapter by chapter', async ({ page }) => {
-  await page.goto('/');
-  await page.getByRole('link', { name: 'Guide', exact: true }).click();
-  await page.getByRole('link', { name: 'What a session is' }).click();
-  for (let chapters = 1; chapters < 14; chapters++)
-    await page.getByRole('navigation', { name: 'Chapters' }).getByRole('link').last().click();
-  await expect(page.getByRole('heading', { level: 1 })).toHaveText(
-    'When a token is the better answer',
-  );
-});
+test(
+  'the navigation leads to the guide, chapter by chapter',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/');
+    await page.getByRole('link', { name: 'Guide', exact: true }).click();
+    await page.getByRole('link', { name: 'What a session is' }).click();
+    for (let chapters = 1; chapters < 14; chapters++)
+      await page.getByRole('navigation', { name: 'Chapters' }).getByRole('link').last().click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText(
+      'When a token is the better answer',
+    );
+  },
+);
 
 test('your session shows what another page does, while it is open', async ({ page }) => {
   await page.goto('/');
@@ -46,21 +50,22 @@ test('your session shows what another page does, while it is open', async ({ pag
   await expect(stored).toContainText('"wool-beret": 1');
 });
 
-test('the guide leads to the place in the source, and its code can be copied', async ({
-  page,
-  context,
-}) => {
-  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-  await page.goto('/guide/the-id-at-log-in');
-  await page.getByRole('button', { name: 'Copy: renew' }).click();
-  await expect(page.getByRole('button', { name: 'Copied: renew' })).toBeVisible();
-  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('function renew(');
-  await page.getByRole('link', { name: 'app/session-tests/session-contract.test.ts' }).click();
-  const h1 = page.getByRole('heading', { level: 1 });
-  await expect(h1).toHaveText('app/session-tests/session-contract.test.ts');
-  const named = 'gets a new id at log-in, and the old id stops working';
-  await expect(page.getByText(named)).toBeInViewport();
-});
+test(
+  'the guide leads to the place in the source, and its code can be copied',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.goto('/guide/the-id-at-log-in');
+    await page.getByRole('button', { name: 'Copy: renew' }).click();
+    await expect(page.getByRole('button', { name: 'Copied: renew' })).toBeVisible();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('function renew(');
+    await page.getByRole('link', { name: 'app/session-tests/session-contract.test.ts' }).click();
+    const h1 = page.getByRole('heading', { level: 1 });
+    await expect(h1).toHaveText('app/session-tests/session-contract.test.ts');
+    const named = 'gets a new id at log-in, and the old id stops working';
+    await expect(page.getByText(named)).toBeInViewport();
+  },
+);
 
 test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });

@@ -21,12 +21,11 @@ export default defineConfig<object, ShopOptions>({
   },
   projects: [
     { name: 'development', testIgnore: withOwnServers, use: { shape: 'development' } },
-    // The pages are the same as in development, so they are measured only there.
     {
       name: 'production',
       testIgnore: withOwnServers,
       use: { shape: 'production' },
-      grepInvert: /screen/,
+      grepInvert: /@development/,
     },
     { name: 'own servers', testMatch: withOwnServers },
   ],

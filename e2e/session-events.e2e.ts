@@ -1,6 +1,6 @@
 import { expect, type Page, type Request } from 'playwright/test';
 import { checkPage } from '../test-support/screens.ts';
-import { logIn, test } from '../test-support/shop-fixture.ts';
+import { DEVELOPMENT_ONLY, logIn, test } from '../test-support/shop-fixture.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
 const said = (page: Page) =>
@@ -52,26 +52,25 @@ test('eight open pages share one stream, and each says that the session has ende
   await expect(page.getByRole('heading', { name: 'Log in' })).toBeVisible();
 });
 
-test('a page stays as it is when its user gets a new session, and ends when another user logs in', async ({
-  page,
-  context,
-  shape,
-}) => {
-  if (shape === 'production') return;
-  await logIn(page, ADA.email, ADA.password);
-  await expect(page.getByText('Welcome, Ada.')).toBeVisible();
-  const logInAs = (email: string, password: string) =>
-    context.request.post('/login', { form: { email, password } });
-  const opened = () => page.waitForResponse('/session/events');
-  const again = opened();
-  await logInAs(ADA.email, ADA.password);
-  await again;
-  await expect(said(page)).toBeHidden();
-  await logInAs('grace@cloakroom.test', 'nanosecond-wire');
-  await expect(said(page)).toContainText('Another user has logged in.');
-});
+test(
+  'a page stays as it is when its user gets a new session, and ends when another user logs in',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    await logIn(page, ADA.email, ADA.password);
+    await expect(page.getByText('Welcome, Ada.')).toBeVisible();
+    const logInAs = (email: string, password: string) =>
+      context.request.post('/login', { form: { email, password } });
+    const opened = () => page.waitForResponse('/session/events');
+    const again = opened();
+    await logInAs(ADA.email, ADA.password);
+    await again;
+    await expect(said(page)).toBeHidden();
+    await logInAs('grace@cloakroom.test', 'nanosecond-wire');
+    await expect(said(page)).toContainText('Another user has logged in.');
+  },
+);
 
-test('the page of a guest opens no stream', async ({ page }) => {
+test('the page of a guest opens no stream', DEVELOPMENT_ONLY, async ({ page }) => {
   const streams: string[] = [];
   page.on('request', (request) => {
     if (request.resourceType() === 'eventsource') streams.push(request.url());

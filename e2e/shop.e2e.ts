@@ -1,6 +1,12 @@
 import { expect } from 'playwright/test';
 import { checkPage } from '../test-support/screens.ts';
-import { addToCart, logIn, stopTheClock, test } from '../test-support/shop-fixture.ts';
+import {
+  addToCart,
+  DEVELOPMENT_ONLY,
+  logIn,
+  stopTheClock,
+  test,
+} from '../test-support/shop-fixture.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
 const ticket = { name: 'Your ticket' };
@@ -16,7 +22,7 @@ test('counts the views: Welcome, then the number and the time left', async ({ pa
   await expect(page.getByText('Expires in: 1800 seconds')).toBeVisible();
 });
 
-test('counts down the time on the ticket', async ({ page }) => {
+test('counts down the time on the ticket', DEVELOPMENT_ONLY, async ({ page }) => {
   await stopTheClock(page);
   await page.goto('/');
   await page.clock.runFor(2000);
@@ -64,7 +70,7 @@ test('hides the cookie from scripts and keeps it to this site', async ({
   expect(await page.evaluate(() => document.cookie)).toBe('');
 });
 
-test('refuses a wrong password, and keeps the email', async ({ page }) => {
+test('refuses a wrong password, and keeps the email', DEVELOPMENT_ONLY, async ({ page }) => {
   await logIn(page, ADA.email, 'wrong');
   await expect(page.getByRole('alert')).toContainText('Wrong email or password.');
   await expect(page.getByLabel('Email')).toHaveValue(ADA.email);
@@ -95,14 +101,14 @@ test('shows nothing about the user when someone presses Back after log-out', asy
   await expect(page.getByText('Ada')).toHaveCount(0);
 });
 
-test('has a log-out page that a link can point to', async ({ page }) => {
+test('has a log-out page that a link can point to', DEVELOPMENT_ONLY, async ({ page }) => {
   await logIn(page, ADA.email, ADA.password);
   await page.goto('/logout');
   await page.getByRole('button', { name: 'Log out now' }).click();
   await expect(page.getByRole('link', { name: 'Log in' })).toBeVisible();
 });
 
-test('says why a quantity is refused, and keeps the cart', async ({ page }) => {
+test('says why a quantity is refused, and keeps the cart', DEVELOPMENT_ONLY, async ({ page }) => {
   await addToCart(page, 'Wool beret');
   await page.getByLabel('Quantity of Wool beret').fill('99');
   await page.getByRole('button', { name: 'Update Wool beret' }).click();
@@ -112,7 +118,7 @@ test('says why a quantity is refused, and keeps the cart', async ({ page }) => {
   await expect(page.getByLabel('Quantity of Wool beret')).toHaveValue('99');
 });
 
-test('has a page for addresses that do not exist', async ({ page }) => {
+test('has a page for addresses that do not exist', DEVELOPMENT_ONLY, async ({ page }) => {
   const answer = await page.goto('/nowhere');
   expect(answer?.status()).toBe(404);
   await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
@@ -135,7 +141,7 @@ test.describe('without JavaScript', () => {
   });
 });
 
-test('can be used by keyboard alone', async ({ page }) => {
+test('can be used by keyboard alone', DEVELOPMENT_ONLY, async ({ page }) => {
   const tabTo = async (name: string | RegExp) => {
     for (let presses = 0; presses < 40; presses++) {
       await page.keyboard.press('Tab');
@@ -209,7 +215,7 @@ test('refuses a form from another site', async ({ page, origin }) => {
   await expect(page.getByRole('heading', { name: 'Wool beret' })).toBeVisible();
 });
 
-test('every page is accessible and fits the screen', async ({ page }) => {
+test('every page is accessible and fits the screen', DEVELOPMENT_ONLY, async ({ page }) => {
   for (const path of ['/login', '/', '/cart', '/logout', '/nowhere']) {
     await page.goto(path);
     await checkPage(page);
@@ -224,19 +230,21 @@ test('every page is accessible and fits the screen', async ({ page }) => {
   await checkPage(page);
 });
 
-test('the guide, the race lab and the session page are accessible and fit the screen', async ({
-  page,
-}) => {
-  await page.goto('/session');
-  await checkPage(page);
-  await page.goto('/');
-  for (const path of ['/session', '/guide', '/guide/lost-changes', '/lab']) {
-    await page.goto(path);
+test(
+  'the guide, the race lab and the session page are accessible and fit the screen',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await page.goto('/session');
     await checkPage(page);
-  }
-  for (const race of ['Add 20 hats at once', 'Run the log-out race', 'Add from two tabs']) {
-    await page.getByRole('button', { name: race }).click();
-    await expect(page.getByRole('status')).toContainText('This shop');
-    await checkPage(page);
-  }
-});
+    await page.goto('/');
+    for (const path of ['/session', '/guide', '/guide/lost-changes', '/lab']) {
+      await page.goto(path);
+      await checkPage(page);
+    }
+    for (const race of ['Add 20 hats at once', 'Run the log-out race', 'Add from two tabs']) {
+      await page.getByRole('button', { name: race }).click();
+      await expect(page.getByRole('status')).toContainText('This shop');
+      await checkPage(page);
+    }
+  },
+);

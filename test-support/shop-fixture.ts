@@ -38,6 +38,12 @@ export const test = base.extend<object, ShopOptions>({
   baseURL: async ({ origin }, use) => use(origin),
 });
 
+/**
+ * For a test of what is the same in both shapes: a page, its script, its style sheet. It neither depends
+ * on the cookie's attributes nor on which process answers.
+ */
+export const DEVELOPMENT_ONLY = { tag: '@development' };
+
 export async function logIn(page: Page, email: string, password: string): Promise<void> {
   await page.goto('/login');
   await page.getByLabel('Email').fill(email);
