@@ -52,8 +52,13 @@ const quoted = (text: string | null, pattern: RegExp) => pattern.exec(text ?? ''
  * Does what we have seen Chromium do with device-bound sessions: see docs/device-bound.md.
  * @param originOf the process that gets the next request
  * @param now the clock of the browser, in milliseconds
+ * @param mark put around what it says of its session, such as a quotation mark
  */
-export function boundBrowser(originOf: () => string, now: () => number = Date.now) {
+export function boundBrowser(
+  originOf: () => string,
+  now: () => number = Date.now,
+  { mark = '' } = {},
+) {
   const keys = ecKeys();
   const cookies = new Map<string, { value: string; endsAt: number }>();
   let device: Device | undefined;
@@ -100,8 +105,8 @@ export function boundBrowser(originOf: () => string, now: () => number = Date.no
     send(path, {
       method: 'POST',
       headers: {
-        ...(proof && { 'secure-session-response': proof }),
-        ...(id && { 'sec-secure-session-id': id }),
+        ...(proof && { 'secure-session-response': mark + proof + mark }),
+        ...(id && { 'sec-secure-session-id': mark + id + mark }),
       },
     });
 

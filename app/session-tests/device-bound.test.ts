@@ -141,6 +141,15 @@ it('refuses a stolen ticket alone, and accepts it with the bound cookie for ten 
   assert.deepEqual(browser.ended, []);
 });
 
+it('understands a browser that puts its proof and the id in quotation marks, as specified', async () => {
+  const other = boundBrowser(() => app.origin, now, { mark: '"' });
+  await bind(other);
+  clock += 11 * MINUTE;
+  assert.equal(await userOf(other.request('/')), 'Ada');
+  assert.deepEqual(other.ended, []);
+  assert.equal(events.filter(({ type }) => type === 'device-proved').length, 2);
+});
+
 it('lets requests pass for ten seconds that were under way when the key was first proved', async () => {
   await browser.request('/login', { method: 'POST' });
   await browser.registered();

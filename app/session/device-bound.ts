@@ -114,7 +114,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   async function register(req: Request, res: Response): Promise<void> {
     try {
       if (!isStored(req.session)) throw new BadProof('no session');
-      const { key, challenge } = readProof(req.get('Secure-Session-Response') ?? '');
+      const { key, challenge } = readProof(textIn(req, 'Secure-Session-Response') ?? '');
       requireChallenge(challenge, 'register', sessionHandle(req.sessionID), REGISTRATION_MS);
       await storeDevice(req, (current) => {
         // Only once: a thief of the cookie must not bind the session to another key.
@@ -142,10 +142,10 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
    */
   async function refresh(req: Request, res: Response): Promise<void> {
     const { boundTo: device } = req.session;
-    const asked = req.get('Sec-Secure-Session-Id') ?? device?.id;
+    const asked = textIn(req, 'Sec-Secure-Session-Id') ?? device?.id;
     if (hasMoved(req.session)) throw new ProofUnavailable();
     if (!device || asked !== device.id) return void res.status(404).end();
-    const proof = req.get('Secure-Session-Response');
+    const proof = textIn(req, 'Secure-Session-Response');
     try {
       if (proof === undefined) throw new BadProof();
       requireChallenge(readProof(proof, device.key).challenge, 'refresh', device.id, CHALLENGE_MS);
@@ -258,6 +258,9 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
 
   return { handler, offer, mayOpen, describe, unproved, clearCookie };
 }
+
+/** The specification writes these headers with quotation marks, and Chromium 156 without. */
+const textIn = (req: Request, header: string) => req.get(header)?.replace(/^"(.*)"$/, '$1');
 
 const isSkipped = (headers: IncomingHttpHeaders) => 'secure-session-skipped' in headers;
 

@@ -47,8 +47,8 @@ export type Contestant = {
   inCookie?: true;
   /** How often it deletes expired records, with the options of its documentation. */
   sweeps?: string;
-  /** How writes are refused. */
-  refusal?: string;
+  /** Whether its server is stopped instead of refusing writes. */
+  stopped?: true;
   /** @param maxAgeMs of the session */
   start(stack: AsyncDisposableStack, maxAgeMs: number): Promise<Running>;
 };
@@ -97,7 +97,6 @@ const files: Contestant[] = [
     name: 'session-file-store',
     package: 'session-file-store',
     sweeps: 'every hour',
-    refusal: 'its folder is gone',
     start: async (stack, maxAge) => {
       const { path } = stack.use(await tempDir('league'));
       const folder = join(path, 'sessions');
@@ -122,7 +121,6 @@ const files: Contestant[] = [
     name: 'better-sqlite3-session-store',
     package: 'better-sqlite3-session-store',
     sweeps: 'every 15 minutes',
-    refusal: 'a trigger raises an error',
     start: async (stack, maxAge) => {
       const { path } = stack.use(await tempDir('league'));
       const client = new (load('better-sqlite3'))(join(path, 'sessions.db'));
@@ -143,7 +141,6 @@ const servers: Contestant[] = [
   {
     name: 'connect-redis',
     package: 'connect-redis',
-    refusal: 'it has too few replicas',
     start: async (stack, maxAge) => {
       const redis = await startLeagueRedis(stack);
       return { ...redis, session: plain(new RedisStore({ client: redis.client }), maxAge) };
@@ -152,8 +149,7 @@ const servers: Contestant[] = [
   {
     name: 'connect-pg-simple',
     package: 'connect-pg-simple',
-    sweeps: 'every 15 minutes',
-    refusal: 'a trigger raises an error',
+    sweeps: 'every 7.5 to 22.5 minutes',
     start: async (stack, maxAge) => {
       const { pool, ...postgres } = await startLeaguePostgres(stack, 'session');
       const options = { pool, createTableIfMissing: true };
@@ -166,7 +162,6 @@ const servers: Contestant[] = [
     name: 'express-mysql-session',
     package: 'express-mysql-session',
     sweeps: 'every 15 minutes',
-    refusal: 'a trigger raises an error',
     start: async (stack, maxAge) => {
       const { pool, ...mysql } = await startLeagueMysql(stack, 'sessions');
       const store = new (load('express-mysql-session')(expressSession))({}, pool);
@@ -178,7 +173,7 @@ const servers: Contestant[] = [
   {
     name: 'connect-memcached',
     package: 'connect-memcached',
-    refusal: 'the server is gone',
+    stopped: true,
     start: async (stack, maxAge) => {
       const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
       const hosts = [new URL(server.url).host];
@@ -232,7 +227,7 @@ const cookies: Contestant[] = [
 type OurStore = Omit<Running, 'session' | 'style'> & { backend: Backend };
 const ourStores: Record<
   string,
-  { refusal?: string; start: (stack: AsyncDisposableStack) => Promise<OurStore> }
+  { stopped?: true; start: (stack: AsyncDisposableStack) => Promise<OurStore> }
 > = {
   memory: {
     start: async () => {
@@ -241,7 +236,6 @@ const ourStores: Record<
     },
   },
   SQLite: {
-    refusal: 'a trigger raises an error',
     start: async (stack) => {
       const { path } = stack.use(await tempDir('league'));
       const database = new DatabaseSync(join(path, 'sessions.db'));
@@ -255,28 +249,25 @@ const ourStores: Record<
     },
   },
   Redis: {
-    refusal: 'it has too few replicas',
     start: async (stack) => {
       const redis = await startLeagueRedis(stack);
       return { ...redis, backend: redisBackend(redis.client) };
     },
   },
   PostgreSQL: {
-    refusal: 'a trigger raises an error',
     start: async (stack) => {
       const { pool, ...postgres } = await startLeaguePostgres(stack, 'records');
       return { ...postgres, backend: postgresBackend(pool) };
     },
   },
   MySQL: {
-    refusal: 'a trigger raises an error',
     start: async (stack) => {
       const { pool, ...mysql } = await startLeagueMysql(stack, 'records');
       return { ...mysql, backend: mysqlBackend(pool) };
     },
   },
   Memcached: {
-    refusal: 'the server is gone',
+    stopped: true,
     start: async (stack) => {
       const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
       const client = new MemcacheClient({ server: new URL(server.url).host });
@@ -290,9 +281,9 @@ const ourStores: Record<
 const fields: Loose = z.object({ user: z.string().optional() }).catchall(z.number());
 
 const dropIn = Object.entries(ourStores).map(
-  ([name, { refusal, start }]): Contestant => ({
+  ([name, { stopped, start }]): Contestant => ({
     name: `dropInStore, ${name}`,
-    ...(refusal && { refusal }),
+    ...(stopped && { stopped }),
     sweeps: 'every minute',
     start: async (stack, maxAge) => {
       const { backend, ...store } = await start(stack);
@@ -303,9 +294,9 @@ const dropIn = Object.entries(ourStores).map(
 );
 
 const updating = Object.entries(ourStores).map(
-  ([name, { refusal, start }]): Contestant => ({
+  ([name, { stopped, start }]): Contestant => ({
     name: `updateSession, ${name}`,
-    ...(refusal && { refusal }),
+    ...(stopped && { stopped }),
     sweeps: 'every minute',
     start: async (stack, maxAge) => {
       const { backend, ...store } = await start(stack);

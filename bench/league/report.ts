@@ -33,9 +33,14 @@ function cellsOf(row: Row): string[] {
   return [
     name,
     ...[spread('counter'), spread('fields'), spread('undone')],
-    [...new Set(row.runs.map(({ refused }) => refused ?? '–'))].join(' or '),
+    refusedOf(row.contestant, row.runs),
     expiredOf(row.contestant, row.runs),
   ];
+}
+
+function refusedOf({ stopped }: Contestant, runs: readonly Figures[]): string {
+  const answers = [...new Set(runs.map(({ refused }) => refused ?? '–'))].join(' or ');
+  return stopped ? `${answers}; server stopped` : answers;
 }
 
 function expiredOf({ sweeps }: Contestant, runs: readonly Figures[]): string {
