@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join, matchesGlob } from 'node:path';
 import { it } from 'node:test';
 import { parse } from 'yaml';
@@ -53,13 +54,18 @@ it('the image contains everything the app needs, its start command works, and it
       cpSync(root + name, join(image.path, name), { recursive: true, filter });
     }
   symlinkSync(`${root}node_modules`, join(image.path, 'node_modules'));
+  const files = async () => (await readdir(image.path, { recursive: true })).toSorted();
+  const inImage = await files();
 
   const redis = await startRedisWithUsers();
   t.after(redis.stop);
   const port = String(await freePort());
-  const secret = join(image.path, 'secret');
+  await using volume = await tempDir('volume');
+  const secret = join(volume.path, 'secret');
   writeFileSync(secret, 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU');
-  const env = { NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port };
+  // compose.yaml makes all but the volume read-only, and gives the app no place for temporary files.
+  const readOnly = { HOME: '/nonexistent', TMPDIR: '/nonexistent' };
+  const env = { ...readOnly, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port };
   const command = (pattern: RegExp): string[] => JSON.parse(pattern.exec(dockerfile)?.[1] ?? '[]');
   const [start, ...args] = command(/^CMD (.+)$/m);
   const [check, ...checkArgs] = command(/^HEALTHCHECK .*CMD (.+)$/m);
@@ -72,7 +78,7 @@ it('the image contains everything the app needs, its start command works, and it
       ...env,
       TRUST_PROXY: '1',
       REDIS_URL: redis.url,
-      DATABASE_URL: `sqlite:${join(image.path, 'shop.db')}`,
+      DATABASE_URL: `sqlite:${join(volume.path, 'shop.db')}`,
       SESSION_SECRET_FILE: secret,
     },
     ready: /Cloakroom is open/,
@@ -83,6 +89,11 @@ it('the image contains everything the app needs, its start command works, and it
   assert.equal((await fetch(`http://127.0.0.1:${port}/`, { headers })).status, 200);
   await child.stop();
   assert.ok(!isHealthy());
+  assert.deepEqual(await files(), inImage, 'it writes nothing beside its code');
+  // Nobody but root owns the code, and the app is not root.
+  assert.doesNotMatch(dockerfile, /--chown|--chmod|^ADD /m);
+  assert.deepEqual(dockerfile.match(/^(USER|CMD) .*$/gm)?.[0], 'USER node');
+  assert.equal(dockerfile.match(/^USER /gm)?.length, 1);
 });
 
 it('compose lets only the app reach Redis and PostgreSQL, and contains no secret', () => {
@@ -98,6 +109,13 @@ it('compose lets only the app reach Redis and PostgreSQL, and contains no secret
   for (const secret of postgres.secrets)
     assert.match(variant.secrets[secret].file, /^.\/secrets\//);
   assert.deepEqual(services.app.networks, ['front', 'back']);
+  const { read_only, cap_drop, cap_add, privileged, user, tmpfs } = services.app;
+  assert.deepEqual([read_only, cap_drop], [true, ['ALL']]);
+  assert.deepEqual(
+    [cap_add, privileged, user, tmpfs],
+    [undefined, undefined, undefined, undefined],
+  );
+  assert.deepEqual(services.app.security_opt, ['no-new-privileges:true']);
   assert.ok(!services.proxy.networks.includes('back'));
   assert.equal(networks.back.internal, true);
   assert.equal(services.app.ports, undefined);
