@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { dirname, isAbsolute } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 
 export type DatabaseTarget =
   | { kind: 'sqlite'; path: string }
@@ -14,9 +14,25 @@ export function parseDatabaseUrl(url: string): DatabaseTarget | undefined {
   if (path !== undefined) return path === ':memory:' ? undefined : { kind: 'sqlite', path };
   if (!/^(postgres|postgresql|mysql):\/\//.test(url) || !URL.canParse(url)) return undefined;
   const { protocol, hostname, pathname } = new URL(url);
-  if (hostname === '' || pathname.length < 2) return undefined;
+  if (hostname === '' || pathname.length < 2 || !canDecode(url)) return undefined;
   const host = hostname.replace(/^\[|\]$/g, '');
   return { kind: protocol === 'mysql:' ? 'mysql' : 'postgres', url, host };
+}
+
+/** A malformed escape such as %zz would fail only when a driver connects. */
+function canDecode(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** For people: the whole path, or the server and the database, without user and password. */
+export function nameOfDatabase(target: DatabaseTarget): string {
+  if (target.kind === 'sqlite') return resolve(target.path);
+  const { protocol, host, pathname } = new URL(target.url);
+  return `${protocol}//${host}${pathname}`;
 }
 
 // File systems on which another machine may write: SQLite cannot lock there, and loses data.

@@ -249,6 +249,18 @@ it('says which value is wrong, but never a secret', () => {
   }
 });
 
+it('never shows a password in a malformed MEMCACHED_URL or OTEL_EXPORTER_OTLP_ENDPOINT', () => {
+  assert.doesNotMatch(problems({ MEMCACHED_URL: 'memcached://me:hidden@a/b' }), /hidden/);
+  assert.doesNotMatch(problems({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://me:hidden@a?b' }), /hidden/);
+});
+
+it('says that a password in DATABASE_URL must be percent-encoded', () => {
+  assert.match(
+    problems({ DATABASE_URL: 'postgres://me:p%zz@a/shop' }),
+    /^DATABASE_URL has a user or password with @, \/ or %: percent-encode it/,
+  );
+});
+
 it('says that a password in REDIS_URL must be percent-encoded', () => {
   const hint = /^REDIS_URL has a user or password with @, \/ or %: percent-encode it/;
   for (const password of ['p@ss', 'p/ss', '@', 'a/b@c', '100%', 'p%zz'])

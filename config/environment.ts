@@ -216,7 +216,14 @@ export function readCommandConfig() {
 }
 
 // Their values are never shown.
-const SECRET = new Set(['REDIS_URL', 'DATABASE_URL', 'SESSION_SECRET', 'SESSION_SECRET_FILE']);
+const SECRET = new Set([
+  'REDIS_URL',
+  'MEMCACHED_URL',
+  'DATABASE_URL',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'SESSION_SECRET',
+  'SESSION_SECRET_FILE',
+]);
 
 const HINT_TO_ENCODE =
   'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)';

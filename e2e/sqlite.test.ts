@@ -1,6 +1,6 @@
 // Production without any other service: sessions, accounts, carts and orders in one SQLite file.
 import assert from 'node:assert/strict';
-import { copyFileSync, statSync } from 'node:fs';
+import { copyFileSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, it } from 'node:test';
@@ -128,8 +128,9 @@ it('npm run backup copies the database while the shop runs, without sessions, an
   const { count } = (await visitor.get('/cart', { headers })).json;
   const file = join(dirname(database.url.slice('sqlite:'.length)), 'backup.db');
   const cli = new URL('../app/storage/backup-cli.ts', import.meta.url).pathname;
-  const backup = (...args: string[]) =>
-    run('env', [`DATABASE_URL=${database.url}`, process.execPath, cli, ...args]);
+  const backupOf = (url: string, ...args: string[]) =>
+    run('env', [`DATABASE_URL=${url}`, process.execPath, cli, ...args]);
+  const backup = (...args: string[]) => backupOf(database.url, ...args);
   for (let round = 0; round < 2; round++) await backup(file);
   await load.stop();
   assert.equal(statSync(file).mode & 0o077, 0);
@@ -144,6 +145,23 @@ it('npm run backup copies the database while the shop runs, without sessions, an
   assert.equal((await again.post('/login', { headers, json: ADA })).status, 200);
   assert.ok((await again.get('/cart', { headers })).json.count >= count);
   await assert.rejects(backup(), /Usage: npm run backup -- FILE/);
+
+  const live = database.url.slice('sqlite:'.length);
+  const link = join(dirname(live), 'link.db');
+  symlinkSync(live, link);
+  for (const end of ['', '-wal', '-shm'])
+    await assert.rejects(backup(live + end), /The backup would replace .* which the shop uses/);
+  await assert.rejects(backup(link), /The backup would replace/);
+  await assert.rejects(backup('/nowhere/copy.db'), /There is no folder \/nowhere/);
+  await assert.rejects(
+    backupOf('sqlite:/tmp/no.db', file),
+    /names \/tmp\/no\.db, which does not exist/,
+  );
+  const wrong = backupOf(`sqlite:${import.meta.filename}`, file);
+  await assert.rejects(
+    wrong,
+    /Cannot copy .*sqlite\.test\.ts to .*: Error: file is not a database/,
+  );
 });
 
 it('a full disk gives 503, and nothing is half done', async (t) => {

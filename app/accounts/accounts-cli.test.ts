@@ -39,8 +39,9 @@ onEachStore(
       (await visitor.get('/account')).status === 200;
 
     it('adds an account with a temporary password, which must be changed at the first log-in', async () => {
-      const { status, stdout } = await accounts('add', 'New@Example.test', 'New Person');
+      const { status, stdout, stderr } = await accounts('add', 'New@Example.test', 'New Person');
       assert.equal(status, 0);
+      assert.match(stderr, /^The database is (\/.*\.db|\w+:\/\/[^@]*)$/m);
       const [, password = ''] =
         /^new@example\.test was added\. Password: (\S{20})$/m.exec(stdout) ?? [];
       const { visitor } = await logIn({ email: 'new@example.test', password });

@@ -1,6 +1,7 @@
 // npm run accounts: see USAGE.
 
 import { randomBytes } from 'node:crypto';
+import { nameOfDatabase } from '../../config/database-url.ts';
 import { demoAccounts } from '../../config/demo-data.ts';
 import { readCommandConfig } from '../../config/environment.ts';
 import { createDocuments } from '../storage/documents.ts';
@@ -76,6 +77,7 @@ async function add(accounts: Accounts, email: string, name: string): Promise<str
 
 async function withDatabase(): Promise<void> {
   const config = readCommandConfig();
+  process.stderr.write(`The database is ${nameOfDatabase(config.database)}\n`);
   const database = await openDatabase(config.database, () => {});
   try {
     await run(database, config.demoAccounts ? demoAccounts : [], args);

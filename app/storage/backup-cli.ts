@@ -1,5 +1,6 @@
 // npm run backup -- FILE: copies the SQLite database while the shop runs.
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { readCommandConfig } from '../../config/environment.ts';
 
@@ -23,12 +24,23 @@ async function copyTo(target: string): Promise<void> {
   const { database } = readCommandConfig();
   if (database.kind !== 'sqlite')
     throw new Error(`DATABASE_URL is not SQLite. Use ${database.kind}'s own backup`);
+  const { path } = database;
   const unfinished = `${target}.unfinished`;
+  if (!existsSync(path)) throw new Error(`DATABASE_URL names ${path}, which does not exist`);
+  if (!existsSync(dirname(target))) throw new Error(`There is no folder ${dirname(target)}`);
+  // A shop that runs would go on writing to the file that was replaced.
+  for (const part of [path, `${path}-wal`, `${path}-shm`])
+    if (isSameFile(part, target) || isSameFile(part, unfinished))
+      throw new Error(`The backup would replace ${part}, which the shop uses. Name another file`);
   rmSync(unfinished, { force: true });
   process.umask(0o077); // it holds password hashes
-  const source = new DatabaseSync(database.path, { readOnly: true });
-  await backup(source, unfinished, { rate: ALL_PAGES });
-  source.close();
+  try {
+    const source = new DatabaseSync(path, { readOnly: true });
+    await backup(source, unfinished, { rate: ALL_PAGES });
+    source.close();
+  } catch (cause) {
+    throw new Error(`Cannot copy ${path} to ${unfinished}: ${String(cause)}`, { cause });
+  }
   const copy = new DatabaseSync(unfinished);
   // Without sessions and counts: a restored backup must not bring back an old log-in.
   copy.exec(
@@ -36,4 +48,11 @@ async function copyTo(target: string): Promise<void> {
   );
   copy.close();
   renameSync(unfinished, target);
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((file) =>
+    statSync(file, { throwIfNoEntry: false, bigint: true }),
+  );
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }

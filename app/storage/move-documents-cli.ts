@@ -1,8 +1,10 @@
 // npm run move-documents: copies accounts, carts and orders from REDIS_URL, where earlier versions kept
 // them, to DATABASE_URL. It deletes nothing, and never replaces what the database already has.
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { nameOfDatabase } from '../../config/database-url.ts';
 import { readCommandConfig } from '../../config/environment.ts';
-import { openDatabase, openRedis } from './open-stores.ts';
+import { openDatabase, openRedis, type Store } from './open-stores.ts';
 
 const PREFIX = 'doc:';
 const document = z.looseObject({ version: z.int().positive() });
@@ -14,19 +16,27 @@ const complain = (line: unknown) => {
   process.exitCode = 1;
 };
 
-await using cleanup = new AsyncDisposableStack();
-const redis = cleanup.adopt(await openRedis(config.redis, () => {}), ({ close }) => close());
-const database = cleanup.adopt(await openDatabase(config.database, complain), async ({ close }) => {
-  await close();
+const servers = config.redis.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
+print(`From Redis at ${servers} to ${nameOfDatabase(config.database)}`);
+let firstError: unknown;
+const redis = await openRedis(config.redis, (error) => {
+  firstError ??= error;
 });
 try {
   await redis.connected(3000);
-  await move();
+  await redis.check().catch((error: unknown) => {
+    const reason = String(firstError ?? error);
+    throw new Error(`REDIS_URL names ${servers}, which cannot be reached: ${reason}`);
+  });
+  const database = await openDatabase(config.database, complain);
+  await move(database).finally(database.close);
 } catch (error) {
   complain(String(error));
+} finally {
+  await redis.close();
 }
 
-async function move(): Promise<void> {
+async function move(database: Store): Promise<void> {
   const [from, to] = [redis.backend(PREFIX), database.backend(PREFIX)];
   const counts = {
     moved: 0,
@@ -42,8 +52,12 @@ async function move(): Promise<void> {
       counts.unreadable += 1;
       complain(`${key} is unreadable, and was left in Redis`);
     } else if (await to.compareAndSet(id, 0, parsed.data)) counts.moved += 1;
-    else if ((await to.get(id)) === text) counts['were there already'] += 1;
-    else counts['differ and were left alone'] += 1;
+    else if (isDeepStrictEqual(jsonOf((await to.get(id)) ?? ''), jsonOf(text)))
+      counts['were there already'] += 1;
+    else {
+      counts['differ and were left alone'] += 1;
+      complain(`${key} differs in the database, and was left alone`);
+    }
   }
   for (const [what, count] of Object.entries(counts)) print(`${count} ${what}`);
 }
