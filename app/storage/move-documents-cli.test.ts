@@ -48,5 +48,5 @@ it('documents move from Redis once: a second run changes nothing, not even after
 
   const away = await move({ REDIS_URL: 'redis://127.0.0.1:1' });
   assert.equal(away.status, 1);
-  assert.match(away.stderr, /REDIS_URL names 127\.0\.0\.1:1, which cannot be reached: .*REFUSED/);
+  assert.match(away.stderr, /REDIS_URL names 127\.0\.0\.1:1, which cannot be read: .*REFUSED/);
 });

@@ -16,27 +16,26 @@ const complain = (line: unknown) => {
   process.exitCode = 1;
 };
 
-const servers = config.redis.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
-print(`From Redis at ${servers} to ${nameOfDatabase(config.database)}`);
-let firstError: unknown;
-const redis = await openRedis(config.redis, (error) => {
-  firstError ??= error;
-});
-try {
-  await redis.connected(3000);
-  await redis.check().catch((error: unknown) => {
-    const reason = String(firstError ?? error);
-    throw new Error(`REDIS_URL names ${servers}, which cannot be reached: ${reason}`);
-  });
-  const database = await openDatabase(config.database, complain);
-  await move(database).finally(database.close);
-} catch (error) {
-  complain(String(error));
-} finally {
-  await redis.close();
-}
+await move().catch((error: unknown) => complain(String(error)));
 
-async function move(database: Store): Promise<void> {
+async function move(): Promise<void> {
+  const servers = config.redis.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
+  print(`From Redis at ${servers} to ${nameOfDatabase(config.database)}`);
+  let firstError: unknown;
+  const onError = (error: unknown) => {
+    firstError ??= error;
+  };
+  await using cleanup = new AsyncDisposableStack();
+  const redis = cleanup.adopt(await openRedis(config.redis, onError), ({ close }) => close());
+  await redis.connected(3000);
+  const keys = await redis.keys(PREFIX).catch((error: unknown) => {
+    const reason = String(firstError ?? error);
+    throw new Error(`REDIS_URL names ${servers}, which cannot be read: ${reason}`);
+  });
+  const opened = await openDatabase(config.database, complain);
+  const database = cleanup.adopt(opened, async ({ close }) => {
+    await close();
+  });
   const [from, to] = [redis.backend(PREFIX), database.backend(PREFIX)];
   const counts = {
     moved: 0,
@@ -44,7 +43,7 @@ async function move(database: Store): Promise<void> {
     'differ and were left alone': 0,
     unreadable: 0,
   };
-  for (const key of await redis.keys(PREFIX)) {
+  for (const key of keys) {
     const id = key.slice(PREFIX.length);
     const text = (await from.get(id)) ?? '';
     const parsed = document.safeParse(jsonOf(text));
