@@ -51,8 +51,8 @@ async function copyTo(target: string): Promise<void> {
 }
 
 function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((file) =>
-    statSync(file, { throwIfNoEntry: false, bigint: true }),
+  const [a, b] = [one, other].map((path) =>
+    statSync(path, { throwIfNoEntry: false, bigint: true }),
   );
   return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { nameOfDatabase } from '../../config/database-url.ts';
 import { readCommandConfig } from '../../config/environment.ts';
-import { openDatabase, openRedis, type Store } from './open-stores.ts';
+import { openDatabase, openRedis } from './open-stores.ts';
 
 const PREFIX = 'doc:';
 const document = z.looseObject({ version: z.int().positive() });
