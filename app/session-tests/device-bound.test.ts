@@ -488,6 +488,18 @@ it('works while a secret is rotated', async () => {
   assert.deepEqual(browser.ended, []);
 });
 
+it('signs no cookie again for a thief while a secret is rotated', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  const rotated = await start({ secrets: ['the next secret', 'a secret of the tests'] });
+  const signed = async (path: string, cookie: string) =>
+    (await ask(rotated.origin + path, { headers: { cookie } })).headers.getSetCookie().length;
+  const forThief = [await signed('/', ticket), await signed('/login', ticket)];
+  const forOwner = await signed('/', stolen('__Host-sid', COOKIE));
+  await rotated.close();
+  assert.deepEqual([...forThief, forOwner], [0, 0, 1]);
+});
+
 it('does not depend on the clock of the browser', async () => {
   for (const hours of [-1, 1]) {
     const ahead = boundBrowser(

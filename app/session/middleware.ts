@@ -132,8 +132,9 @@ export function sessionMiddleware<CookieName extends string>({
     next();
   };
   const handlers = [importFrom ? sessionByOldName : session, protect];
-  if (importFrom || secrets.length > 1) handlers.push(signAgain);
+  // In this order: a thief's copy of a bound session's cookie must not be signed with the new secret.
   if (store.device) handlers.push(store.device.handler);
+  if (importFrom || secrets.length > 1) handlers.push(signAgain);
   const { path } = cookie.attributes;
   if (path === '/') return Object.assign(handlers, { store });
   // Elsewhere the browser would not send the cookie, so each request would start another session.
