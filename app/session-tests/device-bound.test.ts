@@ -431,6 +431,18 @@ it('answers a link from another site with a page that loads it again, for which 
   assert.match(evil.refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/\/evil\.test\/$/);
 });
 
+it('lets no cache keep what it answers without proof: others would get it', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  const cachingOf = async (path: string, headers: Record<string, string>) =>
+    (await steal(path, ticket, headers)).headers.get('cache-control');
+  const foreign = { ...NAVIGATE, 'sec-fetch-site': 'cross-site' };
+  assert.deepEqual(
+    [await cachingOf('/', foreign), await cachingOf('/', NAVIGATE), await cachingOf('/login', {})],
+    ['no-store', 'no-store', 'no-store'],
+  );
+});
+
 it('asks to try again, and shows nothing of the account, whenever the store fails', async () => {
   await browser.request('/login', { method: 'POST' });
   await browser.registered();

@@ -217,6 +217,8 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     const skipped = isSkipped(req.headers);
     unproved.add(req);
     store.show(req, { ...lifecycle.fresh(), version: MOVED });
+    // From a shared cache, "One moment" would load itself again and again for every visitor.
+    res.set('Cache-Control', 'no-store');
 
     const isNavigation = req.get('Sec-Fetch-Mode') === 'navigate';
     const site = req.get('Sec-Fetch-Site');
