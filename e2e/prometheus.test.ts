@@ -143,7 +143,10 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   await redis.kill();
   await fires('CloakroomStoreDown', () => visitor.get('/cart'));
   await fires('CloakroomErrors', () => visitor.get('/cart'));
-  await visitor.get('/readyz');
+  await until(async () => {
+    await visitor.get('/readyz');
+    return (await ask('cloakroom_request_seconds_count{route="/readyz",status="503"}')).length > 0;
+  }, '/readyz is counted before its worker is killed');
   await redis.restart();
   await until(async () => (await visitor.get('/readyz')).status === 200, 'ready again');
 
