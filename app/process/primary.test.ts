@@ -99,7 +99,7 @@ async function startEditableShop(t: TestContext, edits: [string, (code: string) 
   return { server, edit, dir: copy.path };
 }
 
-it('20 rolling restarts under load lose no request and no cart line', {
+it('ten rolling restarts under load lose no request and no cart line', {
   timeout: 300_000,
 }, async (t) => {
   const server = await startProduction(t, 2);
@@ -151,19 +151,19 @@ it('20 rolling restarts under load lose no request and no cart line', {
   ]);
 
   const started = performance.now();
-  for (let restart = 1; restart <= 20; restart++) {
+  for (let restart = 1; restart <= 10; restart++) {
     const before = server.output().length;
     server.kill('SIGHUP');
     const rolled = async () => server.output().slice(before).includes('All workers were replaced');
     await until(rolled, `restart ${restart}`, 30_000);
   }
-  await until(async () => answers.GET > 500 && answers.POST > 500, 'enough load', 30_000);
+  await until(async () => answers.GET > 300 && answers.POST > 300, 'enough load', 30_000);
   over.abort();
   await load;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   t.diagnostic(`${answers.GET} GET and ${answers.POST} POST in ${seconds} s`);
   // The last worker's line may come after the primary's.
-  await until(async () => workers(server).length === 42, 'two workers from each restart');
+  await until(async () => workers(server).length === 22, 'two workers from each restart');
   assert.deepEqual(failures, []);
 });
 
