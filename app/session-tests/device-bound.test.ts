@@ -386,6 +386,16 @@ it('lets a browser that lost its key log in again, which ends the old session, o
   }
 });
 
+it('keeps the new session of a browser that lost its key when a request under the old id comes late', async () => {
+  await bind();
+  const ticket = stolen('__Host-sid');
+  browser.loseKey();
+  browser.cookies.delete(COOKIE);
+  await browser.request('/login', { method: 'POST' });
+  // Its cookie would overwrite the one of the log-in.
+  assert.deepEqual((await steal('/', ticket, {}, 'POST')).headers.getSetCookie(), []);
+});
+
 it('leads to the log-in page that the app names', async () => {
   const own = await start({ deviceBound: { logIn: '/sign-in', logOut: '/sign-out' } });
   const visitor = boundBrowser(() => own.origin, now);

@@ -219,7 +219,7 @@ export function createLifecycle(options: LifecycleOptions) {
         emit(version === 1 ? { type: 'renewed', to: next } : { type: 'conflict' });
         record = next;
         if (!old || !isStored(old)) return { id, record };
-        await store.compareAndSet(movedKey(oldKey), 0, { ...fresh(), version: 1 }, MOVED_MS);
+        await markMoved(oldKey);
         if (await store.compareAndSet(oldKey, old.version, null)) return { id, record };
         old = await store.get(oldKey);
       }
@@ -230,6 +230,16 @@ export function createLifecycle(options: LifecycleOptions) {
       if (record) await store.destroy(sessionHandle(id));
       throw failure;
     }
+  }
+
+  const markMoved = (key: string) =>
+    store.compareAndSet(movedKey(key), 0, { ...fresh(), version: 1 }, MOVED_MS);
+
+  /** Ends a session that a new one replaces, which carries nothing over. Late requests: see `MOVED`. */
+  async function replace(id: string): Promise<void> {
+    const key = sessionHandle(id);
+    await markMoved(key);
+    await store.destroy(key);
   }
 
   /** See `endSession`. @param seen the session as the caller knows it, however stale */
@@ -261,7 +271,7 @@ export function createLifecycle(options: LifecycleOptions) {
     return new Map((await Promise.all(found)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, end, findAll };
+  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, replace, end, findAll };
 }
 
 /** A change such as `(draft) => ({ ...draft, views: 9 })` would be lost without a word. */

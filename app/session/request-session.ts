@@ -66,7 +66,7 @@ export async function renewSession(
   store.show(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
-  if (store.device?.unproved.delete(req)) await store.lifecycle.end(oldId).catch(() => {});
+  if (store.device?.unproved.delete(req)) await store.lifecycle.replace(oldId).catch(() => {});
   if (renewed.failure) throw renewed.failure;
 }
 
