@@ -25,6 +25,7 @@ export default defineConfig<object, ShopOptions>({
       name: 'production',
       testIgnore: withOwnServers,
       use: { shape: 'production' },
+      workers: 1, // each starts a browser, a Redis, two processes and nginx
       grepInvert: /@development/,
     },
     { name: 'own servers', testMatch: withOwnServers },
