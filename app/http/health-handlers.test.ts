@@ -41,6 +41,16 @@ it('while the database is down, guests go on and users get 503; /readyz names wh
   down.documents = false;
   assert.equal((await user.get('/')).json.user.name, 'Ada');
   assert.deepEqual(await readyz(), [200, 'ok', null]);
+  const logged = shop.log
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => /^(Not ready|Ready again)$/.test(msg))
+    .map(({ msg, store, err }) => [msg, store, err?.message]);
+  assert.deepEqual(logged, [
+    ['Not ready', 'database', 'down'],
+    ['Not ready', 'session store', 'down'],
+    ['Ready again', 'session store', undefined],
+    ['Ready again', 'database', undefined],
+  ]);
   const metrics = await register.metrics();
   assert.match(metrics, /store_seconds_count\{of="document",operation="get",outcome="failed"\}/);
   assert.match(metrics, /store_seconds_count\{of="session",operation="get",outcome="ok"\}/);

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import type { Logger } from 'pino';
 import { answersWithin } from '../session/index.ts';
 
 /** The store answers, but stores nothing. */
@@ -11,11 +12,15 @@ export type Checks = Record<string, () => Promise<unknown>>;
 /**
  * `livez`: this process answers, even if all else is down. `readyz`: so do its stores, and they take
  * changes.
+ * The log gets the cause, once: a balancer that sees 503 here sends no visitor who would meet it.
  * @param checks by the name of what they check
  */
-export function healthHandlers({ checks }: { checks: Checks }) {
+export function healthHandlers({ checks, log }: { checks: Checks; log: Logger }) {
   const asked = Object.entries(checks).map(([name, check]) => {
-    const ask = answersWithin(800);
+    const ask = answersWithin(800, (err) => {
+      if (err === undefined) log.info({ store: name }, 'Ready again');
+      else log.error({ store: name, err }, 'Not ready');
+    });
     return () =>
       ask(check()).then(
         () => [],

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
-import type { Config } from '../../config/environment.ts';
+import { type Config, ConfigError } from '../../config/environment.ts';
 import type { AppOptions } from '../app.ts';
 import { memoryBackend } from '../session/index.ts';
 import { openStores } from '../storage/open-stores.ts';
@@ -22,7 +22,8 @@ export async function runWorker(
 ): Promise<void> {
   const { store, production, host } = config;
   const stores = await openStores(config, (what) => logErrors(log, what)).catch((err: unknown) => {
-    log.fatal({ err }, 'Cannot open the database');
+    if (err instanceof ConfigError) log.fatal(err.message);
+    else log.fatal({ err }, 'Cannot open the stores');
     process.exit(1);
   });
   const { counters } = stores;

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { copyFileSync, renameSync } from 'node:fs';
 import { registerHooks } from 'node:module';
+import { join } from 'node:path';
 import { it } from 'node:test';
+import { ConfigError, readConfig } from '../../config/environment.ts';
+import { tempDir } from '../../test-support/temp-dir.ts';
 import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
+import { openDatabase, openStores } from './open-stores.ts';
 
 it('a driver that is not installed is named, with the command that installs it', async (t) => {
   const hooks = registerHooks({
@@ -33,4 +38,40 @@ it('no driver is loaded before it is chosen, by the session module or by open-st
   const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   assert.match(stdout, /stores\/mysql\.ts/);
   assert.doesNotMatch(stdout, /node_modules\/(pg|mysql2|memcache)|node:sqlite/);
+});
+
+it('says at the start why a database or Memcached cannot be reached', async () => {
+  const reasons: string[] = [];
+  const config = readConfig({
+    DATABASE_URL: 'postgres://127.0.0.1:1/shop',
+    SESSION_STORE: 'memcached',
+    MEMCACHED_URL: 'memcached://127.0.0.1:1',
+  });
+  const stores = await openStores(config, (what) => (error) => {
+    reasons.push(`${what}: ${String(error)}`);
+  });
+  await stores.connected();
+  await Promise.all(stores.close());
+  assert.match(reasons.sort().join(), /^Memcached: .*REFUSED.*,the database: .*REFUSED/);
+});
+
+it('says which file is no database, and notices one that was moved, deleted or replaced', async () => {
+  await using dir = await tempDir('sqlite');
+  const open = (path: string) => openDatabase({ kind: 'sqlite', path }, () => {});
+  for (const [path, reason] of [
+    [dir.path, /directory/],
+    [import.meta.filename, /file is not a database/],
+  ] as const)
+    await assert.rejects(open(path), (error: Error) => {
+      assert.match(error.message, /^DATABASE_URL names \/.*, which cannot be used as a database: /);
+      return reason.test(error.message) && error instanceof ConfigError;
+    });
+  const path = join(dir.path, 'shop.db');
+  const database = await open(path);
+  await database.check();
+  renameSync(path, `${path}.moved`);
+  await assert.rejects(database.check(), /ENOENT.*shop\.db/);
+  copyFileSync(`${path}.moved`, path);
+  await assert.rejects(database.check(), /shop\.db was replaced\. Restart the shop/);
+  await database.close();
 });

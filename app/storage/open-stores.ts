@@ -1,8 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RowDataPacket } from 'mysql2/promise';
 import type { DatabaseTarget } from '../../config/database-url.ts';
-import type { Config } from '../../config/environment.ts';
+import { type Config, ConfigError } from '../../config/environment.ts';
 import type { RedisTarget } from '../../config/redis-url.ts';
 import {
   type Backend,
@@ -32,7 +32,8 @@ type OnError = (error: unknown) => void;
 export async function openStores(config: Config, onError: (what: string) => OnError) {
   const { store } = config;
   const redis = store === 'redis' ? await openRedis(config.redis, onError('Redis')) : undefined;
-  const database = await openDatabase(config.database, onError('the database'));
+  const onDatabaseError = onError('the database');
+  const database = await openDatabase(config.database, onDatabaseError);
   const memcached = store === 'memcached' ? await openMemcached(config.memcached) : undefined;
   const sessions = store === 'database' ? database : (redis ?? memcached);
   return {
@@ -47,7 +48,12 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
       database: readyCheck(database),
     },
     // Without Redis, a new worker would answer 503 to visitors whom the other workers could serve.
-    connected: () => Promise.all([redis?.connected(2000), database.check().catch(() => {})]),
+    connected: () =>
+      Promise.all([
+        redis?.connected(2000),
+        database.check().catch(onDatabaseError),
+        memcached?.check().catch(onError('Memcached')),
+      ]),
     close: () => [redis, memcached, database].map((each) => each?.close()),
   };
 }
@@ -74,6 +80,16 @@ export function openDatabase(target: DatabaseTarget, onError: OnError): Promise<
 
 async function openSqlite(path: string): Promise<Store> {
   const { DatabaseSync } = await import('node:sqlite');
+  try {
+    return sqliteStore(path, DatabaseSync);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `DATABASE_URL names ${path}, which cannot be used as a database: ${reason}`;
+    throw new ConfigError(message, { cause });
+  }
+}
+
+function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').DatabaseSync): Store {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600)); // nobody else may read it
   const open = (synchronous: 'FULL' | 'NORMAL') => {
@@ -82,12 +98,17 @@ async function openSqlite(path: string): Promise<Store> {
     return database;
   };
   const lasting = open('FULL');
+  const { ino } = statSync(path);
   // A power cut may undo the last changes of sessions and limits, so that they need not wait for the disk.
   const passing = open('NORMAL');
   return storeOf({
     backend: (prefix) => sqliteBackend(prefix === 'doc:' ? lasting : passing, prefix),
     rows: async (...range) => lasting.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
     close: async () => [lasting, passing].map((database) => database.close()),
+    // SQLite would go on with the file that it has open, and the next start would not find the changes.
+    verify: () => {
+      if (statSync(path).ino !== ino) throw new Error(`${path} was replaced. Restart the shop`);
+    },
   });
 }
 
@@ -124,11 +145,16 @@ function storeOf({
   backend,
   rows,
   close,
+  verify = () => {},
 }: Pick<Store, 'backend' | 'close'> & {
   rows: (from: string, to: string) => Promise<Rows>;
+  verify?: () => void;
 }): Store {
   const documents = backend('doc:');
-  const check = () => documents.get('check'); // it creates the table if it is missing
+  const check = async () => {
+    verify();
+    return documents.get('check'); // it creates the table if it is missing
+  };
   return {
     backend,
     check,
