@@ -51,7 +51,7 @@ it('says at the start why a database or Memcached cannot be reached', async () =
     reasons.push(`${what}: ${String(error)}`);
   });
   await stores.connected();
-  await Promise.all(stores.close());
+  void stores.close();
   assert.match(reasons.sort().join(), /^Memcached: .*REFUSED.*,the database: .*REFUSED/);
 });
 
