@@ -59,6 +59,17 @@ for (const { what, change, code, output } of [
     assert.doesNotMatch(stdout, /on (memory|Redis)/);
   });
 
+it('npm run test:store names a file that does not exist', () => {
+  const args = ['test-support/test-store.ts', './typo.ts'];
+  const env = { ...process.env, INIT_CWD: '/nowhere' };
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+  });
+  assert.deepEqual([status, stderr], [1, 'There is no file /nowhere/typo.ts\n']);
+});
+
 it('npm run schema prints a schema that creates the table, and names the choices', () => {
   const schema = (...args: string[]) =>
     spawnSync(process.execPath, ['app/storage/print-schema.ts', ...args], {

@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url';
 const [name = '', ...options] = process.argv.slice(2);
 const file = resolve(process.env.INIT_CWD ?? '', name);
 if (!name || !existsSync(file)) {
-  process.stderr.write('Usage: npm run test:store -- FILE. docs/stores.md says what it exports.\n');
+  const usage = 'Usage: npm run test:store -- FILE. docs/stores.md says what it exports.';
+  process.stderr.write(`${name ? `There is no file ${file}` : usage}\n`);
   process.exit(1);
 }
 const suites = ['session-contract', 'drop-in-store'].map(

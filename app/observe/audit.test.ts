@@ -58,6 +58,24 @@ it('logs once that the store went down and once that it is back', async (t) => {
   assert.deepEqual(storeEvents, ['store-down', 'store-up']);
 });
 
+it('logs once that the store takes no changes, although it still answers reads', async (t) => {
+  const memory = memoryBackend();
+  let full = false;
+  const compareAndSet: typeof memory.compareAndSet = (...args) =>
+    full ? Promise.reject(new Error('full')) : memory.compareAndSet(...args);
+  const shop = await startShop({ ...memory, compareAndSet });
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.get('/');
+  for (full of [true, false])
+    for (let n = 0; n < 3; n++) assert.equal((await visitor.get('/')).status, full ? 503 : 200);
+  const events = shop.log.map((line) => JSON.parse(line).event);
+  assert.deepEqual(
+    events.filter((event) => /^store-/.test(event)),
+    ['store-down', 'store-up'],
+  );
+});
+
 it('logs that the store is back after an answer in time, not after a late one', async (t) => {
   const memory = memoryBackend();
   let waiting: PromiseWithResolvers<void>[] | undefined;

@@ -71,7 +71,10 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
   const records = {
     get: async (key: string) => parse(await ask(backend.get(key))),
     compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
-      ask(backend.compareAndSet(key, version, next, ttlMs === Infinity ? undefined : ttlMs)),
+      ask(
+        backend.compareAndSet(key, version, next, ttlMs === Infinity ? undefined : ttlMs),
+        'change',
+      ),
   };
   const commit = compareAndSetLoop(records, msLeft);
   /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
@@ -125,7 +128,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
     // An app can end a session by giving it an expired cookie.
     if (msLeft(seen ? { ...seen.record, lastSeenAt, session: data } : first) <= 0)
-      return ask(backend.destroy(key));
+      return ask(backend.destroy(key), 'change');
     let conflicts: string[] = [];
     const record = await commit(key, seen?.record, (current) => {
       conflicts = [];
@@ -178,7 +181,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
   async function end(id: string): Promise<void> {
     const key = sessionHandle(id);
     if (imports && (await imports.mayHold(id))) await ask(imports.mark(key));
-    await ask(backend.destroy(key));
+    await ask(backend.destroy(key), 'change');
   }
 
   function drop(error: unknown): void {

@@ -95,8 +95,8 @@ export function createLifecycle(options: LifecycleOptions) {
       return text === undefined ? undefined : parseRecord(text, onUnreadable);
     },
     compareAndSet: (key: string, version: number, next: Versioned | null, ttlMs?: number) =>
-      ask(backend.compareAndSet(key, version, next, ttlMs)),
-    destroy: (key: string) => ask(backend.destroy(key)),
+      ask(backend.compareAndSet(key, version, next, ttlMs), 'change'),
+    destroy: (key: string) => ask(backend.destroy(key), 'change'),
   };
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.

@@ -3,23 +3,27 @@ import { StoreUnavailable } from '../errors.ts';
 /** How long a store that is known to be silent may take for its next answer, in milliseconds. */
 const IMPATIENCE_MS = 50;
 
+type Kind = 'read' | 'change';
+
 /**
  * Gives a store `ms` milliseconds for each answer. Once it has missed that deadline, later callers wait
  * only 50 ms, until it answers again.
- * @param onChange called when the store goes silent or fails, and when it answers again
+ * @param onChange called when the store goes silent or fails, and when it works again: with a full disk
+ *   it still answers reads, so it is back once a change succeeds
  * @returns a function that passes an answer on, and rejects with StoreUnavailable when the answer
  *   fails or is late
  */
 export function answersWithin(ms: number, onChange: (failure?: unknown) => void = () => {}) {
   let patience = ms;
-  let down = false;
-  const setDown = (nowDown: boolean, cause?: unknown) => {
-    if (down === nowDown) return;
-    down = nowDown;
-    onChange(cause);
-  };
-  return <T>(answer: Promise<T>): Promise<T> =>
+  const failing = new Set<Kind>();
+  return <T>(answer: Promise<T>, kind: Kind = 'read'): Promise<T> =>
     new Promise((resolve, reject) => {
+      const setDown = (down: boolean, cause?: unknown) => {
+        const wasDown = failing.size > 0;
+        if (down) failing.add(kind);
+        else failing.delete(kind);
+        if (wasDown !== failing.size > 0) onChange(cause);
+      };
       let settled = false;
       let late = false;
       const fail = (cause: unknown) => {
