@@ -27,7 +27,7 @@ const installed = packagesIn('node_modules', '.package-lock.json');
 const needsTools = withServices || process.argv.includes('--with-tools');
 
 if (process.argv.includes('--check')) {
-  if (!hasNode()) fail('Node.js 26 is missing. This installs it: npm ci --omit=dev');
+  if (!hasNode()) fail('Node.js 26 is missing. Install it, or get it from npm: npm ci --omit=dev');
 } else {
   if (!hasPackages() || !hasNode()) installPackages();
   if (!hasNode()) fail('npm has no Node.js 26 for this platform. Please install Node.js 26.');
