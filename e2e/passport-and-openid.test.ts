@@ -205,7 +205,7 @@ async function logInBesideSlowRequest(origin: string): Promise<Loose> {
   return JSON.parse(text);
 }
 
-/** @returns the status of the answer to one browser, opened in another, and who is then logged in there */
+/** Opens the provider's answer to one browser in another. @returns the status there, and who is logged in */
 async function openedElsewhere(origin: string): Promise<[number, unknown]> {
   const visit = openBrowser();
   const { url } = await finish(visit, await visit(`${origin}/login`), '/callback');

@@ -1,5 +1,5 @@
-// Sends forms with data-in-place in the background and shows the answer without a jump: what has the
-// focus keeps it, and its place on the screen. Without this script, they are ordinary forms.
+// Sends forms with data-in-place in the background and shows the answer without a jump: the focused
+// element keeps the focus and its place on the screen. Without this script, they are ordinary forms.
 const find = (id) => document.getElementById(id);
 const tabs = new BroadcastChannel('ticket');
 let queue = Promise.resolve();
@@ -8,7 +8,7 @@ addEventListener('submit', (event) => {
   const { target: form, submitter } = event;
   if (!form.matches('[data-in-place]')) return;
   event.preventDefault();
-  // By id: an answer on its way will replace this button with one with a newer value.
+  // By id, because an answer under way will replace this button with one that has a newer value.
   queue = queue.then(() => send(submitter.id)).catch(() => location.reload());
 });
 

@@ -70,7 +70,7 @@ export function fairQueue(
   return inTurn;
 }
 
-/** The largest group; of several, the one that came last. */
+/** The largest group. If several are equally large, the last of them. */
 const longest = (jobs: Job[], keyOf: (job: Job) => string) =>
   Map.groupBy(jobs, keyOf)
     .values()

@@ -18,7 +18,7 @@ async function slowShop(t: TestContext) {
       started.push(password);
       const { promise, resolve } = Promise.withResolvers<void>();
       ends.push(resolve);
-      // Without the cost of real passwords, which unknown accounts have, too.
+      // Skips the real work, which takes its time even for an unknown account.
       const wrong = name === 'compare' ? false : 'a hash';
       return promise.then(() => (password === WRONG ? wrong : real(password, other)));
     });
@@ -42,7 +42,7 @@ async function slowShop(t: TestContext) {
     if (answer.status === 503) refused += 1;
     return answer;
   };
-  /** Waits until so many requests run, wait in the full queue, or have been refused. */
+  /** Waits until `count` requests run, wait in the full queue, or have been refused. */
   const arrived = (count: number) =>
     until(async () => started.length - done + MAX_WAITING + refused === count, 'all arrived');
   return { post, arrived, started, endOne };

@@ -3,7 +3,7 @@ import { Refusal } from '../http/refusal.ts';
 import { type EndReason, type SessionMiddleware, sessionOf } from '../session/index.ts';
 
 const DEFAULTS = {
-  /** A browser has one, or one for each window over plain HTTP, where it may open six connections. */
+  /** A browser has one. Over plain HTTP, it has one for each window, and at most six connections. */
   perSession: 4,
   /** In this process: each holds a connection, and a proxy holds two. */
   total: 1000,

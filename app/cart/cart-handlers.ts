@@ -32,7 +32,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     return { title: 'Your cart', cart, MAX_QUANTITY, orderId, version, removed };
   };
 
-  /** Shows the cart that a change did not fit, with the reason. */
+  /** If a change does not fit into the cart, shows the cart and the reason. */
   const showUnchanged: ErrorRequestHandler = (error: unknown, req, _res, next) => {
     const refused = error instanceof Refusal && error.status === 409;
     if (refused) req.errorPage = { view: 'cart/show', content: contentFor(req) };

@@ -11,7 +11,7 @@ export const decideFormat: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** Of a media type, but not its weight `q`. */
+/** A parameter of a media type, but not its weight `q`. */
 const PARAMETER = /;(?!\s*q\s*=)[^;,="]*(=("(\\.|[^"\\])*"|[^;,"]*))?/g;
 
 /**
@@ -22,7 +22,7 @@ function prefersJson(req: Request): boolean {
   const accept = (req.headers.accept ?? '').toLowerCase();
   // The fast way for browsers.
   if (/^text\/html(,|$)/.test(accept) && !accept.includes('json')) return false;
-  // Express would take `application/json; charset=utf-8` for a type that no page and no JSON has.
+  // With a parameter, as in `application/json; charset=utf-8`, Express would match neither JSON nor a page.
   if (accept.includes(';')) req.headers.accept = accept.replaceAll(PARAMETER, '');
   return (
     req.accepts(['html', 'json']) === 'json' ||

@@ -62,7 +62,7 @@ export function rateLimits({
     ],
     /** For a page that starts a session for each new visitor. */
     newVisitors: onlyWhen((req) => startsSession(req) && !hasLostSession(req), newSessionLimit),
-    /** For all pages, because each starts a session to say that the last one has ended. */
+    /** For all pages, because each starts a session to say that the visitor's last one has ended. */
     lostSessions: onlyWhen(hasLostSession, newSessionLimit),
     lab: limit({ windowMs: MINUTE, limit: 30 }),
     cartChanges: limitFlood(flood.cartChanges, ownerOf),
@@ -89,7 +89,7 @@ type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) 
 
 /**
  * Counts each request before its handler runs, and undoes the count if the answer has another
- * status. So a visitor may be refused only because of requests under way: that is over soon.
+ * status. So requests that are still running can get a visitor refused, but not for long.
  */
 function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   const { store, keyGenerator = addressOf } = options;

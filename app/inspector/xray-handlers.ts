@@ -35,7 +35,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
           requests: recorder.recall(req),
         }
       : { stored: false, store: storeName, cookie };
-    // express-session touches no session that is gone from the request, and no flash is taken.
+    // Without `req.session`, express-session touches nothing, and no flash is taken.
     if (isLive) Reflect.deleteProperty(req, 'session');
     return pages.show(req, res, 'inspector/xray', { title: 'Your session', xray }, xray);
   };

@@ -54,7 +54,7 @@ export function createOrders(documents: Documents) {
     await lists.change(accountId, seen, (list) => {
       if (list?.ids.includes(id)) return list;
       const { ids = [], pages = 0 } = list ?? {};
-      // If another request took these pages off the list, the ids that it left stay for now.
+      // If another request has moved these pages off the list, the ids still on it stay for now.
       const taken = pages === seenPages ? full : 0;
       return { ...list, ids: [...ids.slice(taken * PAGE), id], pages: pages + taken };
     });

@@ -3,8 +3,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 /**
  * Ends the connection of a client that takes too long to send a request, and of one that does not read
  * its answer: otherwise it would hold the memory of the answer for as long as it likes.
- * @param options.stallMs how long an answer may make no progress, waiting for a log-in's turn included.
- *   An event stream must send something more often.
+ * @param options.stallMs how long an answer may go without progress, including the wait for a log-in's
+ *   turn. An event stream must send something more often.
  */
 export function createHttpServer(app: RequestListener, { stallMs = 20_000 } = {}): Server {
   const server = createServer({ connectionsCheckingInterval: 1000 }, app);

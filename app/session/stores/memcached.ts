@@ -19,7 +19,7 @@ const LONGEST_LIFETIME = 30 * 24 * 3600;
 /** In 2038. Memcached would take a later date for one in the past. */
 const LAST_DATE = 2 ** 31 - 1;
 const NO_END = 0;
-/** A record with this lifetime has expired as it is stored. */
+/** A record with this lifetime has already expired when it is stored. */
 const AT_ONCE = -1;
 
 /**

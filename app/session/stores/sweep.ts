@@ -2,7 +2,7 @@
 export const SWEEP_ROWS = 1000;
 
 /**
- * Deletes expired rows in the background, now and then every minute, until the pool is closed.
+ * Deletes expired rows in the background, at once and then every minute, until the pool is closed.
  * @param deleteBatch deletes at most `SWEEP_ROWS` rows and returns how many. While another process
  *   deletes, it deletes none.
  */
