@@ -52,7 +52,7 @@ const quoted = (text: string | null, pattern: RegExp) => pattern.exec(text ?? ''
  * Does what we have seen Chromium do with device-bound sessions: see docs/device-bound.md.
  * @param originOf the process that gets the next request
  * @param now the clock of the browser, in milliseconds
- * @param mark put around what it says of its session, such as a quotation mark
+ * @param options.mark put around the proof and the id in its headers, such as a quotation mark
  */
 export function boundBrowser(
   originOf: () => string,
