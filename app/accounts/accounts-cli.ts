@@ -21,6 +21,8 @@ const USAGE = `npm run accounts -- list
                     enable EMAIL
                     end-sessions EMAIL   or --all`;
 const WEEK_MS = 7 * 24 * 3_600_000;
+/** Nobody else waits for this process. */
+const PATIENCE_MS = 10_000;
 const PREFIX = 'doc:account:';
 
 async function run(
@@ -29,7 +31,7 @@ async function run(
   [command, email = '', name = '']: string[],
 ): Promise<void> {
   // No visitor waits for this command, and its first call also has to connect.
-  const documents = createDocuments(database.backend('doc:'), { answerWithinMs: 10_000 });
+  const documents = createDocuments(database.backend('doc:'), { answerWithinMs: PATIENCE_MS });
   const accounts = createAccounts(documents, demo);
   const findAll = async () => {
     const keys = await database.keys(PREFIX);
@@ -78,7 +80,7 @@ async function add(accounts: Accounts, email: string, name: string): Promise<str
 async function withDatabase(): Promise<void> {
   const config = readCommandConfig();
   process.stderr.write(`The database is ${nameOfDatabase(config.database)}\n`);
-  const database = await openDatabase(config.database, () => {});
+  const database = await openDatabase(config.database, () => {}, PATIENCE_MS);
   try {
     await run(database, config.demoAccounts ? demoAccounts : [], args);
   } finally {

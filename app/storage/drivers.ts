@@ -6,18 +6,22 @@ type OnError = (error: unknown) => void;
 
 // Each driver is loaded only if it is chosen. A request waits at most a second for a connection. After
 // three seconds, PostgreSQL ends a statement, and MySQL ends one that waits for a lock.
-const CONNECT_MS = 1000;
+export const CONNECT_MS = 1000;
 const STATEMENT_MS = 3000;
 const CONNECTIONS = 10;
 
 /** @param onError gets what goes wrong while no request is waiting */
-export async function connectPostgres(url: string, onError: OnError): Promise<PostgresPool> {
+export async function connectPostgres(
+  url: string,
+  onError: OnError,
+  connectMs = CONNECT_MS,
+): Promise<PostgresPool> {
   const { default: pg } = await load('pg', import('pg'));
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'cloakroom',
     max: CONNECTIONS,
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: connectMs,
     statement_timeout: STATEMENT_MS,
     keepAlive: true,
   });
@@ -25,12 +29,16 @@ export async function connectPostgres(url: string, onError: OnError): Promise<Po
 }
 
 /** @param onError gets what goes wrong while no request is waiting */
-export async function connectMysql(url: string, onError: OnError): Promise<MysqlPool> {
+export async function connectMysql(
+  url: string,
+  onError: OnError,
+  connectMs = CONNECT_MS,
+): Promise<MysqlPool> {
   const { createPool } = await load('mysql2', import('mysql2/promise'));
   const pool = createPool({
     uri: url,
     connectionLimit: CONNECTIONS,
-    connectTimeout: CONNECT_MS,
+    connectTimeout: connectMs,
     // Without a limit, requests would pile up in memory while the server is silent.
     queueLimit: 1000,
   });

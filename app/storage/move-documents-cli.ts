@@ -32,7 +32,7 @@ async function move(): Promise<void> {
     const reason = String(firstError ?? error);
     throw new Error(`REDIS_URL names ${servers}, which cannot be read: ${reason}`);
   });
-  const opened = await openDatabase(config.database, complain);
+  const opened = await openDatabase(config.database, complain, 10_000);
   const database = cleanup.adopt(opened, async ({ close }) => {
     await close();
   });

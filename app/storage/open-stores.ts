@@ -12,7 +12,7 @@ import {
   redisBackend,
   sqliteBackend,
 } from '../session/index.ts';
-import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
+import { CONNECT_MS, connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
 import { recordCounters, redisCounters } from './rate-limit-store.ts';
 import { readyCheck } from './ready-check.ts';
 
@@ -71,11 +71,16 @@ export async function openRedis(target: RedisTarget, onError: OnError) {
   };
 }
 
-export function openDatabase(target: DatabaseTarget, onError: OnError): Promise<Store> {
+/** @param connectMs how long a connection may take, in milliseconds */
+export function openDatabase(
+  target: DatabaseTarget,
+  onError: OnError,
+  connectMs = CONNECT_MS,
+): Promise<Store> {
   if (target.kind === 'sqlite') return openSqlite(target.path);
   return target.kind === 'mysql'
-    ? openMysql(target.url, onError)
-    : openPostgres(target.url, onError);
+    ? openMysql(target.url, onError, connectMs)
+    : openPostgres(target.url, onError, connectMs);
 }
 
 async function openSqlite(path: string): Promise<Store> {
@@ -112,8 +117,8 @@ function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').Da
   });
 }
 
-async function openPostgres(url: string, onError: OnError): Promise<Store> {
-  const pool = await connectPostgres(url, onError);
+async function openPostgres(url: string, onError: OnError, connectMs: number): Promise<Store> {
+  const pool = await connectPostgres(url, onError, connectMs);
   return storeOf({
     backend: (prefix) => postgresBackend(pool, prefix),
     rows: async (...range) => (await pool.query(`${KEYS} key >= $1 and key < $2`, range)).rows,
@@ -121,8 +126,8 @@ async function openPostgres(url: string, onError: OnError): Promise<Store> {
   });
 }
 
-async function openMysql(url: string, onError: OnError): Promise<Store> {
-  const pool = await connectMysql(url, onError);
+async function openMysql(url: string, onError: OnError, connectMs: number): Promise<Store> {
+  const pool = await connectMysql(url, onError, connectMs);
   const keys = 'select `key` from records where `key` >= ? and `key` < ?';
   return storeOf({
     backend: (prefix) => mysqlBackend(pool, prefix),
