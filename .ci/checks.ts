@@ -63,8 +63,8 @@ export const quickTests = (): Record<string, Check> => ({
   ),
 });
 
-// It measures how long the app takes, so no other test runs beside it.
-const timed = ['e2e/outage.test.ts'];
+// These measure how long the app takes, so no other test runs beside them.
+const timed = ['app/http/rate-limits.test.ts', 'e2e/outage.test.ts'];
 
 /**
  * The test files whose paths begin with one of `paths`. The checks of each group run side by

@@ -174,7 +174,8 @@ for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of
       .map(([name, ms]) => `${name}: ${Math.round(ms)} ms`)
       .join(', ');
     t.diagnostic(told);
-    assert.ok(unready < 1000 + machine && ready < 2000 + machine, told);
+    // /readyz tries a write once a second at most, so it may say for a second longer that it failed.
+    assert.ok(unready < 1000 + machine && ready < 3000 + machine, told);
     assert.ok(back < backWithinMs + machine, told);
     assert.ok(slowest < 2000 + machine, told);
     const knownAt = Math.min(

@@ -241,10 +241,10 @@ it('many people who register at once are asked to try again soon, not in three m
         password: 'a coat of many colours',
       },
     });
-  const answers = await Promise.all(Array.from({ length: 14 }, (_, n) => register(n)));
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => register(n)));
   const refused = answers.filter(({ status }) => status === 429);
-  assert.equal(answers.filter(({ status }) => status === 201).length, 14 - refused.length);
+  assert.equal(answers.filter(({ status }) => status === 201).length, 60 - refused.length);
   assert.ok(refused.length > 0);
   for (const { headers } of refused) assert.equal(headers.get('retry-after'), '2');
-  assert.equal((await register(14)).status, 201);
+  assert.equal((await register(60)).status, 201);
 });
