@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tempDir } from '../../test-support/temp-dir.ts';
-import { sqliteBackend } from '../session/stores/sqlite.ts';
+import { until } from '../../test-support/until.ts';
+import { SQLITE_SCHEMA, sqliteBackend } from '../session/stores/sqlite.ts';
 
 async function twoConnections(t: TestContext): Promise<[DatabaseSync, DatabaseSync]> {
   const folder = await tempDir('sqlite');
@@ -40,20 +41,18 @@ it('a write that the database refuses is reported, and changes nothing', async (
   assert.equal(await backend.compareAndSet('coat', 1, { ...big, version: 2 }), true);
 });
 
-it('expired rows are deleted in the background, a few at a time, and no others', async (t) => {
+it('expired rows are deleted in the background, 200 at a time and once for all backends of a database, and no others', async (t) => {
   const [database, other] = await twoConnections(t);
-  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'] });
-  const backend = sqliteBackend(database);
-  const keys = Array.from({ length: 450 }, (_, n) => `gone:${n}`);
-  for (const key of keys) await backend.compareAndSet(key, 0, { version: 1 }, 1000);
-  await backend.compareAndSet('kept', 0, { version: 1 }, 100_000);
-  await backend.compareAndSet('for good', 0, { version: 1 });
-  const count = () => other.prepare('select count(*) as rows from records').get()?.rows;
-  t.mock.timers.tick(59_000);
-  assert.equal(count(), 452);
-  t.mock.timers.tick(1000);
-  assert.equal(count(), 252);
-  t.mock.timers.tick(10);
-  t.mock.timers.tick(10);
-  assert.equal(count(), 2);
+  database.exec(SQLITE_SCHEMA);
+  const insert = database.prepare("insert into records values (?, 1, '{}', ?)");
+  for (let n = 0; n < 450; n++) insert.run(`gone:${n}`, 1);
+  insert.run('kept', Date.now() + 100_000);
+  insert.run('for good', null);
+  const count = () => database.prepare('select count(*) as rows from records').get()?.rows;
+  const { mock } = t.mock.method(other, 'prepare');
+  const batches = () =>
+    mock.calls.filter(({ arguments: [sql] }) => sql.startsWith('delete from records where key in'));
+  for (const prefix of ['sess:', 'doc:', 'limit:']) sqliteBackend(other, prefix);
+  await until(async () => count() === 2, 'deleted');
+  await until(async () => batches().length === 3, 'three batches');
 });

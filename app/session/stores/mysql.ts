@@ -72,7 +72,7 @@ export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
     await execute(END_TURN);
     return affectedRows;
   };
-  sweepExpired(() => run(sweep));
+  sweepExpired(pool, () => run(sweep));
   return {
     get,
     compareAndSet: async (id, seen, next, ttlMs) => {

@@ -62,7 +62,7 @@ export function postgresBackend(pool: PostgresPool, prefix = 'sess:'): Backend {
   const changed = async (text: string, values?: unknown[]) =>
     (await run(text, values)).rowCount ?? 0;
   const get = async (id: string) => (await run(GET, [prefix + id])).rows[0]?.text;
-  sweepExpired(() => changed(SWEEP));
+  sweepExpired(pool, () => changed(SWEEP));
   return {
     get,
     compareAndSet: async (id, seen, next, ttlMs) => {

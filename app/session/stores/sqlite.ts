@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementResultingChanges } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from './backend.ts';
+import { sweepExpired } from './sweep.ts';
 
 export const SQLITE_SCHEMA = `create table if not exists records (
   key text primary key,
@@ -13,8 +14,11 @@ create index if not exists records_expires_at on records (expires_at)
 
 /** How long the start, and then each operation, waits for another process to release its lock. */
 const LOCK_MS = 5000;
-const SWEEP_EVERY_MS = 60_000;
+/** Fewer than on a server, because SQLite blocks this whole process meanwhile. */
 const SWEEP_ROWS = 200;
+
+const SWEEP = `delete from records where key in
+  (select key from records where expires_at <= ? limit ${SWEEP_ROWS})`;
 
 /**
  * Keeps records in a SQLite database, one row each, under keys that start with `prefix`. Several
@@ -42,7 +46,11 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
   );
   const destroy = database.prepare('delete from records where key = :key');
   const write = inTransactions(database);
-  sweepExpired(database);
+  const sweep = async () => {
+    await sleep(10, undefined, { ref: false }); // lets requests through
+    return Number(database.prepare(SWEEP).run(Date.now()).changes);
+  };
+  sweepExpired(database, sweep, SWEEP_ROWS);
 
   const get: Backend['get'] = (id) =>
     whenUnlocked(
@@ -123,18 +131,3 @@ async function whenUnlocked<T>(operation: () => T): Promise<T> {
 const SQLITE_BUSY = 5;
 const isLocked = (error: unknown) =>
   error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
-
-/** Deletes expired rows a few at a time, so that no request waits for long. */
-function sweepExpired(database: DatabaseSync): void {
-  const batch = `delete from records where key in
-    (select key from records where expires_at <= ? limit ${SWEEP_ROWS})`;
-  const sweep = () => {
-    if (!database.isOpen) return clearInterval(timer);
-    // An error, such as a full disk, is reported by the next request that meets it.
-    try {
-      const { changes } = database.prepare(batch).run(Date.now());
-      if (changes === SWEEP_ROWS) setTimeout(sweep, 10).unref();
-    } catch {}
-  };
-  const timer = setInterval(sweep, SWEEP_EVERY_MS).unref();
-}
