@@ -4,7 +4,9 @@
  * `endSession`, the three ways to change a session. An app that keeps using plain express-session
  * needs only `session({ store: dropInStore(backend) })`.
  */
+
 export { readCookie, type SessionCookie } from './cookie.ts';
+export { crossSiteSign } from './cross-site.ts';
 export { type DropInEvent, type DropInOptions, dropInStore } from './drop-in-store.ts';
 export {
   CookieUndeliverable,

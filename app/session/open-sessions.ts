@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { readCookie } from './cookie.ts';
+import { crossSiteSign } from './cross-site.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { hasMoved, type SessionRecord } from './record.ts';
 import { sessionHandle } from './session-id.ts';
@@ -61,8 +62,8 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
   /** See `sessionOf`. */
   async function open(headers: IncomingHttpHeaders): Promise<OpenSession | undefined> {
     const sent = readCookie(headers.cookie, cookie.name, secrets);
-    if (!sent || sent.signedBy < 0 || isCrossSite(headers, cookie.attributes.secure))
-      return undefined;
+    if (!sent || sent.signedBy < 0) return undefined;
+    if (crossSiteSign(headers, headers.host, cookie.attributes.secure)) return undefined;
     const handle = sessionHandle(sent.id);
     const record = await read(handle);
     if (typeof record === 'string' || !mayOpen(record, headers)) return undefined;
@@ -109,18 +110,4 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
   }
 
   return { open };
-}
-
-/**
- * Cross-site WebSocket hijacking: another site's page opens a socket here, the browser adds the cookie,
- * and that page can read and send as the visitor. The rule is that of Go 1.25: Sec-Fetch-Site decides.
- * Without it, Origin must name this host. A client that sends neither is not a browser.
- */
-function isCrossSite(headers: IncomingHttpHeaders, secure: boolean): boolean {
-  const { origin, host, 'sec-fetch-site': site } = headers;
-  if (site !== undefined) return site !== 'same-origin' && site !== 'none';
-  if (origin === undefined) return false;
-  const from = URL.parse(origin);
-  if (!from || (secure && from.protocol !== 'https:')) return true;
-  return from.host !== URL.parse(`${from.protocol}//${host}`)?.host;
 }
