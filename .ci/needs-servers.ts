@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/**
- * Whether a test file starts other processes: it does if it imports `test-support/child.ts`,
- * directly or indirectly.
- */
+/** A test file that imports one of these, directly or indirectly, starts other processes. */
+const STARTERS = ['child.ts', 'outages.ts'].map((file) => join('test-support', file));
+
 export function needsServers(file: string): boolean {
   const seen = new Set<string>();
   const visit = (path: string): void => {
@@ -15,5 +14,5 @@ export function needsServers(file: string): boolean {
       visit(join(dirname(path), imported));
   };
   visit(file);
-  return seen.has(join('test-support', 'child.ts'));
+  return STARTERS.some((starter) => seen.has(starter));
 }

@@ -6,6 +6,9 @@ import { it } from 'node:test';
 import { parseDocument } from 'yaml';
 
 const root = resolve(import.meta.dirname, '..');
+
+import { needsServers } from '../.ci/needs-servers.ts';
+
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const project = JSON.parse(read('package.json'));
 
@@ -30,6 +33,14 @@ it('the workflow runs every test on Linux and macOS, and on Windows those that n
   for (const { os } of matrix) assert.doesNotMatch(os, /latest/);
   assert.equal(jobs.test.steps.at(-1).run, `\${{ matrix.command }}`);
   assert.match(read('CONTRIBUTING.md'), /it has run on Linux only/);
+});
+
+it('npm run check leaves out each test that starts a server', () => {
+  const files = ['postgres', 'mysql', 'memcached'].map(
+    (name) => `app/session-tests/${name}.test.ts`,
+  );
+  for (const file of [...files, 'app/server.test.ts']) assert.ok(needsServers(file), file);
+  assert.ok(!needsServers('app/session-tests/session-contract.test.ts'));
 });
 
 it('no version floats: packages, actions and images are pinned', () => {

@@ -36,8 +36,20 @@ describe('the league', { concurrency: true }, () => {
   });
 });
 
+const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+
+it('the README says of the chart what the table says', () => {
+  const others = [...read('docs/league.md').matchAll(/^\| [\w-]+ [\d(].*?\| (\d+)[^|]*\| (\d+)/gm)];
+  const kept = others.flatMap(([, counter, fields]) => [Number(counter), Number(fields)]);
+  assert.equal(others.length, 10);
+  assert.match(
+    read('README.md'),
+    new RegExp(`ten other stores keep ${Math.min(...kept)} to ${Math.max(...kept)},`),
+  );
+});
+
 it('the page of the league lists each store, at the version that is installed', () => {
-  const page = readFileSync(new URL('../../docs/league.md', import.meta.url), 'utf8');
+  const page = read('docs/league.md');
   const names = [...page.matchAll(/^\| ([^|]+) \|/gm)].map(([, name]) => name).slice(2);
   assert.deepEqual(names, contestants.map(nameOf));
 });
