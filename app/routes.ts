@@ -1,26 +1,17 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import { accountPageHandlers } from './accounts/account-page-handlers.ts';
-import type { Accounts } from './accounts/accounts.ts';
 import { requireOwnPassword, requireUser } from './accounts/identify.ts';
 import { logInHandlers } from './accounts/log-in-handlers.ts';
 import type { SessionEvents } from './accounts/session-events.ts';
-import type { Carts } from './cart/account-carts.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
-import type { Catalogue } from './catalogue/catalogue.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { guideHandlers } from './guide/guide-handlers.ts';
 import type { healthHandlers } from './http/health-handlers.ts';
 import type { Route } from './http/mount.ts';
-import type { Pages } from './http/pages.ts';
 import type { Limits } from './http/rate-limits.ts';
-import type { Recorder } from './inspector/recorder.ts';
 import { xrayHandlers } from './inspector/xray-handlers.ts';
 import { labHandlers } from './lab/lab-handlers.ts';
-import type { PretendOutages } from './lab/pretend-outages.ts';
-import type { Audit } from './observe/audit.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
-import type { Orders } from './orders/orders.ts';
-import type { SessionOptions } from './session/index.ts';
 
 /** For supervisors: answered before, and without, a session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
@@ -93,23 +84,14 @@ export function wayBack(path: string) {
   return undefined;
 }
 
-/** Everything the handlers need. Each takes the parts that its `Options` type names. */
-export type Parts = {
-  secret: string;
-  accounts: Accounts;
-  carts: Carts;
-  catalogue: Catalogue;
-  orders: Orders;
-  hashCost: number;
-  session: SessionOptions;
-  storeName: string | undefined;
-  recorder: Recorder;
-  lab: boolean;
-  outages: PretendOutages | undefined;
-  currentItemCount: (req: Request) => number;
-  audit: Audit;
-  pages: Pages;
-};
+/** Everything the handlers need. */
+type Parts = Parameters<typeof shopHandlers>[0] &
+  Parameters<typeof logInHandlers>[0] &
+  Parameters<typeof accountPageHandlers>[0] &
+  Parameters<typeof cartHandlers>[0] &
+  Parameters<typeof orderHandlers>[0] &
+  Parameters<typeof xrayHandlers>[0] &
+  Parameters<typeof labHandlers>[0] & { lab: boolean };
 export type Handlers = ReturnType<typeof createHandlers>;
 
 export const createHandlers = (parts: Parts) => ({

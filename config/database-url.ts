@@ -8,24 +8,16 @@ export type DatabaseTarget =
 /** Used in development. The folder is created if it is missing, and git ignores it. */
 export const DEVELOPMENT_DATABASE = 'sqlite:.data/shop.db';
 
-/** @returns undefined for a malformed URL */
-export function parseDatabaseUrl(url: string): DatabaseTarget | undefined {
+/** @throws TypeError or URIError when the URL is malformed */
+export function parseDatabaseUrl(url: string): DatabaseTarget {
   const [, path] = /^sqlite:(?!\/\/)(.+)$/s.exec(url) ?? [];
-  if (path !== undefined) return path === ':memory:' ? undefined : { kind: 'sqlite', path };
-  if (!/^(postgres|postgresql|mysql):\/\//.test(url) || !URL.canParse(url)) return undefined;
+  if (path !== undefined && path !== ':memory:') return { kind: 'sqlite', path };
   const { protocol, hostname, pathname } = new URL(url);
-  if (hostname === '' || pathname.length < 2 || !canDecode(url)) return undefined;
+  const isServer = /^(postgres|postgresql|mysql):\/\//.test(url) && hostname !== '';
+  if (!isServer || pathname.length < 2) throw new TypeError('no server and database');
+  decodeURIComponent(url); // a malformed escape such as %zz would fail only when a driver connects
   const host = hostname.replace(/^\[|\]$/g, '');
   return { kind: protocol === 'mysql:' ? 'mysql' : 'postgres', url, host };
-}
-
-/** A malformed escape such as %zz would fail only when a driver connects. */
-function canDecode(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== '';
-  } catch {
-    return false;
-  }
 }
 
 /** For people: the whole path, or the server and the database, without user and password. */

@@ -58,18 +58,16 @@ export function readConfig(env: Record<string, string | undefined>) {
   ).transform(
     parsedBy(
       parseTrustProxy,
-      () =>
-        'must be the number of proxies (1), their addresses (loopback, 10.0.0.0/8) or none. true is refused because it lets every visitor forge an address',
+      'must be the number of proxies (1), their addresses (loopback, 10.0.0.0/8) or none. true is refused because it lets every visitor forge an address',
     ),
   );
   const databaseUrl = required(
     'accounts, carts and orders live there, for example in sqlite:/var/lib/cloakroom/shop.db',
   )
     .transform(
-      parsedBy(parseDatabaseUrl, (url) =>
-        /^\w+:\/\/.*[@/%].*@/.test(url)
-          ? HINT_TO_ENCODE
-          : 'must be sqlite:PATH, postgres://host/database or mysql://host/database',
+      parsedBy(
+        parseDatabaseUrl,
+        'must be sqlite:PATH, postgres://host/database or mysql://host/database',
       ),
     )
     .superRefine((target, context) => {
@@ -91,10 +89,9 @@ export function readConfig(env: Record<string, string | undefined>) {
       .string()
       .default('redis://127.0.0.1:6379')
       .transform(
-        parsedBy(parseRedisUrl, (url) =>
-          /^redis\w*(\+\w+)?:\/\/.*[@/%].*@/.test(url)
-            ? HINT_TO_ENCODE
-            : 'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
+        parsedBy(
+          parseRedisUrl,
+          'must be redis://, rediss://, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/master-name',
         ),
       ),
     MEMCACHED_URL: z
@@ -127,13 +124,12 @@ export function readConfig(env: Record<string, string | undefined>) {
       .optional(),
     HSTS: z
       .string()
+      .regex(
+        /^(off|\d{1,10}(,subdomains)?)$/,
+        'must be off or seconds (31536000), which may be followed by ,subdomains',
+      )
       .default('31536000')
-      .transform(
-        parsedBy(
-          parseHsts,
-          () => 'must be off or seconds (31536000), which may be followed by ,subdomains',
-        ),
-      ),
+      .transform(hstsOf),
     DEMO_ACCOUNTS: onOrOff().default(!production),
     LAB: onOrOff().default(!production),
     LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent').default('info'),
@@ -144,7 +140,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       error.issues
         .map(({ path, message }) => {
           const name = path.join();
-          const value = SECRET.has(name) ? undefined : given[name];
+          const value = SECRET.test(name) ? undefined : given[name];
           return `${name} ${message}${value === undefined ? '' : `. It is ${JSON.stringify(value)}.`}`;
         })
         .join('\n'),
@@ -215,16 +211,11 @@ export function readCommandConfig() {
   });
 }
 
-// Their values are never shown.
-const SECRET = new Set([
-  'REDIS_URL',
-  'MEMCACHED_URL',
-  'DATABASE_URL',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-  'SESSION_SECRET',
-  'SESSION_SECRET_FILE',
-]);
+/** The values of these variables are never shown. */
+const SECRET = /SECRET|_URL$|_ENDPOINT$/;
 
+/** A URL whose user or password may lack an escape. */
+const UNENCODED = /^(redis|postgres|mysql)[\w+]*:\/\/.*[@/%].*@/;
 const HINT_TO_ENCODE =
   'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)';
 
@@ -253,23 +244,23 @@ const oneOf = <const T extends readonly string[]>(...words: T) =>
 
 const onOrOff = () => oneOf('on', 'off').transform((value) => value === 'on');
 
-/** @param parse returns undefined for a bad value */
+/** @param parse throws unless the value is as `rule` says */
 const parsedBy =
-  <T>(parse: (value: string) => T | undefined, message: (value: string) => string) =>
+  <T>(parse: (value: string) => T, rule: string) =>
   (value: string, context: z.RefinementCtx<string>): T => {
-    const parsed = parse(value);
-    if (parsed === undefined) context.addIssue(message(value));
-    return parsed as T; // an issue ends the parse
+    try {
+      return parse(value);
+    } catch {
+      context.addIssue(UNENCODED.test(value) ? HINT_TO_ENCODE : rule);
+      return z.NEVER;
+    }
   };
 
-function parseHsts(
-  value: string,
-): { maxAge: number; includeSubDomains: boolean } | false | undefined {
-  if (value === 'off') return false;
-  const [, seconds, subdomains] = /^(\d{1,10})(,subdomains)?$/.exec(value) ?? [];
-  if (seconds === undefined) return undefined;
-  return { maxAge: Number(seconds), includeSubDomains: subdomains !== undefined };
-}
+const hstsOf = (value: string) =>
+  value !== 'off' && {
+    maxAge: Number.parseInt(value, 10),
+    includeSubDomains: value.endsWith(',subdomains'),
+  };
 
 function readText(file: string, context: z.RefinementCtx<string>): string {
   try {

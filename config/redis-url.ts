@@ -7,38 +7,35 @@ export type RedisTarget = {
   path: string;
 };
 
-const KINDS = {
-  redis: 'server',
-  rediss: 'server',
-  'redis+cluster': 'cluster',
-  'redis+sentinel': 'sentinel',
-} as const;
+const SERVER = { kind: 'server', path: /^\d*$/ } as const;
+const SCHEMES = new Map<string, { kind: RedisTarget['kind']; path: RegExp }>([
+  ['redis', SERVER],
+  ['rediss', SERVER],
+  ['redis+cluster', { kind: 'cluster', path: /^$/ }],
+  ['redis+sentinel', { kind: 'sentinel', path: /./ }],
+]);
 
-/** Unlike the URL class, it accepts a list of hosts. */
-export function parseRedisUrl(url: string): RedisTarget | undefined {
-  const [, scheme = '', login = '', hosts = '', path = ''] =
+/**
+ * Unlike the URL class, it accepts a list of hosts.
+ * @throws TypeError or URIError when the URL is malformed
+ */
+export function parseRedisUrl(url: string): RedisTarget {
+  const [, name = '', login = '', hosts = '', path = ''] =
     /^([a-z+]+):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/([\w.-]*))?$/.exec(url) ?? [];
-  const kind = Object.hasOwn(KINDS, scheme) ? KINDS[scheme as keyof typeof KINDS] : undefined;
-  const nodes = hosts.split(',').flatMap((host) => parseHost(host) ?? []);
-  if (!kind || nodes.length < hosts.split(',').length) return undefined;
-  if (kind === 'server' && (nodes.length > 1 || !/^\d*$/.test(path))) return undefined;
-  if (kind === 'cluster' && path !== '') return undefined;
-  if (kind === 'sentinel' && path === '') return undefined;
-  const [, username = '', password = ''] = /^([^:]*):?(.*)$/.exec(login) ?? [];
+  const scheme = SCHEMES.get(name);
+  const nodes = hosts.split(',').map(parseHost);
+  if (!scheme?.path.test(path) || (scheme === SERVER && nodes.length > 1))
+    throw new TypeError('wrong kind of URL');
+  const [, username, password] = /^([^:]*):?(.*)$/.exec(login) ?? [];
   const credentials: RedisTarget['credentials'] = {};
-  try {
-    if (username) credentials.username = decodeURIComponent(username);
-    if (password) credentials.password = decodeURIComponent(password);
-  } catch {
-    return undefined; // a malformed escape such as %zz
-  }
-  return { kind, tls: scheme === 'rediss', nodes, credentials, path };
+  if (username) credentials.username = decodeURIComponent(username);
+  if (password) credentials.password = decodeURIComponent(password);
+  return { kind: scheme.kind, tls: name === 'rediss', nodes, credentials, path };
 }
 
-function parseHost(host: string): { host: string; port: number } | undefined {
-  if (!URL.canParse(`redis://${host}`)) return undefined;
+function parseHost(host: string): { host: string; port: number } {
   const { hostname, port } = new URL(`redis://${host}`);
-  if (hostname === '' || port === '0') return undefined;
+  if (hostname === '' || port === '0') throw new TypeError('no host');
   // Node takes an IPv6 address without the brackets that a URL needs.
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) };
 }

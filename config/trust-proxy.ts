@@ -1,11 +1,12 @@
 import { BlockList, isIP } from 'node:net';
 
-/** @returns a value for Express's `trust proxy`, or undefined when the text is not acceptable */
-export function parseTrustProxy(value: string): number | string[] | false | undefined {
+/** @returns a value for Express's `trust proxy`. @throws RangeError when it would trust everyone */
+export function parseTrustProxy(value: string): number | string[] | false {
   if (value === 'none') return false;
   if (/^\d$/.test(value)) return Number(value);
   const addresses = value.split(',').map((address) => address.trim());
-  return addresses.every(isTrustable) ? addresses : undefined;
+  if (!addresses.every(isTrustable)) throw new RangeError('not the addresses of proxies');
+  return addresses;
 }
 
 function isTrustable(address: string): boolean {

@@ -3,7 +3,5 @@ import { parseRedisUrl } from '../config/redis-url.ts';
 
 /** The app's own Redis client, connected to a server of the test. */
 export function connectTo(url: string, onError: (error: unknown) => void = () => {}) {
-  const target = parseRedisUrl(url);
-  if (!target) throw new TypeError(`Not a Redis URL: ${url}`);
-  return connectRedis(target, onError);
+  return connectRedis(parseRedisUrl(url), onError);
 }
