@@ -25,8 +25,8 @@ import {
   newAccount,
   sanitizedUser,
 } from './accounts.ts';
+import { browserName } from './browser-name.ts';
 import { clientOf, requireClient } from './client.ts';
-import { deviceName } from './device-name.ts';
 import { formPage } from './form-page.ts';
 import {
   isLoggedIn,
@@ -182,6 +182,6 @@ function survivingLogIn(req: Request, old: SessionRecord | undefined, account: A
 
 const logInOf = (req: Request) => ({
   at: Date.now(),
-  device: deviceName(req.get('User-Agent')),
+  device: browserName(req.get('User-Agent')),
   address: req.ip ?? 'unknown',
 });

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Where a file of this repository is. */
+export const pathOf = (file: string) => join(import.meta.dirname, '../..', file);
+
 const COMMENT = String.raw`(?:^ *(?:/\*\*|\*|//).*\n)*`;
 const DECLARES = '^( *)(?:(?:export|override|async|function|const|type) )+';
 const BODY = String.raw`.*(?:\n+\1[ })\]].*)*`;
@@ -11,7 +14,7 @@ const BODY = String.raw`.*(?:\n+\1[ })\]].*)*`;
  * something.
  */
 export function excerpt(file: string, name: string): string {
-  const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
+  const source = readFileSync(pathOf(file), 'utf8');
   const declaration = new RegExp(`${COMMENT}${DECLARES}${name}\\b${BODY}`, 'gm');
   const found = [...source.matchAll(declaration)];
   const [text, margin] = found[0] ?? [];

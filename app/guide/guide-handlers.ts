@@ -1,12 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { RequestHandler } from 'express';
 import chaptersWithoutCode from '../../views/guide/chapters.json' with { type: 'json' };
 import type { Pages } from '../http/pages.ts';
 import { Refusal } from '../http/refusal.ts';
-import { excerpt } from './excerpt.ts';
-
-const pathOf = (file: string) => join(import.meta.dirname, '../..', file);
+import { excerpt, pathOf } from './excerpt.ts';
 
 export function guideHandlers({ pages }: { pages: Pages }) {
   const chapters = chaptersWithoutCode.map(({ code, ...chapter }) => ({
@@ -16,11 +13,8 @@ export function guideHandlers({ pages }: { pages: Pages }) {
 
   // The files that the chapters name, and no others. A deployment may come without the tests.
   const named = chapters.flatMap(({ code, tests }) => [...code, ...tests].map(({ file }) => file));
-  const sources = new Map(
-    named
-      .filter((file) => existsSync(pathOf(file)))
-      .map((file) => [file, readFileSync(pathOf(file), 'utf8')]),
-  );
+  const present = named.filter((file) => existsSync(pathOf(file)));
+  const sources = new Map(present.map((file) => [file, readFileSync(pathOf(file), 'utf8')]));
 
   const index: RequestHandler = (req, res) => {
     const json = { chapters: chapters.map(({ slug, title, about }) => ({ slug, title, about })) };

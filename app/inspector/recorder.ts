@@ -19,6 +19,8 @@ type Recording = {
   status?: number;
   ms?: number;
   steps: Step[];
+  /** A request that only polls for news is not shown. */
+  isPoll?: true;
 };
 
 const FIELD_NAMES = shopFields.keyof().options;
@@ -37,7 +39,6 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;
   const current = new AsyncLocalStorage<Recording>();
   const bySession = new Map<string, Recording[]>();
-  const ignored = new WeakSet<Recording>();
 
   // Records a step of the current request.
   const add = (step: () => Step) => {
@@ -56,7 +57,7 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
     res.on('close', () => {
       recording.status = res.statusCode;
       recording.ms = performance.now() - started;
-      if (!ignored.has(recording)) addToSession(req, recording);
+      if (!recording.isPoll) addToSession(req, recording);
     });
     current.run(recording, next);
   };
@@ -75,10 +76,9 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
 
   const currentRequest = () => current.getStore();
 
-  /** Leaves out the current request: it only polls for news. */
-  const ignore = () => {
-    const recording = currentRequest();
-    if (recording) ignored.add(recording);
+  const ignorePoll = () => {
+    const request = currentRequest();
+    if (request) request.isPoll = true;
   };
 
   /** Wakes the recorder. The current request comes first. */
@@ -86,13 +86,11 @@ export function createRecorder({ alwaysOn = true, now = performance.now.bind(per
     if (now() >= awakeUntil) bySession.clear(); // later requests were not recorded
     awakeUntil = Math.max(awakeUntil, now() + AWAKE_MS);
     const before = bySession.get(currentHandle(req)) ?? [];
-    return [currentRequest(), ...before]
-      .filter((r) => r !== undefined)
-      .filter((r) => !ignored.has(r))
-      .slice(0, MAX_REQUESTS);
+    const request = currentRequest();
+    return (request && !request.isPoll ? [request, ...before] : before).slice(0, MAX_REQUESTS);
   };
 
-  return { onEvent, onTrip, middleware, currentRequest, ignore, recall };
+  return { onEvent, onTrip, middleware, currentRequest, ignorePoll, recall };
 }
 
 export type Recorder = ReturnType<typeof createRecorder>;

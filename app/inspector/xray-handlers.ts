@@ -22,7 +22,7 @@ export function xrayHandlers({ session, storeName, recorder, pages }: Options) {
   /** `?live`: an open page asks again and again, which must not keep its session alive. */
   const show: RequestHandler = (req, res) => {
     const isLive = 'live' in req.query;
-    if (isLive) recorder.ignore();
+    if (isLive) recorder.ignorePoll();
     const xray = isStored(req.session)
       ? {
           stored: true,

@@ -45,11 +45,8 @@ export function createOrders(documents: Documents) {
     const full = Math.floor(seenIds.length / PAGE); // more than one if the list is older than the pages
     for (let n = 0; n < full; n++) {
       const page = { ids: seenIds.slice(n * PAGE, (n + 1) * PAGE) };
-      await lists.change(
-        pageKey(accountId, seenPages + n),
-        undefined,
-        (existing) => existing ?? page,
-      );
+      const key = pageKey(accountId, seenPages + n);
+      await lists.change(key, undefined, (existing) => existing ?? page);
     }
     await lists.change(accountId, seen, (list) => {
       if (list?.ids.includes(id)) return list;
@@ -74,9 +71,8 @@ export function createOrders(documents: Documents) {
     const older = await Promise.all(full.map((page) => lists.read(pageKey(accountId, page))));
     const ids = [...older.flatMap((page) => page?.ids ?? []), ...newest];
     const shown = ids.slice(start - first * PAGE, end - first * PAGE).toReversed();
-    const orders = (await Promise.all(shown.map(stored.read))).filter(
-      (order) => order !== undefined,
-    );
+    const found = await Promise.all(shown.map(stored.read));
+    const orders = found.filter((order) => order !== undefined);
     return { orders, before: start > 0 ? start : undefined };
   }
 

@@ -73,13 +73,13 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     // No session id has a colon, so this can never be the signature of a session cookie.
     createHmac('sha256', secret).update(`dbsc:${use}:${of}:${time}`).digest();
 
-  function stamp(use: 'register' | 'refresh' | 'bound', of: string): string {
+  function token(use: 'register' | 'refresh' | 'bound', of: string): string {
     const time = String(now());
     return `${time}.${macOf(newest, use, of, time).toString('base64url')}`;
   }
 
-  /** @returns when this process or another one made the stamp; undefined if none of them did */
-  function timeOf(text: string | undefined, use: Parameters<typeof stamp>[0], of: string) {
+  /** @returns when this process or another one made the token; undefined if none of them did */
+  function timeOf(text: string | undefined, use: Parameters<typeof token>[0], of: string) {
     const [, time, mac] = /^(\d{1,16})\.([\w-]{43})$/.exec(text ?? '') ?? [];
     if (!time || !mac) return undefined;
     const given = Buffer.from(mac, 'base64url');
@@ -95,7 +95,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
 
   /** Asks the browser to register a key for the session that this request has just renewed. */
   function offer(req: Request): void {
-    const challenge = stamp('register', sessionHandle(req.sessionID));
+    const challenge = token('register', sessionHandle(req.sessionID));
     req.res?.setHeader(
       'Secure-Session-Registration',
       `(ES256 RS256);path="${PATHS.registration}";challenge="${challenge}"`,
@@ -163,12 +163,12 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     challengeNext(res, device.id);
     // Max-Age without Expires, so that a wrong clock in the browser does no harm.
     const maxAge = COOKIE_MS / 1000;
-    const bound = serialize(COOKIE, stamp('bound', device.id), { ...attributes, maxAge });
+    const bound = serialize(COOKIE, token('bound', device.id), { ...attributes, maxAge });
     res.append('Set-Cookie', bound).end();
   }
 
   function challengeNext(res: Response, id: string): void {
-    res.setHeader('Secure-Session-Challenge', `"${stamp('refresh', id)}";id="${id}"`);
+    res.setHeader('Secure-Session-Challenge', `"${token('refresh', id)}";id="${id}"`);
   }
 
   function refuse(req: Request, res: Response, status: number, error: unknown): void {
