@@ -135,16 +135,14 @@ export function readConfig(env: Record<string, string | undefined>) {
     LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'silent').default('info'),
   });
   const { data, error } = schema.safeParse(given);
-  if (!data)
-    throw new ConfigError(
-      error.issues
-        .map(({ path, message }) => {
-          const name = path.join();
-          const value = SECRET.test(name) ? undefined : given[name];
-          return `${name} ${message}${value === undefined ? '' : `. It is ${JSON.stringify(value)}.`}`;
-        })
-        .join('\n'),
-    );
+  if (!data) {
+    const problems = error.issues.map(({ path, message }) => {
+      const name = path.join();
+      const value = SECRET.test(name) ? undefined : given[name];
+      return `${name} ${message}${value === undefined ? '' : `. It is ${JSON.stringify(value)}.`}`;
+    });
+    throw new ConfigError(problems.join('\n'));
+  }
 
   const { tls, nodes } = data.REDIS_URL;
   if (data.SESSION_STORE === 'redis' && !tls && !nodes.every(isLoopback))

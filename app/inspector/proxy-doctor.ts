@@ -26,10 +26,7 @@ const PASS_ON = 'proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto;';
 
 function prescribe(req: Request, peer: string) {
   const header = req.get('X-Forwarded-Proto');
-  const [scheme = ''] = (header ?? '')
-    .toLowerCase()
-    .split(',', 1)
-    .map((text) => text.trim());
+  const scheme = header?.split(',', 1)[0]?.trim().toLowerCase() ?? '';
   if (scheme === 'https')
     return {
       cause: `X-Forwarded-Proto says https, but it came from ${peer}, which TRUST_PROXY does not trust.`,

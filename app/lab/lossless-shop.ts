@@ -4,7 +4,6 @@ import {
   memoryBackend,
   newSession,
   renewSession,
-  type SessionOptions,
   sessionMiddleware,
   updateSession,
 } from '../session/index.ts';
@@ -12,26 +11,20 @@ import {
 /** The small shop of tutorial-shop.ts, built on `app/session/`. */
 export function losslessShop(
   pause: () => Promise<void>,
-  options: Pick<SessionOptions, 'deviceBound' | 'now'> = {},
+  { deviceBound = false, now = Date.now } = {},
 ) {
   const app = express();
   app.set('env', 'test').set('trust proxy', true); // so that Express prints no errors
+  const attributes = { path: '/', httpOnly: true, secure: deviceBound, sameSite: 'lax' } as const;
   app.use(
     sessionMiddleware({
       backend: memoryBackend(),
       secrets: ['in-process'],
-      cookie: {
-        name: 'lab',
-        attributes: {
-          path: '/',
-          httpOnly: true,
-          secure: options.deviceBound === true,
-          sameSite: 'lax',
-        },
-      },
+      cookie: { name: 'lab', attributes },
       idleMs: 60_000,
       absoluteMs: 60_000,
-      ...options,
+      deviceBound,
+      now,
     }),
   );
   app.post('/log-in', async (req, res) => {

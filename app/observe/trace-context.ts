@@ -37,11 +37,8 @@ export const newTraceIds = (parent?: ParentSpan): TraceIds => ({
 const TRACEPARENT =
   /^(?!ff|00.{54})[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(?:-|$)/;
 
-function isFromProxy(req: Request): boolean {
-  const trusts: (address: string | undefined, hop: number) => boolean =
-    req.app.get('trust proxy fn');
-  return trusts(req.socket.remoteAddress, 0);
-}
+const isFromProxy = ({ app, socket }: Request): boolean =>
+  app.get('trust proxy fn')(socket.remoteAddress, 0);
 
 // Faster than randomBytes, because Node makes UUIDs in batches.
 const randomHex = () => randomUUID().replaceAll('-', '');

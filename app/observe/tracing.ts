@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  DiagConsoleLogger,
   DiagLogLevel,
   diag,
   ROOT_CONTEXT,
@@ -31,12 +32,8 @@ export type Tracing = ReturnType<typeof startTracing>;
  * @param endpoint without `/v1/traces`
  */
 export function startTracing(endpoint: string, onError: (error: unknown) => void) {
-  const ignore = () => {};
-  const logger = { error: (...words: unknown[]) => onError(new Error(words.join(' '))) };
-  diag.setLogger(
-    { ...logger, warn: ignore, info: ignore, debug: ignore, verbose: ignore },
-    DiagLogLevel.ERROR,
-  );
+  const error = (...words: unknown[]) => onError(new Error(words.join(' ')));
+  diag.setLogger(Object.assign(new DiagConsoleLogger(), { error }), DiagLogLevel.ERROR);
   const exporter = new OTLPTraceExporter({ url: `${endpoint}/v1/traces`, timeoutMillis: 3000 });
   const provider = new TracerProvider({
     // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override and extend it.
@@ -78,11 +75,8 @@ export function startTracing(endpoint: string, onError: (error: unknown) => void
     const now = performance.now();
     const attributes = { 'db.operation.name': operation, 'cloakroom.outcome': outcome };
     const options = { kind: SpanKind.CLIENT, startTime: now - ms, attributes };
-    const span = tracer.startSpan(
-      `${of} ${operation}`,
-      options,
-      trace.setSpan(ROOT_CONTEXT, parent),
-    );
+    const context = trace.setSpan(ROOT_CONTEXT, parent);
+    const span = tracer.startSpan(`${of} ${operation}`, options, context);
     if (outcome === 'failed') span.setStatus({ code: SpanStatusCode.ERROR });
     span.end(now);
   }
