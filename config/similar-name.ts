@@ -1,4 +1,4 @@
-/** The name of `known` that `name` is a likely misspelling of. */
+/** The name in `known` that `name` probably misspells. */
 export function similarName(name: string, known: readonly string[]): string | undefined {
   if (known.includes(name)) return undefined;
   const upper = name.toUpperCase();

@@ -64,7 +64,7 @@ function prescribe(req: Request, peer: string) {
   };
 }
 
-/** Then the scheme that arrives is the inner proxy's, and a redirect to https would have no end. */
+/** If so, the scheme that arrives is the inner proxy's, and a redirect to https would never end. */
 const cameThroughSeveral = (req: Request) =>
   req.get('X-Forwarded-For')?.includes(',') ||
   /"https"/i.test(req.get('CF-Visitor') ?? '') ||

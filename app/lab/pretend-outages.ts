@@ -10,7 +10,7 @@ export function pretendOutages(backend: Backend, seconds: number) {
   const endsAt = new Map<string, number>();
   const current = new AsyncLocalStorage<Request>();
 
-  // By request, not by key: a log-in elsewhere reads all sessions of the account.
+  // It fails by request, not by key, because a log-in elsewhere reads all sessions of the account.
   const endOf = (req: Request | undefined) =>
     req?.sessionID && endsAt.size > 0 ? endsAt.get(currentHandle(req)) : undefined;
   const reach = async () => {

@@ -42,7 +42,7 @@ export function createOrders(documents: Documents) {
   async function addToList(accountId: string, id: string): Promise<void> {
     const seen = await lists.read(accountId);
     const { ids: seenIds = [], pages: seenPages = 0 } = seen ?? {};
-    const full = Math.floor(seenIds.length / PAGE); // more than one if the list is older than the pages
+    const full = Math.floor(seenIds.length / PAGE); // several if it is from before lists had pages
     for (let n = 0; n < full; n++) {
       const page = { ids: seenIds.slice(n * PAGE, (n + 1) * PAGE) };
       const key = pageKey(accountId, seenPages + n);
@@ -51,14 +51,14 @@ export function createOrders(documents: Documents) {
     await lists.change(accountId, seen, (list) => {
       if (list?.ids.includes(id)) return list;
       const { ids = [], pages = 0 } = list ?? {};
-      // If another request has moved these pages off the list, the ids still on it stay for now.
+      // If another request has moved pages meanwhile, this one moves none. The next order can.
       const taken = pages === seenPages ? full : 0;
       return { ...list, ids: [...ids.slice(taken * PAGE), id], pages: pages + taken };
     });
   }
 
   /**
-   * @param before only the account's first `before` orders count, so that a page stays the same while
+   * @param before how many orders count, from the account's first. So a page stays the same while
    *   orders are placed
    * @returns at most 50 orders, the newest first, and the `before` of the next page, if there is one
    */
