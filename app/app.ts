@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { identify } from './accounts/identify.ts';
 import { isRevoked } from './accounts/logged-in-sessions.ts';
-import { sessionEvents } from './accounts/session-events.ts';
+import { eventStreams } from './accounts/session-events.ts';
 import { createCarts } from './cart/account-carts.ts';
 import { currentItemCount } from './cart/current-cart.ts';
 import { createCatalogue, type Product } from './catalogue/catalogue.ts';
@@ -75,7 +75,7 @@ export function createApp(options: AppOptions): Express {
   const { secret, metrics, audit, recorder, pages, accounts, carts, limits, session } = parts;
   const { assets, outages } = parts;
   const sessions = sessionMiddleware(session);
-  const events = sessionEvents(sessions);
+  const events = eventStreams(sessions);
   const app = express();
   app.disable('x-powered-by');
   app.set('trust proxy', options.trustProxy);

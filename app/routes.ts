@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import { accountPageHandlers } from './accounts/account-page-handlers.ts';
 import { requireOwnPassword, requireUser } from './accounts/identify.ts';
 import { logInHandlers } from './accounts/log-in-handlers.ts';
-import type { SessionEvents } from './accounts/session-events.ts';
+import type { EventStreams } from './accounts/session-events.ts';
 import { cartHandlers } from './cart/cart-handlers.ts';
 import { shopHandlers } from './catalogue/shop-handlers.ts';
 import { guideHandlers } from './guide/guide-handlers.ts';
@@ -20,7 +20,7 @@ export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[]
 ];
 
 /** Streams stay open, so they are answered before the session's middleware, which they do not need. */
-export const streamRoutes = (events: SessionEvents): Route[] => [
+export const streamRoutes = (events: EventStreams): Route[] => [
   ['get', '/session/events', events.show],
 ];
 

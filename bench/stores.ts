@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type Backend, memoryBackend, sqliteBackend } from '../app/session/index.ts';
 import { startMariadb } from '../test-support/mariadb.ts';
 import { startMemcached } from '../test-support/memcached.ts';
-import { openStore } from '../test-support/open-store.ts';
+import { openTestStore } from '../test-support/open-store.ts';
 import { startPostgres } from '../test-support/postgres.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { tempDir } from '../test-support/temp-dir.ts';
@@ -24,7 +24,7 @@ const sqliteFile = async (synchronous: 'FULL' | 'NORMAL') => {
 };
 const served = async (starting: Promise<{ url: string; stop(): Promise<void> }>) => {
   const server = cleanup.adopt(await starting, (each) => each.stop());
-  return cleanup.adopt(await openStore(server.url), (each) => each.close()).backend;
+  return cleanup.adopt(await openTestStore(server.url), (each) => each.close()).backend;
 };
 const backends: Record<string, Backend> = {
   Memory: memoryBackend(),

@@ -4,11 +4,9 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { parseDocument } from 'yaml';
-
-const root = resolve(import.meta.dirname, '..');
-
 import { needsServers } from '../.ci/needs-servers.ts';
 
+const root = resolve(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const project = JSON.parse(read('package.json'));
 

@@ -14,7 +14,7 @@ import type { RedisClient } from '../app/storage/redis-client.ts';
 import { connectTo } from './connect-to.ts';
 import { until } from './until.ts';
 
-export type OpenStore = {
+export type OpenedStore = {
   backend: Backend;
   documents: Backend;
   redis?: RedisClient;
@@ -34,7 +34,7 @@ function plantedVersion(text: string): number {
   }
 }
 
-const openers: Record<string, (url: string) => Promise<OpenStore>> = {
+const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
   redis: async (url) => {
     const redis = connectTo(url);
     await until(() => redis.check().then(() => true), `connected to ${url}`);
@@ -129,7 +129,7 @@ const openers: Record<string, (url: string) => Promise<OpenStore>> = {
 };
 
 /** One process's access to the store at `url`. */
-export function openStore(url: string): Promise<OpenStore> {
+export function openTestStore(url: string): Promise<OpenedStore> {
   const open = openers[/^[a-z]+/.exec(url)?.[0] ?? ''];
   if (!open) throw new TypeError(`No store at ${url}`);
   return open(url);

@@ -1,12 +1,12 @@
 // Another process that changes the records of a store: node test-support/other-process.ts URL KEY
 import { compareAndSetLoop } from '../app/session/index.ts';
 import { inLanes } from './in-lanes.ts';
-import { openStore } from './open-store.ts';
+import { openTestStore } from './open-store.ts';
 
 type Counter = { version: number };
 
 const [, , url = '', key = ''] = process.argv;
-const { backend, close } = await openStore(url);
+const { backend, close } = await openTestStore(url);
 const read = async (id: string): Promise<Counter | undefined> => {
   const text = await backend.get(id);
   return text === undefined ? undefined : JSON.parse(text);

@@ -1,7 +1,7 @@
 import { after, before, describe } from 'node:test';
 import { type Backend, memoryBackend } from '../app/session/index.ts';
 import type { RedisClient } from '../app/storage/redis-client.ts';
-import { type OpenStore, openStore } from './open-store.ts';
+import { type OpenedStore, openTestStore } from './open-store.ts';
 import type { RedisServer } from './redis-server.ts';
 import type { StoreServer } from './running-server.ts';
 import { tempDatabase } from './temp-dir.ts';
@@ -86,7 +86,7 @@ async function serversOf(name: StoreName): Promise<Servers | undefined> {
   return servers;
 }
 
-function openMemory(): OpenStore {
+function openMemory(): OpenedStore {
   const texts = { 'sess:': new Map<string, string>(), 'doc:': new Map<string, string>() };
   const [sessions, documents] = [memoryBackend(texts['sess:']), memoryBackend(texts['doc:'])];
   return {
@@ -111,10 +111,10 @@ export function onEachStore(
     if (withoutServers && name !== 'memory') continue;
     describe(`${subject}, on ${name}`, () => {
       const store = { name } as TestStore;
-      let open: OpenStore;
+      let open: OpenedStore;
       before(async () => {
         const servers = await serversOf(name);
-        open = servers ? await openStore(servers.url) : openMemory();
+        open = servers ? await openTestStore(servers.url) : openMemory();
         await open.empty();
         const { backend, documents, redis } = open;
         const { url, masters = [] } = servers ?? {};

@@ -6,8 +6,8 @@ import { invalidField, Refusal } from '../http/refusal.ts';
 import type { Audit } from '../observe/audit.ts';
 import {
   currentHandle,
-  describeSessions,
   draftOf,
+  findSessions,
   SessionGone,
   type SessionRecord,
   updateSession,
@@ -36,8 +36,8 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   const show: RequestHandler = async (req, res) => {
     const account = accountOf(req);
     const handle = currentHandle(req);
-    const described = await describeSessions(req, Object.keys(account.sessions));
-    const sessions = listSessions(account, described, handle);
+    const found = await findSessions(req, Object.keys(account.sessions));
+    const sessions = listSessions(account, found, handle);
     const lastLogIn = account.logIns.findLast(({ at }) => at !== account.sessions[handle]?.at);
     const content = { title: 'Your account', sessions, lastLogIn, fresh: isFresh(req) };
     const json = { user: sanitizedUser(account), sessions };
@@ -145,12 +145,12 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
 
 function listSessions(
   { sessions }: Account,
-  described: Awaited<ReturnType<typeof describeSessions>>,
+  found: Awaited<ReturnType<typeof findSessions>>,
   own: string,
 ) {
   return Object.entries(sessions)
     .flatMap(([handle, { at, device }]) => {
-      const { lastSeenAt, algorithm } = described.get(handle) ?? {};
+      const { lastSeenAt, algorithm } = found.get(handle) ?? {};
       if (lastSeenAt === undefined) return [];
       const since = new Date(at).toISOString();
       const lastSeen = new Date(lastSeenAt).toISOString();

@@ -11,7 +11,7 @@ import type { Audit } from '../observe/audit.ts';
 import {
   currentHandle,
   endSession,
-  lastSeen,
+  findSessions,
   newSession,
   requireDeliverableCookie,
   type SessionDraft,
@@ -71,13 +71,13 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
   }
 
   async function admitTo(known: Account, req: Request, handle: string, passwordHash: string) {
-    const lastUsed = await lastSeen(req, Object.keys(known.sessions));
+    const stored = await findSessions(req, Object.keys(known.sessions));
     let notice = '';
     const account = await accounts.change(known, (current) => {
       if (!canLogIn(current) || current.passwordChanges !== known.passwordChanges)
         throw denied(req, known);
-      const admitted = withSession(current, handle, logInOf(req), lastUsed, currentHandle(req));
-      const ends = (each: string) => lastUsed.has(each) && !isLoggedIn(admitted, each);
+      const admitted = withSession(current, handle, logInOf(req), stored, currentHandle(req));
+      const ends = (each: string) => stored.has(each) && !isLoggedIn(admitted, each);
       notice = Object.keys(current.sessions).some(ends) ? LIMIT_NOTICE : '';
       return { ...admitted, passwordHash };
     });

@@ -15,11 +15,13 @@ it('allows ten sessions: the eleventh log-in ends the one that has been idle lon
   });
   fc.assert(
     fc.property(idle, (usedAt) => {
-      const seen = new Map(usedAt.map((minutes, n) => [`s${n}`, minutes * MINUTE]));
+      const stored = new Map(
+        usedAt.map((minutes, n) => [`s${n}`, { lastSeenAt: minutes * MINUTE }]),
+      );
       let full: Parameters<typeof withSession>[0] = account;
-      for (let n = 0; n < MAX_SESSIONS; n++) full = withSession(full, `s${n}`, at(n), seen);
+      for (let n = 0; n < MAX_SESSIONS; n++) full = withSession(full, `s${n}`, at(n), stored);
       assert.equal(Object.keys(full.sessions).length, MAX_SESSIONS);
-      const more = withSession(full, 'new', at(1000), seen);
+      const more = withSession(full, 'new', at(1000), stored);
       const longest = `s${usedAt.indexOf(Math.min(...usedAt))}`;
       const ended = Object.keys(full.sessions).filter((handle) => !isLoggedIn(more, handle));
       assert.deepEqual(ended, [longest]);
@@ -30,9 +32,9 @@ it('allows ten sessions: the eleventh log-in ends the one that has been idle lon
 
 it('keeps nine other sessions when a browser logs in again, and its old one until the next log-in', async () => {
   const handles = Array.from({ length: MAX_SESSIONS }, (_, n) => `s${n}`);
-  const seen = new Map(handles.map((handle, n) => [handle, at(n + 1).at]));
-  const full = handles.reduce((each, handle) => withSession(each, handle, at(1), seen), account);
-  const again = withSession(full, 'again', at(30), seen, 's9');
+  const stored = new Map(handles.map((handle, n) => [handle, { lastSeenAt: at(n + 1).at }]));
+  const full = handles.reduce((each, handle) => withSession(each, handle, at(1), stored), account);
+  const again = withSession(full, 'again', at(30), stored, 's9');
   assert.deepEqual(Object.keys(again.sessions).toSorted(), ['again', ...handles].toSorted());
   assert.ok(isLoggedIn(again, 's9'));
   const next = withSession(again, 'next', at(31));

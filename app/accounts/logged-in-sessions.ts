@@ -30,19 +30,19 @@ export const isRevoked =
   };
 
 /**
- * Ends the session that has been idle longest if the account is full. Sessions not in `lastSeen`
- * have ended.
+ * Ends the session that has been idle longest if the account is full. Sessions that are not in
+ * `stored` have ended.
  */
 export function withSession(
   account: Account,
   handle: string,
   logIn: LogIn,
-  lastSeen: ReadonlyMap<string, number> = new Map(),
+  stored: ReadonlyMap<string, { lastSeenAt: number }> = new Map(),
   renewed = '',
 ): Account {
-  const usedAt = ([each, { at }]: [string, LogIn]) => lastSeen.get(each) ?? at;
+  const usedAt = ([each, { at }]: [string, LogIn]) => stored.get(each)?.lastSeenAt ?? at;
   const others = Object.entries(account.sessions)
-    .filter(([each, { at }]) => lastSeen.has(each) || logIn.at - at < SETTLING_MS)
+    .filter(([each, { at }]) => stored.has(each) || logIn.at - at < SETTLING_MS)
     .filter(([each]) => each !== renewed)
     .toSorted((a, b) => usedAt(b) - usedAt(a))
     .slice(0, MAX_SESSIONS - 1);

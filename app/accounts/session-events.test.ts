@@ -20,7 +20,7 @@ import {
   type SessionOptions,
   sessionMiddleware,
 } from '../session/index.ts';
-import { sessionEvents } from './session-events.ts';
+import { eventStreams } from './session-events.ts';
 
 const ADA_ID = 'acct_ada';
 const NEW_PASSWORD = 'difference-engine';
@@ -177,7 +177,7 @@ it('a drain ends the streams at once, and also those that open later', async () 
 
 it('a silent stream is not cut off as stalled, and ends by itself; a full process refuses more', async () => {
   const options = { pingMs: 50, streamMs: 1500, total: 1 };
-  const events = sessionEvents(sessionMiddleware(session), options);
+  const events = eventStreams(sessionMiddleware(session), options);
   const app = express().set('env', 'test'); // Express then prints no errors
   app.get('/session/events', events.show);
   const server = createHttpServer(app, { stallMs: 500 }).listen(0, '127.0.0.1');
@@ -198,7 +198,7 @@ it('a browser that leaves before its stream begins does not count toward the lim
     return backend.get(key);
   };
   const sessions = sessionMiddleware({ ...session, backend: { ...backend, get } });
-  const app = express().get('/session/events', sessionEvents(sessions, { total: 1 }).show);
+  const app = express().get('/session/events', eventStreams(sessions, { total: 1 }).show);
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -16,13 +16,13 @@ const DEFAULTS = {
   pingMs: 10_000,
 };
 
-export type SessionEvents = ReturnType<typeof sessionEvents>;
+export type EventStreams = ReturnType<typeof eventStreams>;
 
 /**
  * Tells an open page within seconds that its session has ended. It runs before the session's
  * middleware, so a stream does not restart the session's idle clock.
  */
-export function sessionEvents(sessions: SessionMiddleware, options: Partial<typeof DEFAULTS> = {}) {
+export function eventStreams(sessions: SessionMiddleware, options: Partial<typeof DEFAULTS> = {}) {
   const { perSession, total, streamMs, pingMs } = { ...DEFAULTS, ...options };
   const streams = new Set<Response>();
   const countOf = new Map<string, number>();

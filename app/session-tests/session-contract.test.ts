@@ -20,7 +20,7 @@ import {
   compareAndSetLoop,
   draftOf,
   endSession,
-  lastSeen,
+  findSessions,
   memoryBackend,
   newSessionId,
   readCookie,
@@ -226,7 +226,7 @@ onEachStore(
       app.get('/', (req, res) => res.json(req.session));
       app.get('/last-seen/:handle', async (req, res) => {
         const { handle } = req.params;
-        res.json({ at: (await lastSeen(req, [handle])).get(handle) });
+        res.json({ at: (await findSessions(req, [handle])).get(handle)?.lastSeenAt });
       });
       app.post('/count', async (req, res) => {
         await updateSession(req, (draft) => {

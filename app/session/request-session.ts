@@ -101,14 +101,11 @@ export function describeSession(req: Request) {
   };
 }
 
-/** When these sessions were last used, in milliseconds since 1970, by handle, without expired ones. */
-export async function lastSeen(req: Request, handles: string[]): Promise<Map<string, number>> {
-  const found = await storeOf(req).lifecycle.findAll(handles);
-  return new Map([...found].map(([handle, { lastSeenAt }]) => [handle, lastSeenAt]));
-}
-
-/** Whether each of these sessions is bound to a browser's key, and when it was last used, by handle. */
-export async function describeSessions(req: Request, handles: string[]) {
+/**
+ * The sessions with these handles, without expired ones: when each was last used, in milliseconds since
+ * 1970, and the kind of the browser's key that it is bound to, if any.
+ */
+export async function findSessions(req: Request, handles: string[]) {
   const found = await storeOf(req).lifecycle.findAll(handles);
   const described = [...found].map(([handle, { lastSeenAt, boundTo }]) => {
     const algorithm = boundTo?.since === undefined ? undefined : algorithmOf(boundTo.key);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { it } from 'node:test';
 import { connectTo } from '../../test-support/connect-to.ts';
-import { openStore } from '../../test-support/open-store.ts';
+import { openTestStore } from '../../test-support/open-store.ts';
 import { startRedis } from '../../test-support/redis.ts';
 import { tempDatabase } from '../../test-support/temp-dir.ts';
 import { redisBackend } from '../session/index.ts';
@@ -32,7 +32,7 @@ it('documents move from Redis once: a second run changes nothing, not even after
   const first = await move();
   assert.deepEqual([first.status, first.stderr], [0, '']);
   assert.match(first.stdout, /^From Redis at 127\.0\.0\.1:\d+ to \/.+\/shop\.db\n2 moved$/m);
-  const { documents, backend, close } = await openStore(target.url);
+  const { documents, backend, close } = await openTestStore(target.url);
   t.after(close);
   assert.equal(await documents.get('account:ada'), '{"version":7,"name":"Adá"}');
   assert.equal(await backend.get('a-session'), undefined);
