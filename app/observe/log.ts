@@ -3,11 +3,23 @@ import { styleText } from 'node:util';
 import pino, { type DestinationStream, type Logger } from 'pino';
 
 /**
- * Standard output, written 8 KB at a time to save system calls. A SIGKILL can lose the last 100 ms.
+ * Standard output, written 8 KB at a time to save system calls. A SIGKILL can lose the last 100 ms. If
+ * its disk is full, the shop goes on: it keeps the next 1 MB until there is room, and drops what follows.
  */
 export function buffered() {
-  const output = pino.destination({ minLength: 8192, periodicFlush: 100, sync: true });
-  process.on('exit', () => output.flushSync()); // pino does this only for asynchronous destinations
+  const output = pino.destination({
+    minLength: 8192,
+    maxLength: 1_000_000,
+    periodicFlush: 100,
+    sync: true,
+  });
+  output.on('error', () => {});
+  // pino does this only for asynchronous destinations
+  process.on('exit', () => {
+    try {
+      output.flushSync();
+    } catch {} // otherwise this process would not end
+  });
   return output;
 }
 
