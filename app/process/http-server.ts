@@ -1,8 +1,13 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 
+/** For the stores, the files and the log. */
+const RESERVED = 100;
+const UNLIMITED = 1_000_000;
+
 /**
  * Ends the connection of a client that takes too long to send a request, and of one that does not read
- * its answer: otherwise it would hold the memory of the answer for as long as it likes.
+ * its answer: otherwise it would hold the memory of the answer for as long as it likes. A connection that
+ * would leave too few file descriptors for stores and files is closed at once, with the event `drop`.
  * @param options.stallMs how long an answer may go without progress, including the wait for a log-in's
  *   turn. An event stream must send something more often.
  */
@@ -11,5 +16,17 @@ export function createHttpServer(app: RequestListener, { stallMs = 20_000 } = {}
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   server.timeout = stallMs;
-  return server;
+  // Without this, a worker that once had no descriptor left would never get a connection again.
+  const limit = fileDescriptors();
+  const maxConnections = Math.floor(Math.max(limit - RESERVED, limit / 2));
+  return Object.assign(server, { maxConnections, dropMaxConnection: true });
 }
+
+/** How many this process may open. Node.js has raised the limit as far as it could. */
+function fileDescriptors(): number {
+  Object.assign(process.report, { excludeNetwork: true }); // it would look up names
+  const { userLimits } = process.report.getReport() as { userLimits?: Limits };
+  return Number(userLimits?.open_files.soft ?? UNLIMITED) || UNLIMITED; // or the word "unlimited"
+}
+
+type Limits = { open_files: { soft: number | 'unlimited' } };

@@ -66,6 +66,7 @@ export async function runWorker(
     if (isWatched) return; // until .env names another port
     process.exit(1);
   });
+  server.on('drop', onceAMinute(log, 'Too many connections: new ones are closed'));
   closeOnSignal(server, app, log, async () => {
     void stores.close();
     await tracing?.stop();
@@ -123,13 +124,18 @@ async function openTracing(url: string, log: Logger) {
   }
 }
 
-/** Logs the first error in full, then one a minute: during an outage, each attempt fails. */
 function logErrors(log: Logger, what: string) {
+  const complain = onceAMinute(log, `Cannot reach ${what}, retrying`);
+  return (err: unknown) => complain({ err });
+}
+
+/** The first is logged as an error, then one a minute: during an outage, each attempt fails. */
+function onceAMinute(log: Logger, message: string) {
   let quietUntil = 0;
-  return (err: unknown) => {
-    if (performance.now() < quietUntil) return log.debug({ err }, `Cannot reach ${what}`);
+  return (details: object = {}) => {
+    if (performance.now() < quietUntil) return log.debug(details, message);
     quietUntil = performance.now() + 60_000;
-    log.error({ err }, `Cannot reach ${what}, retrying`);
+    log.error(details, message);
   };
 }
 
