@@ -12,12 +12,11 @@ import type { Outage, Print } from './run-outage.ts';
 const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync'];
 const MIN_REPLICAS = '--min-replicas-to-write 1 --min-replicas-max-lag 1'.split(' ');
 
-export const aofAlways = single('AOF, appendfsync always', [...APPEND_ONLY, 'always']);
 export const noPersistence = single('no persistence', []);
 
 /** The outages of the drill, in this order. */
 export const outages: Outage[] = [
-  aofAlways,
+  single('AOF, appendfsync always', [...APPEND_ONLY, 'always']),
   single('AOF, appendfsync everysec', [...APPEND_ONLY, 'everysec']),
   noPersistence,
   restartedMaster('Sentinel, no persistence'),

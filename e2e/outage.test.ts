@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../test-support/http-client.ts';
-import { startRedis, startRedisCluster, startRedisSentinel } from '../test-support/redis.ts';
+import { startRedis, startRedisCluster } from '../test-support/redis.ts';
 import { startRelay } from '../test-support/relay.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
@@ -61,10 +61,6 @@ const redis = async () => {
   const server = await startRedis();
   return { ...server, victim: server };
 };
-const sentinel = async () => {
-  const servers = await startRedisSentinel();
-  return { ...servers, victim: servers.master };
-};
 const cluster = async () => {
   const servers = await startRedisCluster();
   const [, victim] = servers.nodes;
@@ -95,23 +91,13 @@ type Outage = {
   answersNoPing?: boolean;
 };
 
-/** Nothing to repair after a failover: the replica becomes the master. */
-const noRepair = async () => {};
-
-// `backWithinMs` is 1 s where only the app has to recover, and more where a cluster or sentinels
-// must agree first.
+// `backWithinMs` is 1 s where only the app has to recover, and more where a cluster must agree
+// first.
 const outages: Outage[] = [
   { what: 'Redis is killed', start: redis, ...kill, backWithinMs: 1000, answersNoPing: true },
   { what: 'Redis hangs', start: redis, ...hang, backWithinMs: 1000, answersNoPing: true },
   { what: 'Redis refuses writes', start: redis, ...refuse, backWithinMs: 1000 },
   { what: 'Redis has no memory left', start: redis, ...full, backWithinMs: 1000 },
-  {
-    what: 'the master of a Sentinel dies',
-    start: sentinel,
-    fail: kill.fail,
-    repair: noRepair,
-    backWithinMs: 9000,
-  },
   { what: 'a master of a Cluster hangs', start: cluster, ...hang, backWithinMs: 9000 },
   { what: 'a master of a Cluster is killed', start: cluster, ...kill, backWithinMs: 9000 },
 ];

@@ -1,6 +1,6 @@
 // Production without any other service: sessions, accounts, carts and orders in one SQLite file.
 import assert from 'node:assert/strict';
-import { copyFileSync, statSync, symlinkSync } from 'node:fs';
+import { statSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, it } from 'node:test';
@@ -118,14 +118,10 @@ it('four workers lose no acknowledged change: not when they are replaced, nor wh
   t.diagnostic(lines.join('; '));
 });
 
-it('npm run backup copies the database while the shop runs, without sessions, and the copy can be restored', async (t) => {
+it('npm run backup copies the database while the shop runs, and refuses to replace it', async (t) => {
   const load = await startVisitors(server.origin);
   t.after(load.stop);
   await until(async () => load.sum('acknowledged') > 50, 'the shop is busy');
-  const [ada] = load.visitors;
-  assert.ok(ada);
-  const visitor = httpClient(server.origin, ada.client.cookie);
-  const { count } = (await visitor.get('/cart', { headers })).json;
   const file = join(dirname(database.url.slice('sqlite:'.length)), 'backup.db');
   const cli = new URL('../app/storage/backup-cli.ts', import.meta.url).pathname;
   const backupOf = (url: string, ...args: string[]) =>
@@ -135,15 +131,6 @@ it('npm run backup copies the database while the shop runs, without sessions, an
   await load.stop();
   assert.equal(statSync(file).mode & 0o077, 0);
 
-  const restored = await tempDatabase();
-  t.after(restored.stop);
-  copyFileSync(file, restored.url.slice('sqlite:'.length));
-  const other = await start(restored.url, 1);
-  t.after(other.stop);
-  const again = httpClient(other.origin, ada.client.cookie);
-  assert.equal((await again.get('/', { headers })).json.user, null);
-  assert.equal((await again.post('/login', { headers, json: ADA })).status, 200);
-  assert.ok((await again.get('/cart', { headers })).json.count >= count);
   await assert.rejects(backup(), /Usage: npm run backup -- FILE/);
 
   const live = database.url.slice('sqlite:'.length);

@@ -13,7 +13,7 @@ const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 /** Debian and Homebrew keep its programs outside the PATH. */
 const places =
   '{/usr/lib/postgresql/*,/opt/homebrew/opt/postgresql@*,/usr/local/opt/postgresql@*}/bin';
-const PATH = [process.env.PATH, ...globSync(places)].join(delimiter);
+export const postgresPath = [process.env.PATH, ...globSync(places)].join(delimiter);
 
 /** A PostgreSQL in a temporary directory of its own. It waits for the disk only if a setting says so. */
 export async function startPostgres(...settings: string[]): Promise<StoreServer> {
@@ -21,7 +21,7 @@ export async function startPostgres(...settings: string[]): Promise<StoreServer>
   const { path: dir } = cleanup.use(await tempDir('postgres'));
   if (user.uid) await chown(dir, user.uid, user.gid);
   const data = join(dir, 'data');
-  const options = { cwd: dir, env: { ...process.env, PATH }, ...user };
+  const options = { cwd: dir, env: { ...process.env, PATH: postgresPath }, ...user };
   const init = '--encoding=UTF8 --no-locale --auth=trust --username=cloakroom --no-sync';
   await run('initdb', ['-D', data, ...init.split(' ')], options);
 

@@ -22,11 +22,20 @@ export const cheapPasswords = {
 /**
  * Starts `app/server.ts` in its own process, on a free port, with a database of its own. `env` is added
  * to the environment.
+ * @param script for a shell, which starts it another way: `exec "$0" app/server.ts`
  */
-export async function startServer(env: Record<string, string>, cwd = root): Promise<AppServer> {
+export async function startServer(
+  env: Record<string, string>,
+  cwd = root,
+  script?: string,
+): Promise<AppServer> {
   const port = await freePort();
   const database = await tempDatabase();
-  const child = await startChild(process.execPath, ['app/server.ts'], {
+  const [command, ...args] = script
+    ? ['sh', '-c', script, process.execPath]
+    : [process.execPath, 'app/server.ts'];
+  const isOpen = async () => (await fetch(`http://127.0.0.1:${port}/livez`)).ok;
+  const child = await startChild(command, args, {
     cwd,
     env: {
       NODE_ENV: 'development',
@@ -35,7 +44,7 @@ export async function startServer(env: Record<string, string>, cwd = root): Prom
       ...cheapPasswords,
       ...env,
     },
-    ready: /Cloakroom is open/,
+    ready: script ? isOpen : /Cloakroom is open/,
     name: 'app/server.ts',
   });
   return {

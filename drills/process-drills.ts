@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { countLost, startVisitors } from '../bench/visitors.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { startRedis } from '../test-support/redis.ts';
+import { run } from '../test-support/run.ts';
+import { type AppServer, cheapPasswords, startServer } from '../test-support/start-server.ts';
+import { ADA, GRACE } from '../test-support/start-shop.ts';
+import { tempDatabase } from '../test-support/temp-dir.ts';
+import { until } from '../test-support/until.ts';
+import { type Context, HAT, tempFolder } from './run-drill.ts';
+
+const root = new URL('../', import.meta.url).pathname;
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  SESSION_STORE: 'database',
+  SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
+  TRUST_PROXY: 'loopback',
+  DEMO_ACCOUNTS: 'on',
+};
+const secure = { headers: { 'x-forwarded-proto': 'https' } };
+
+export async function rotateSecret({ step, use }: Context): Promise<void> {
+  const redis = use(await startRedis());
+  const database = use(await tempDatabase());
+  const instances: AppServer[] = [];
+  use({ stop: () => Promise.all(instances.map((instance) => instance.stop())) });
+  const user = { cookie: '' };
+  const namesOf = (visitor: { cookie: string }) =>
+    Promise.all(
+      instances.map(async ({ origin }) => {
+        const client = httpClient(origin, visitor.cookie);
+        const { json } = await client.get('/');
+        visitor.cookie = client.cookie ?? '';
+        return json.user?.name;
+      }),
+    );
+  const restart = async (secret: string) => {
+    for (const n of [0, 1]) {
+      await instances[n]?.stop();
+      const stores = { SESSION_STORE: 'redis', REDIS_URL: redis.url, DATABASE_URL: database.url };
+      instances[n] = await startServer({ ...stores, SESSION_SECRET: secret });
+      if (user.cookie) assert.deepEqual(await namesOf(user), ['Ada', 'Ada'], secret);
+    }
+  };
+  await restart('old');
+  const logIn = async (json: object) => {
+    const client = httpClient(instances[0]?.origin ?? '');
+    assert.equal((await client.post('/login', { json })).status, 200);
+    return client.cookie ?? '';
+  };
+  const absent = await logIn(GRACE);
+  const first = await logIn(ADA);
+  user.cookie = first;
+  await step(
+    'Restart one instance, then the other, with `old,new`. Both know the user all the time.',
+    () => restart('old,new'),
+  );
+  await step(
+    'Restart them with `new,old`. Both know the user all the time, and her browser gets a cookie that is signed with the new secret.',
+    async () => {
+      assert.equal(user.cookie, first);
+      await restart('new,old');
+      assert.notEqual(user.cookie, first);
+    },
+  );
+  await step(
+    'Restart them with `new`. Both know the user all the time. They no longer know a browser that has sent no request since the first step.',
+    async () => {
+      await restart('new');
+      assert.deepEqual(await namesOf({ cookie: absent }), [undefined, undefined]);
+    },
+  );
+}
+
+export async function rollBack({ step, use }: Context): Promise<void> {
+  const copy = use(await tempFolder());
+  for (const name of ['app', 'config', 'views', 'public', 'package.json'])
+    cpSync(join(root, name), join(copy.path, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(copy.path, 'node_modules'));
+  const file = 'app/shop-session.ts';
+  const ours = readFileSync(join(root, file), 'utf8');
+  /** A version whose sessions have this field. */
+  const install = (field: string) => {
+    const code = ours.replace('extend({', `extend({ ${field}: z.string().default('${field}'),`);
+    assert.notEqual(code, ours);
+    writeFileSync(join(copy.path, file), code);
+  };
+  install('dropped');
+  const redis = use(await startRedis());
+  const env = { SESSION_STORE: 'redis', REDIS_URL: redis.url, WEB_CONCURRENCY: '2' };
+  const shop = use(await startServer(env, copy.path));
+  const user = httpClient(shop.origin);
+  assert.equal((await user.post('/login', { json: ADA })).status, 200);
+  const visitors = use(startVisitors(shop.origin));
+  const { answers, acknowledged } = visitors;
+  // Visitors of the old version alone, of both at once, and of the new one alone.
+  const sell = async () => {
+    const before = answers.length;
+    await until(async () => answers.length > before + 100, 'visitors go on');
+  };
+  await sell();
+  const rolls = () => shop.output().split('All workers were replaced').length;
+  const roll = async (field: string) => {
+    const before = rolls();
+    install(field);
+    shop.kill('SIGHUP');
+    await until(async () => rolls() > before, `rolled to the version with ${field}`);
+    await sell();
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  };
+  await step(
+    'Install the new version, which adds one session field and drops another, and send SIGHUP (`systemctl reload`). No request fails.',
+    () => roll('added'),
+  );
+  await step(
+    'Install the previous version again, and send SIGHUP. No request fails, although the newer version has written sessions.',
+    () => roll('dropped'),
+  );
+  await step('Each cart holds all that was added to it, and users are logged in.', async () => {
+    await visitors.stop();
+    assert.equal(acknowledged.size, 20);
+    assert.equal(await countLost(shop.origin, acknowledged), 0);
+    assert.equal((await user.get('/')).json.user.name, 'Ada');
+    assert.doesNotMatch(shop.output(), /do not fit the fields/);
+  });
+  await step("Each version has kept the other's field.", async () => {
+    const keys = (await redis.cli('KEYS', 'sess:*')).split('\n');
+    const texts = await Promise.all(keys.map((key) => redis.cli('GET', key)));
+    const carts = texts.map((text) => JSON.parse(text)).filter(({ cart }) => cart);
+    assert.equal(carts.length, 20);
+    for (const { dropped, added } of carts)
+      assert.deepEqual([dropped, added], ['dropped', 'added']);
+  });
+}
+
+export async function jumpInTime({ step, use }: Context): Promise<void> {
+  const dir = use(await tempFolder());
+  const file = join(dir.path, 'ahead');
+  const preload = import.meta.resolve('../test-support/clock-from-file.ts');
+  writeFileSync(file, '0');
+  const redis = use(await startRedis());
+  const shop = use(
+    await startServer({
+      SESSION_STORE: 'redis',
+      REDIS_URL: redis.url,
+      CLOCK_AHEAD: file,
+      NODE_OPTIONS: `${cheapPasswords.NODE_OPTIONS} --import=${preload}`,
+    }),
+  );
+  const begin = async () => {
+    const [guest, user] = [httpClient(shop.origin), httpClient(shop.origin)];
+    assert.equal((await user.post('/login', { json: ADA })).status, 200);
+    await user.post('/cart/clear');
+    for (const client of [guest, user])
+      assert.equal((await client.post('/cart/lines', HAT)).status, 200);
+    return { guest, user };
+  };
+  const set = async (hours: number) => {
+    const ahead = hours * 3_600_000;
+    writeFileSync(file, `${ahead}`);
+    const hasJumped = async () => {
+      const guest = httpClient(shop.origin);
+      await guest.post('/cart/lines', HAT);
+      const { createdAt } = (await guest.get('/session')).json.coat.document;
+      return Math.abs(createdAt - Date.now() - ahead) < 600_000;
+    };
+    await until(hasJumped, 'the clock has jumped');
+  };
+  const early = await begin();
+  await step(
+    'The clock jumps 1 hour ahead. All sessions seem to have been idle for 30 min: guests lose their carts, and users log in again. No request fails.',
+    async ([hours = 0]) => {
+      await set(hours);
+      assert.equal((await early.guest.get('/cart')).json.count, 0);
+      assert.equal((await early.user.get('/')).json.user, null);
+      assert.equal((await early.user.post('/login', { json: ADA })).status, 200);
+    },
+  );
+  await step('Users still have their carts.', async () => {
+    assert.equal((await early.user.get('/cart')).json.count, 1);
+  });
+  const { guest, user } = await begin();
+  await step(
+    'The clock is set right, 1 hour back. Sessions that have begun in the meantime go on, for up to 13 hours instead of 12.',
+    async ([, most = 0]) => {
+      await set(0);
+      assert.equal((await guest.get('/cart')).json.count, 1);
+      assert.equal((await user.get('/')).json.user?.name, 'Ada');
+      assert.equal((await user.post('/cart/lines', HAT)).status, 200);
+      const { absoluteSecondsLeft } = (await guest.get('/session')).json.clocks;
+      assert.ok(absoluteSecondsLeft > (most - 0.1) * 3600, `${absoluteSecondsLeft} s`);
+    },
+  );
+}
+
+export async function fillDisk({ step, slowness, use }: Context): Promise<void> {
+  const database = use(await tempDatabase());
+  const logFile = `${database.url.slice('sqlite:'.length)}.log`;
+  const log = () => readFileSync(logFile, 'utf8');
+  const env = { ...PRODUCTION, DATABASE_URL: database.url };
+  const shop = use(await startServer(env, root, `exec "$0" app/server.ts >> ${logFile}`));
+  const user = httpClient(shop.origin);
+  assert.equal((await user.post('/login', { ...secure, json: ADA })).status, 200);
+  assert.equal((await user.post('/cart/lines', { ...secure, ...HAT })).status, 200);
+  const workers = () =>
+    [...log().matchAll(/"pid":(\d+).*Cloakroom is open/g)].map(([, pid]) => pid);
+  await until(async () => workers().length === 1, 'the log names the worker');
+  // Without a small disk of its own, but the system refuses the same writes.
+  const setRoom = async (bytes: number | 'unlimited') => {
+    for (const pid of [shop.pid, ...workers()])
+      await run('prlimit', ['--pid', `${pid}`, `--fsize=${bytes}:unlimited`]);
+  };
+  await step(
+    'The database and the log can no longer grow. Each change gets a 503 with `Retry-After: 2`.',
+    async ([status]) => {
+      await setRoom(1);
+      for (let n = 0; n < 3; n++) {
+        const { headers, ...refused } = await user.post('/checkout', secure);
+        assert.deepEqual([refused.status, headers.get('retry-after')], [status, '2']);
+      }
+      assert.equal((await httpClient(shop.origin).get('/', secure)).status, status);
+    },
+  );
+  const size = log().length;
+  await step('Pages that only read still answer 200.', async ([ok]) => {
+    // The log is written ten times a second.
+    for (const end = performance.now() + 500; performance.now() < end; )
+      for (const path of ['/cart', '/orders', '/livez'])
+        assert.equal((await user.get(path, secure)).status, ok, path);
+  });
+  await step('`/readyz` answers 503: `The database takes no changes.`', async ([status]) => {
+    const unready = await user.get('/readyz');
+    assert.deepEqual(
+      [unready.status, unready.json.errorMessage],
+      [status, 'The database takes no changes.'],
+    );
+  });
+  await step(
+    'Make room, and leave the shop alone. Changes work again within 1 s, and nothing was half done.',
+    async ([seconds = 0]) => {
+      assert.equal(log().length, size, 'the log has grown');
+      await setRoom('unlimited');
+      const isPlaced = async () => (await user.post('/checkout', secure)).status === 201;
+      await until(isPlaced, 'an order', seconds * 1000 * slowness);
+      assert.equal((await user.get('/orders', secure)).json.orders.length, 1);
+      assert.equal((await user.get('/cart', secure)).json.count, 0);
+    },
+  );
+  await step(
+    'The log goes on, with the lines of the meantime, and no worker was replaced.',
+    async () => {
+      await until(async () => /"status":503/.test(log().slice(size)), 'the log goes on');
+      assert.doesNotMatch(log(), /Unexpected error/);
+      assert.ok(process.kill(Number(workers()), 0));
+    },
+  );
+}
+
+export async function useUpDescriptors({ step, slowness, use }: Context): Promise<void> {
+  const database = use(await tempDatabase());
+  const env = { ...PRODUCTION, DATABASE_URL: database.url };
+  const shop = use(await startServer(env, root, 'ulimit -n 100; exec "$0" app/server.ts'));
+  const connection = async () => {
+    const socket = connect(shop.port, '127.0.0.1').on('error', () => {});
+    await new Promise((resolve) => socket.once('connect', resolve));
+    return socket;
+  };
+  const kept = await connection();
+  let received = '';
+  kept.setEncoding('utf8').on('data', (text) => {
+    received += text;
+  });
+  const ask = async () => {
+    received = '';
+    kept.write('GET /cart HTTP/1.1\r\nHost: shop\r\nX-Forwarded-Proto: https\r\n\r\n');
+    await until(async () => received.startsWith('HTTP/1.1 200'), 'an answer');
+  };
+  await ask();
+  const sockets: ReturnType<typeof connect>[] = [];
+  use({
+    stop: async () => {
+      for (const socket of [kept, ...sockets]) socket.destroy();
+    },
+  });
+  await step(
+    'A process may open 100 files, and clients open 200 connections. It closes those that it has no room for at once.',
+    async ([, connections = 0]) => {
+      for (let n = 0; n < connections; n++) sockets.push(await connection());
+      const closed = () => sockets.filter(({ destroyed }) => destroyed).length;
+      for (const socket of sockets) socket.resume();
+      await until(async () => closed() > 100, 'closed');
+    },
+  );
+  await step('The log says `Too many connections`.', async () => {
+    await until(async () => shop.output().includes('Too many connections'), 'the log');
+  });
+  await step('Those that were open before still get answers.', ask);
+  await step('When connections end, the shop takes new ones within 1 s.', async ([seconds = 0]) => {
+    for (const socket of sockets) socket.destroy();
+    const works = async () => (await httpClient(shop.origin).get('/', secure)).status === 200;
+    await until(works, 'a new connection', seconds * 1000 * slowness);
+  });
+}

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { countLost, startVisitors } from '../bench/visitors.ts';
+import { httpClient } from '../test-support/http-client.ts';
+import { postgresPath, startPostgres } from '../test-support/postgres.ts';
+import { startRedis, startRedisSentinel } from '../test-support/redis.ts';
+import { run } from '../test-support/run.ts';
+import { startServer } from '../test-support/start-server.ts';
+import { ADA } from '../test-support/start-shop.ts';
+import { tempDatabase } from '../test-support/temp-dir.ts';
+import { until } from '../test-support/until.ts';
+import { type Context, HAT, tempFolder } from './run-drill.ts';
+
+const root = new URL('../', import.meta.url).pathname;
+
+/** Visitors fill their carts in a shop whose Redis fails. */
+async function sellOn(url: string, { slowness, use }: Context) {
+  const shop = use(await startServer({ SESSION_STORE: 'redis', REDIS_URL: url }));
+  const probe = httpClient(shop.origin);
+  const sells = async () => (await httpClient(shop.origin).post('/cart/lines', HAT)).status === 200;
+  await until(sells, 'the shop sells');
+  const visitors = use(startVisitors(shop.origin));
+  const { answers } = visitors;
+  await until(async () => answers.length > 200, 'the carts have something to lose');
+  return {
+    probe,
+    isRefused: async (status = 0, seconds = 0) => {
+      const refused = () => answers.filter((answer) => answer.status === status);
+      await until(async () => refused().length > 5, `${status}`);
+      assert.equal((await probe.get('/')).headers.get('retry-after'), '2');
+      const slowest = Math.max(...refused().map(({ ms }) => ms));
+      assert.ok(slowest < seconds * 1000 * slowness, `the slowest took ${Math.round(slowest)} ms`);
+    },
+    sellsWithin: (seconds = 0) => until(sells, 'the shop sells', seconds * 1000 * slowness),
+    hasLostNothing: async () => {
+      await until(async () => !visitors.wereRefusedWithin(500), 'nobody is refused');
+      await visitors.stop();
+      assert.equal(await countLost(shop.origin, visitors.acknowledged), 0);
+      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200, 503]));
+    },
+  };
+}
+
+const appendOnly = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
+
+export async function restartRedis(context: Context): Promise<void> {
+  const { step, use } = context;
+  const redis = use(await startRedis({ args: appendOnly }));
+  const { probe, isRefused, sellsWithin, hasLostNothing } = await sellOn(redis.url, context);
+  await step(
+    'Redis is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
+    async ([status, seconds]) => {
+      await redis.kill();
+      await isRefused(status, seconds);
+    },
+  );
+  await step(
+    '`/readyz` answers 503: `The session store does not answer.` `/livez` and files answer 200.',
+    async ([unready, ok]) => {
+      const { status, json } = await probe.get('/readyz');
+      assert.deepEqual(
+        [status, json.errorMessage],
+        [unready, 'The session store does not answer.'],
+      );
+      for (const path of ['/livez', '/assets/cloakroom.css'])
+        assert.equal((await probe.get(path)).status, ok);
+    },
+  );
+  await step(
+    'Start Redis, and leave the shop alone. It sells again within 1 s.',
+    async ([seconds]) => {
+      await redis.restart();
+      await sellsWithin(seconds);
+    },
+  );
+  await step('With `appendonly yes`, each cart holds all that was added to it.', hasLostNothing);
+}
+
+export async function failOver(context: Context): Promise<void> {
+  const { step, use } = context;
+  const sentinel = use(await startRedisSentinel());
+  const { isRefused, sellsWithin, hasLostNothing } = await sellOn(sentinel.url, context);
+  await step(
+    'The master is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
+    async ([status, seconds]) => {
+      await sentinel.master.kill();
+      await isRefused(status, seconds);
+    },
+  );
+  await step(
+    'Leave the shop alone. The sentinels make the replica the master, and the shop sells again within 10 s.',
+    async ([seconds]) => {
+      await sellsWithin(seconds);
+      assert.match(await sentinel.replica.cli('ROLE'), /^master/);
+    },
+  );
+  await step('Each cart holds all that was added to it.', hasLostNothing);
+}
+
+export async function restoreRedis({ step, use }: Context): Promise<void> {
+  const redis = use(await startRedis({ args: appendOnly }));
+  const shop = use(await startServer({ SESSION_STORE: 'redis', REDIS_URL: redis.url }));
+  const visitor = () => httpClient(shop.origin);
+  const [guest, user, leaver] = [visitor(), visitor(), visitor()];
+  await until(async () => (await guest.post('/cart/lines', HAT)).status === 200, 'it sells');
+  await user.post('/login', { json: ADA });
+  await leaver.post('/login', { json: ADA });
+  const [, dir = ''] = (await redis.cli('CONFIG', 'GET', 'dir')).split('\n');
+  const [live, copy] = [join(dir, 'appendonlydir'), join(dir, 'copy')];
+  const cookie = leaver.cookie ?? '';
+  await step(
+    'Forbid rewrites (`CONFIG SET auto-aof-rewrite-percentage 0`), and copy the folder `appendonlydir` while Redis runs.',
+    async () => {
+      await redis.cli('CONFIG', 'SET', 'auto-aof-rewrite-percentage', '0');
+      assert.match(await redis.cli('INFO', 'persistence'), /aof_rewrite_in_progress:0/);
+      cpSync(live, copy, { recursive: true });
+    },
+  );
+  await step(
+    'Later, the data is lost. Stop Redis, put the copy in the place of the folder, and start Redis. The shop keeps running.',
+    async () => {
+      await guest.post('/cart/lines', HAT);
+      await leaver.post('/logout');
+      await redis.kill();
+      rmSync(live, { recursive: true });
+      cpSync(copy, live, { recursive: true });
+      await redis.restart();
+      await until(async () => (await guest.get('/readyz')).status === 200, 'ready');
+    },
+  );
+  await step(
+    'The carts of guests are as they were when you copied them, and users are logged in.',
+    async () => {
+      assert.equal((await guest.get('/cart')).json.count, 1);
+      assert.equal((await user.get('/')).json.user.name, 'Ada');
+    },
+  );
+  await step('A user who has logged out since then is still logged out.', async () => {
+    assert.equal((await httpClient(shop.origin, cookie).get('/')).json.user, null);
+  });
+}
+
+const IN_DATABASE = { SESSION_STORE: 'database', SESSION_SECRET: 'the same after the restart' };
+
+/** A shop with one order, whose user places another one after the backup. */
+async function sellOnce(url: string) {
+  const shop = await startServer({ ...IN_DATABASE, DATABASE_URL: url });
+  const user = httpClient(shop.origin);
+  const order = async () => {
+    assert.equal((await user.post('/login', { json: ADA })).status, 200);
+    await user.post('/cart/lines', HAT);
+    assert.equal((await user.post('/checkout')).status, 201);
+  };
+  await order();
+  return { shop, cookie: user.cookie ?? '', order };
+}
+
+/** The order from before the backup is there, and nobody is logged in. */
+async function isRestored(url: string, cookie: string): Promise<void> {
+  const shop = await startServer({ ...IN_DATABASE, DATABASE_URL: url });
+  try {
+    const user = httpClient(shop.origin, cookie);
+    assert.equal((await user.get('/readyz')).status, 200);
+    assert.equal((await user.get('/')).json.user, null, 'the session is back');
+    assert.equal((await user.post('/login', { json: ADA })).status, 200);
+    assert.equal((await user.get('/orders')).json.orders.length, 1);
+  } finally {
+    await shop.stop();
+  }
+}
+
+const RESTORED =
+  'Start the shop. Accounts, carts and orders are as they were at the backup, and users log in again.';
+
+export async function restoreSqlite({ step, use }: Context): Promise<void> {
+  const database = use(await tempDatabase());
+  const path = database.url.slice('sqlite:'.length);
+  const { shop, cookie, order } = await sellOnce(database.url);
+  use(shop);
+  await step(
+    'Copy the database while the shop runs: `npm run backup -- FILE`. The copy holds no sessions.',
+    () =>
+      run('env', [
+        ...[`DATABASE_URL=${database.url}`, process.execPath],
+        ...[`${root}app/storage/backup-cli.ts`, `${path}.backup`],
+      ]),
+  );
+  await step(
+    'Later, the data is lost. Stop the shop, put the copy in the place of the database, and delete the files whose names end in `-wal` and `-shm`.',
+    async () => {
+      await order();
+      await shop.stop();
+      cpSync(`${path}.backup`, path);
+      for (const end of ['-wal', '-shm']) rmSync(path + end, { force: true });
+    },
+  );
+  await step(RESTORED, () => isRestored(database.url, cookie));
+}
+
+export async function restorePostgres({ step, use }: Context): Promise<void> {
+  const server = use(await startPostgres());
+  const dir = use(await tempFolder());
+  const file = join(dir.path, 'shop.dump');
+  const restored = server.url.replace(/\w+$/, 'restored');
+  const pg = (command: string, ...args: string[]) =>
+    run(command, args, { env: { ...process.env, PATH: postgresPath } });
+  const { shop, cookie, order } = await sellOnce(server.url);
+  use(shop);
+  await step('Copy the database while the shop runs: `pg_dump -Fc -f FILE URL`.', () =>
+    pg('pg_dump', '-Fc', '-f', file, server.url),
+  );
+  await step(
+    'Later, the data is lost. Stop the shop, create an empty database, and fill it: `pg_restore -d URL FILE`.',
+    async () => {
+      await order();
+      await shop.stop();
+      await pg('psql', server.url, '-qc', 'create database restored');
+      await pg('pg_restore', '-d', restored, file);
+    },
+  );
+  const end = "delete from records where key like 'sess:%'";
+  await step(
+    `The sessions are back, too, even those that have ended since. End them all: \`${end}\`.`,
+    async () => {
+      const count = await pg(
+        'psql',
+        restored,
+        '-Atc',
+        `with gone as (${end} returning 1) select count(*) from gone`,
+      );
+      assert.ok(Number(count) > 0);
+    },
+  );
+  await step(RESTORED, () => isRestored(restored, cookie));
+}
