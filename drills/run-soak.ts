@@ -149,9 +149,9 @@ export async function runSoak({
   const startedAt = performance.now();
   const minute = () => (performance.now() - startedAt) / 60_000;
   const visitors = startSoakVisitors(app.origin);
-  cleanup.defer(async () => {
-    await visitors.stop();
-  });
+  cleanup.defer(visitors.stop);
+  const { acknowledged } = visitors;
+  await until(async () => acknowledged.changes > 50, 'the carts have something to lose');
   const samples: Sample[] = [];
   const timer = setInterval(() => samples.push(sampleOf(app, minute())), 5000);
   cleanup.defer(() => clearInterval(timer));
@@ -172,7 +172,7 @@ export async function runSoak({
     phases.push(phaseOf(event, beganAt, answers(), overAt, problems));
   }
   clearInterval(timer);
-  const { acknowledged } = await visitors.stop();
+  await visitors.stop();
   problems.push(...visitors.problems);
   const began = phases[5]?.minute ?? Number.POSITIVE_INFINITY;
   const ended = phases.at(-1)?.minute ?? 0;

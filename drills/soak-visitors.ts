@@ -149,6 +149,7 @@ export function startSoakVisitors(origin: string) {
   visits.catch((error) => problems.push(String(error)));
   return {
     problems,
+    acknowledged,
     /** The answers since the last call. */
     takeAnswers: () => {
       const taken = answers;
@@ -166,7 +167,6 @@ export function startSoakVisitors(origin: string) {
     stop: async () => {
       over.abort();
       await visits;
-      return { acknowledged };
     },
   };
 }
