@@ -17,8 +17,7 @@ it('a short soak with a killed Redis and an update finds every acknowledged chan
 it('the soak reports what a Redis without persistence loses', async () => {
   const options = { seconds: 1, events: [redisKilled], workers: 1 };
   const { problems } = await runSoak({ ...options, persistence: [] });
-  assert.ok(
-    problems.some((each) => each.includes('the shop greets null')),
-    problems.join('\n'),
-  );
+  // Some visitors have lost a cart, some their log-in, or both.
+  const lost = problems.filter((each) => /the cart holds \d+, not|greets null/.test(each));
+  assert.ok(lost.length > 0, problems.join('\n'));
 });
