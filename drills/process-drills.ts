@@ -59,7 +59,7 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
     () => restart('old,new'),
   );
   await step(
-    'Restart them with `new,old`. Both know the user all the time, and her browser gets a cookie that is signed with the new secret.',
+    "Restart them with `new,old`. Both know the user all the time, and the user's browser gets a cookie that is signed with the new secret.",
     async () => {
       assert.equal(user.cookie, first);
       await restart('new,old');
@@ -67,7 +67,7 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Restart them with `new`. Both know the user all the time. They no longer know a browser that has sent no request since the first step.',
+    'Restart them with `new`. Both know the user all the time. They no longer know a browser that has not sent a request since the first step.',
     async () => {
       await restart('new');
       assert.deepEqual(await namesOf({ cookie: absent }), [undefined, undefined]);
@@ -286,7 +286,7 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
     },
   });
   await step(
-    'A process may open 100 files, and clients open 200 connections. It closes those that it has no room for at once.',
+    'A process may open 100 files, and clients open 200 connections. It closes those that do not fit, and does so at once.',
     async ([, connections = 0]) => {
       for (let n = 0; n < connections; n++) sockets.push(await connection());
       const closed = () => sockets.filter(({ destroyed }) => destroyed).length;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from '../bench/visitors.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { type AppServer, startServer } from '../test-support/start-server.ts';
 import { tempDatabase } from '../test-support/temp-dir.ts';
@@ -78,7 +79,7 @@ const databaseLocked: Event = {
   },
 };
 
-/** The same workers live from the fifth event to the last: their memory is compared over that time. */
+/** The workers are replaced early and at the end. In between, the same ones live on, and are measured. */
 export const SOAK = [
   ...[roll, redisKilled, roll, workerKilled],
   ...[databaseLocked, redisSilent, redisRefuses, redisKilled],
@@ -96,7 +97,7 @@ type Phase = {
   /** From the end of the event to the last refusal. */
   refusedForMs: number;
 };
-/** Medians over the first and the last third of the time in which the workers stayed the same. */
+/** Medians over the first and the last third of the life of the workers that lived longest. */
 type Use = { what: string; early: number; late: number };
 export type SoakReport = {
   phases: Phase[];
@@ -153,7 +154,7 @@ export async function runSoak({
   const { acknowledged } = visitors;
   await until(async () => acknowledged.changes > 50, 'the carts have something to lose');
   const samples: Sample[] = [];
-  const timer = setInterval(() => samples.push(sampleOf(app, minute())), 5000);
+  const timer = setInterval(() => samples.push(sampleOf(app)), 5000);
   cleanup.defer(() => clearInterval(timer));
 
   const phases: Phase[] = [];
@@ -161,33 +162,27 @@ export async function runSoak({
   const parts = { app, redis, database: database.url.slice('sqlite:'.length) };
   for (const [n, event] of [undefined, ...events].entries()) {
     const next = startedAt + (seconds * 1000 * (n + 1)) / (events.length + 1);
-    const answers = visitors.takeAnswers;
-    answers(); // those of the phase before are in its row
     const beganAt = minute();
     print(`${beganAt.toFixed(1)} min: ${event?.what ?? 'all is well'}`);
     await event?.happen(parts);
     const overAt = performance.now();
     await visitors.allAnswered();
     await sleep(Math.max(0, next - performance.now()));
-    phases.push(phaseOf(event, beganAt, answers(), overAt, problems));
+    phases.push(phaseOf(event, beganAt, visitors.takeAnswers(), overAt, problems));
   }
   clearInterval(timer);
   await visitors.stop();
   problems.push(...visitors.problems);
-  const began = phases[5]?.minute ?? Number.POSITIVE_INFINITY;
-  const ended = phases.at(-1)?.minute ?? 0;
-  const uses = usesOf(samples.filter((each) => each.minute > began && each.minute < ended));
+  const uses = usesOf(samples);
   for (const { what, early, late } of uses)
     if (late > early * 1.2) problems.push(`${what} grew from ${early} to ${late}`);
   return { phases, uses, acknowledged, problems };
 }
 
-type Answers = { at: number; ms: number; status: number }[];
-
 function phaseOf(
   event: Event | undefined,
   minute: number,
-  answers: Answers,
+  answers: Answer[],
   overAt: number,
   problems: string[],
 ): Phase {
@@ -209,10 +204,10 @@ function phaseOf(
   };
 }
 
-type Sample = { minute: number; workers: number; primary: number; descriptors: number };
+type Sample = { pids: string; workers: number; primary: number; descriptors: number };
 
 /** Memory in MB, and open descriptors of all processes. */
-function sampleOf(app: AppServer, minute: number): Sample {
+function sampleOf(app: AppServer): Sample {
   const memory = (pid: number) =>
     Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
   const sum = (pids: number[], of: (pid: number) => number) =>
@@ -225,14 +220,16 @@ function sampleOf(app: AppServer, minute: number): Sample {
     }, 0);
   const workers = workersOf(app);
   return {
-    minute,
+    pids: workers.join(),
     workers: sum(workers, memory),
     primary: sum([app.pid], memory),
     descriptors: sum([app.pid, ...workers], (pid) => readdirSync(`/proc/${pid}/fd`).length),
   };
 }
 
-function usesOf(samples: Sample[]): Use[] {
+function usesOf(all: Sample[]): Use[] {
+  const lives = Object.values(Object.groupBy(all, ({ pids }) => pids));
+  const [samples = []] = lives.toSorted((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
   const third = Math.floor(samples.length / 3);
   if (third === 0) return [];
   const median = (of: 'workers' | 'primary' | 'descriptors', part: Sample[]) =>

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from '../bench/visitors.ts';
 import { demoProducts } from '../config/demo-data.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 
@@ -7,14 +8,14 @@ const STEPS_A_LOG_IN = 40;
 const PAUSE_MS = 250;
 /** A cart holds 99 of each product. It is emptied well before. */
 const FULL = 60;
+/** A shop that refuses a visitor for longer is broken. */
+const PATIENCE_MS = 60_000;
 
 /**
  * What a cart must hold. A change that was refused, or that got no answer, may have been stored: it
  * counts as uncertain.
  */
 type Ledger = { acknowledged: number; uncertain: number };
-
-type Answer = { at: number; ms: number; status: number };
 
 /** Visitors who register, fill a cart as a guest, log in, fill it in two tabs, and log out, until `stop`. */
 export function startSoakVisitors(origin: string) {
@@ -50,6 +51,7 @@ export function startSoakVisitors(origin: string) {
       for (let refused = 0; ; refused++) {
         const answer = await ask(...args);
         if (answer.status !== 503 && answer.status !== 0) return { ...answer, refused };
+        if (refused * PAUSE_MS > PATIENCE_MS) throw new Error(`visitor ${n} was refused too long`);
         await sleep(PAUSE_MS);
       }
     };

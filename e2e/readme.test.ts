@@ -170,7 +170,8 @@ function emptyFolder(t: TestContext): string {
 }
 
 it('each option that the docs name exists', () => {
-  const names = 'lifecycle middleware device-bound record open-sessions drop-in-store';
+  const names =
+    'lifecycle middleware device-bound record open-sessions drop-in-store stores/guarded';
   const sources = names.split(' ');
   const source = sources.map((name) => read(`app/session/${name}.ts`)).join();
   let options = 0;

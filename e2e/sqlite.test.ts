@@ -118,10 +118,21 @@ it('four workers lose no acknowledged change: not when they are replaced, nor wh
   t.diagnostic(lines.join('; '));
 });
 
+/** The version of each account's cart, by key, in a sound database. */
+function cartsIn(path: string): Map<string, number> {
+  const file = new DatabaseSync(path, { readOnly: true });
+  const check = file.prepare('pragma integrity_check').get();
+  const rows = file.prepare("select key, version from records where key like 'doc:cart:%'").all();
+  file.close();
+  assert.equal(check?.integrity_check, 'ok');
+  return new Map(rows.map(({ key, version }) => [String(key), Number(version)]));
+}
+
 it('npm run backup copies the database while the shop runs, and refuses to replace it', async (t) => {
   const load = await startVisitors(server.origin);
   t.after(load.stop);
   await until(async () => load.sum('acknowledged') > 50, 'the shop is busy');
+  const cartsBefore = cartsIn(database.url.slice('sqlite:'.length));
   const file = join(dirname(database.url.slice('sqlite:'.length)), 'backup.db');
   const cli = new URL('../app/storage/backup-cli.ts', import.meta.url).pathname;
   const backupOf = (url: string, ...args: string[]) =>
@@ -130,6 +141,9 @@ it('npm run backup copies the database while the shop runs, and refuses to repla
   for (let round = 0; round < 2; round++) await backup(file);
   await load.stop();
   assert.equal(statSync(file).mode & 0o077, 0);
+  const carts = cartsIn(file);
+  assert.equal(cartsBefore.size, 2);
+  for (const [key, version] of cartsBefore) assert.ok((carts.get(key) ?? 0) >= version, key);
 
   await assert.rejects(backup(), /Usage: npm run backup -- FILE/);
 

@@ -61,7 +61,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const passwordHash = await upToDateHash(known.passwordHash, password, hashCost, client);
     const admit = (handle: string) => admitTo(known, req, handle, passwordHash);
     const account = await startUserSession(req, 'log-in', admit, persistent);
-    redirectOrJson(req, res, next, { user: sanitizedUser(account) });
+    redirectOrJson(req, res, next, () => ({ user: sanitizedUser(account) }));
   };
 
   /** The same answer for every cause, so that it does not reveal whether the account exists. */
@@ -101,7 +101,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
       return { account, greeting: `Welcome, ${account.name}. Your account is ready.` };
     };
     const account = await startUserSession(req, 'registered', admit);
-    redirectOrJson(req, res.status(201), next, { user: sanitizedUser(account) });
+    redirectOrJson(req, res.status(201), next, () => ({ user: sanitizedUser(account) }));
   };
 
   const logOut: RequestHandler = async (req, res) => {
@@ -120,7 +120,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     // Browsers heed it over HTTPS only. Not "cookies", which would clear those of other hosts of this
     // domain, nor "cache", which Chromium clears slowly and which holds no page of the shop.
     if (req.secure) res.set('Clear-Site-Data', '"storage"');
-    redirectOrJson(req, res, '/', {});
+    redirectOrJson(req, res, '/', () => ({}));
   };
 
   async function startUserSession(

@@ -92,7 +92,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
   };
 
   const answer = (req: Request, res: Response, path = '/cart') =>
-    redirectOrJson(req, res, path, priceCart(currentCart(req), catalogue));
+    redirectOrJson(req, res, path, () => priceCart(currentCart(req), catalogue));
 
   const namesOf = (cart: Cart) =>
     Object.keys(cart).flatMap((sku) => catalogue.get(sku)?.name ?? []);

@@ -18,10 +18,9 @@ const parsers = {
 export const bodyParser: RequestHandler = (req, res, next) => {
   const type = req.is(Object.keys(parsers)) as keyof typeof parsers | false | null;
   if (type === null) return next(); // without Content-Length and Transfer-Encoding
-  const [maxBytes, refusal] = type
-    ? [MAX_BYTES, new Refusal(413, TOO_LARGE)]
-    : [0, new Refusal(415, UNSUPPORTED_TYPE)];
-  if (Number(req.get('Content-Length')) > maxBytes) throw refusal;
+  const maxBytes = type ? MAX_BYTES : 0;
+  const refusal = () => (type ? new Refusal(413, TOO_LARGE) : new Refusal(415, UNSUPPORTED_TYPE));
+  if (Number(req.get('Content-Length')) > maxBytes) throw refusal();
 
   // The parsers know UTF-8 by one of its names only.
   const contentType = req.headers['content-type'];
@@ -38,7 +37,7 @@ export const bodyParser: RequestHandler = (req, res, next) => {
   let bytes = 0;
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > maxBytes) settle(refusal);
+    if (bytes > maxBytes) settle(refusal());
   });
   if (type) parsers[type](req, res, settle);
   else req.on('end', settle);

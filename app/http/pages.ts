@@ -44,8 +44,14 @@ export const neverCache: RequestHandler = (_req, res, next) => {
   next();
 };
 
-export function redirectOrJson(req: Request, res: Response, path: string, json: object): void {
-  if (req.wantsJson) res.json(json);
+/** @param json what a program gets instead of the redirect */
+export function redirectOrJson(
+  req: Request,
+  res: Response,
+  path: string,
+  json: () => object,
+): void {
+  if (req.wantsJson) res.json(json());
   // Faster than res.redirect.
   else res.status(303).location(path).end();
 }

@@ -54,7 +54,7 @@ export function labHandlers({ pages, outages, secret, session }: Options) {
       here: race ? await runRace(race, losslessShop) : await stealCookie(true),
     }));
     const results = withResult(links.read(req.query.results), name, result);
-    redirectOrJson(req, res, `/lab${links.write(results)}#${name}`, result);
+    redirectOrJson(req, res, `/lab${links.write(results)}#${name}`, () => result);
   };
 
   const beginOutage: RequestHandler = async (req, res) => {
@@ -67,7 +67,7 @@ export function labHandlers({ pages, outages, secret, session }: Options) {
     await leaveFlash(req, 'The store is back, and nothing was lost.');
     outages.begin(currentHandle(req));
     const kept = links.write(links.read(req.query.results));
-    redirectOrJson(req, res, `/lab${kept}`, { seconds: outages.seconds });
+    redirectOrJson(req, res, `/lab${kept}`, () => ({ seconds: outages.seconds }));
   };
 
   return { show, run, beginOutage };

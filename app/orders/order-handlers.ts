@@ -32,7 +32,7 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
     if (!matchesForm(req, order.cartVersion ?? cart.version, totalsOf(order.lines).totalCents))
       throw new Refusal(409, 'Your earlier order was placed; this one was not. See your orders.');
     await leaveFlash(req, 'Thank you. Your order is placed.');
-    redirectOrJson(req, res.status(201), `/orders/${id}`, asJson(order));
+    redirectOrJson(req, res.status(201), `/orders/${id}`, () => asJson(order));
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {

@@ -3,9 +3,9 @@ import { type SessionData, Store } from 'express-session';
 import { sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
-import { answersWithin } from './stores/deadline.ts';
+import { type GuardOptions, guarded } from './stores/guarded.ts';
 import type { MemoryBackend } from './stores/memory.ts';
-import type { OldSession, OldStore } from './stores/old-store.ts';
+import type { OldSession } from './stores/old-store.ts';
 import { areTimes, isBackend, requireAll } from './stores/require.ts';
 
 export type DropInEvent =
@@ -21,19 +21,13 @@ export type DropInEvent =
   | { type: 'unreadable'; reason: string }
   | { type: 'imported' | 'store-up' };
 
-export type DropInOptions = {
-  /** The store that the app used before. Its visitors stay logged in: see docs/migrate.md. */
-  importFrom?: OldStore;
+export type DropInOptions = GuardOptions & {
   /** A session unused for this long has expired, in milliseconds. Default: the cookie's maxAge, or a day */
   idleMs?: number;
   /** A session this old has expired, however busy it is, in milliseconds. Default: no limit */
   absoluteMs?: number;
   /** Number fields, such as `views`, that are added up when two requests change them. */
   counters?: readonly string[];
-  /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
-  answerWithinMs?: number;
-  /** The clock, in milliseconds since 1970. Default: Date.now */
-  now?: () => number;
   onEvent?: (event: DropInEvent) => void;
 };
 
@@ -52,38 +46,24 @@ const DAY_MS = 24 * 3_600_000;
  * compare-and-set. Two requests that change different fields both win, and a session that has ended
  * never comes back.
  */
-export function dropInStore(given: Backend, options: DropInOptions = {}): Store {
+export function dropInStore(backend: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
   const { now = Date.now, onEvent: emit = () => {} } = options;
   requireAll(
-    isBackend(given),
+    isBackend(backend),
     [Array.isArray(counters), 'counters must be a list of the names of fields'],
     ...areTimes({ idleMs: options.idleMs ?? DAY_MS, absoluteMs }, Infinity),
     ...areTimes({ answerWithinMs }),
   );
-  const deadline = () =>
-    answersWithin(answerWithinMs, (error) =>
-      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
-    );
-  const ask = deadline();
-  const imports = options.importFrom?.open({ backend: given, now, ask: deadline(), emit });
-  const backend = imports?.backend ?? given;
-  const records = {
-    get: async (key: string) => parse(await ask(backend.get(key))),
-    compareAndSet: (key: string, version: number, next: DropInRecord, ttlMs?: number) =>
-      ask(
-        backend.compareAndSet(key, version, next, ttlMs === Infinity ? undefined : ttlMs),
-        'change',
-      ),
-  };
+  const { store: records, imports, ask } = guarded(backend, options, emit, parse);
   const commit = compareAndSetLoop(records, msLeft);
   /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
   const seenBy = new WeakMap<object, Seen>();
   const lastSave = new WeakMap<object, Promise<void>>();
 
-  function parse(text: string | undefined): DropInRecord | undefined {
+  function parse(text: string): DropInRecord | undefined {
     try {
-      const record: DropInRecord | null = text === undefined ? null : JSON.parse(text);
+      const record: DropInRecord | null = JSON.parse(text);
       return record && isPlain(record.session.cookie) && msLeft(record) > 0 ? record : undefined;
     } catch {
       return undefined;
@@ -128,7 +108,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     const first = { version: 1, createdAt: lastSeenAt, lastSeenAt, session: data };
     // An app can end a session by giving it an expired cookie.
     if (msLeft(seen ? { ...seen.record, lastSeenAt, session: data } : first) <= 0)
-      return ask(backend.destroy(key), 'change');
+      return records.destroy(key);
     let conflicts: string[] = [];
     const record = await commit(key, seen?.record, (current) => {
       conflicts = [];
@@ -181,7 +161,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
   async function end(id: string): Promise<void> {
     const key = sessionHandle(id);
     if (imports && (await imports.mayHold(id))) await ask(imports.mark(key));
-    await ask(backend.destroy(key), 'change');
+    await records.destroy(key);
   }
 
   function drop(error: unknown): void {
@@ -221,8 +201,7 @@ export function dropInStore(given: Backend, options: DropInOptions = {}): Store 
     return {
       all: (callback) => callBack(Object.fromEntries(entries()), callback as Callback),
       length: (callback) => callBack(entries().length, callback as Callback),
-      clear: (callback) =>
-        callBack(Promise.all([...texts.keys()].map((key) => backend.destroy(key))), callback),
+      clear: (callback) => callBack(Promise.all([...texts.keys()].map(records.destroy)), callback),
     };
   }
 

@@ -16,10 +16,10 @@ import {
   type SessionStart,
 } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
-import type { Backend, Versioned } from './stores/backend.ts';
+import type { Backend } from './stores/backend.ts';
 import { compareAndSetLoop, MAX_ATTEMPTS } from './stores/compare-and-set-loop.ts';
-import { answersWithin } from './stores/deadline.ts';
-import type { OldSession, OldStore } from './stores/old-store.ts';
+import { type GuardOptions, guarded } from './stores/guarded.ts';
+import type { OldSession } from './stores/old-store.ts';
 
 export type SessionEvent =
   | { type: 'created' | 'imported' | 'ended' | 'conflict' | 'touched' | 'store-up' }
@@ -35,26 +35,21 @@ export type SessionEvent =
   | { type: 'device-refused'; reason: string };
 
 /** `fields`: what a session holds, each field optional or with a default. Default: `fields.ts` */
-export type LifecycleOptions = FieldsOption & {
-  backend: Backend;
-  /** The store that the app used before. Its visitors stay logged in: see docs/migrate.md. */
-  importFrom?: OldStore;
-  /** A session unused for this long has expired, in milliseconds. */
-  idleMs: number;
-  /** A session this old has expired, however busy it is, in milliseconds. */
-  absoluteMs: number;
-  /** Added to a new session when the browser sent a cookie whose session no longer exists. */
-  whenLost?: Partial<SessionDraft>;
-  /** The clock, in milliseconds since 1970. Default: Date.now */
-  now?: () => number;
-  /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
-  answerWithinMs?: number;
-  /**
-   * Called for everything that happens to sessions and to the store. `req` comes only with the events of
-   * devices.
-   */
-  onEvent?: ((event: SessionEvent, req?: Request) => void) | undefined;
-};
+export type LifecycleOptions = FieldsOption &
+  GuardOptions & {
+    backend: Backend;
+    /** A session unused for this long has expired, in milliseconds. */
+    idleMs: number;
+    /** A session this old has expired, however busy it is, in milliseconds. */
+    absoluteMs: number;
+    /** Added to a new session when the browser sent a cookie whose session no longer exists. */
+    whenLost?: Partial<SessionDraft>;
+    /**
+     * Called for everything that happens to sessions and to the store. `req` comes only with the events of
+     * devices.
+     */
+    onEvent?: ((event: SessionEvent, req?: Request) => void) | undefined;
+  };
 
 type Carry = (old: SessionRecord | undefined) => SessionStart;
 
@@ -80,24 +75,9 @@ export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
   const { fields = sessionFields } = options;
   const { recordOf, parseRecord } = recordFormat(fields);
-  const deadline = () =>
-    answersWithin(options.answerWithinMs ?? 1500, (error) =>
-      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
-    );
-  const ask = deadline();
-  const imports = options.importFrom?.open({ ...options, now, ask: deadline(), emit });
-  const { backend } = imports ?? options;
-  const onUnreadable = (reason: string) => emit({ type: 'unreadable', reason });
-  // Every failure of the backend, silence included, becomes StoreUnavailable.
-  const store = {
-    get: async (key: string) => {
-      const text = await ask(backend.get(key));
-      return text === undefined ? undefined : parseRecord(text, onUnreadable);
-    },
-    compareAndSet: (key: string, version: number, next: Versioned | null, ttlMs?: number) =>
-      ask(backend.compareAndSet(key, version, next, ttlMs), 'change'),
-    destroy: (key: string) => ask(backend.destroy(key), 'change'),
-  };
+  const parse = (text: string) =>
+    parseRecord(text, (reason) => emit({ type: 'unreadable', reason }));
+  const { store, imports } = guarded(options.backend, options, emit, parse);
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.
   // `endsAt`: when it expires in any case.
@@ -116,8 +96,8 @@ export function createLifecycle(options: LifecycleOptions) {
 
   /** @returns undefined if missing or expired; after a renewal, an empty session that `hasMoved` */
   async function load(id: string): Promise<SessionRecord | undefined> {
-    const adopt = async () => imports?.adopt(id, store, fromOld, msLeft);
-    const record = await find(sessionHandle(id), adopt);
+    const found = await find(sessionHandle(id));
+    const record = found ?? (await imports?.adopt(id, store, fromOld, msLeft));
     if (!record) emit({ type: 'loaded', found: 'nothing' });
     else if (hasMoved(record)) emit({ type: 'loaded', found: 'moved' });
     else emit({ type: 'loaded', found: 'session', version: record.version });
@@ -126,14 +106,13 @@ export function createLifecycle(options: LifecycleOptions) {
 
   /**
    * Reads a session by its handle.
-   * @param orElse called when there is no such session, not even one that was just renewed
-   * @returns what `load` returns
+   * @returns what `load` returns, but nothing of the old store
    */
-  async function find(key: string, orElse?: () => Promise<SessionRecord | undefined>) {
+  async function find(key: string): Promise<SessionRecord | undefined> {
     const record = await store.get(key);
     if (!record) {
       const moved = await store.get(movedKey(key));
-      return moved ? { ...fresh(), version: MOVED } : orElse?.();
+      return moved && { ...fresh(), version: MOVED };
     }
     if (msLeft(record) > 0) return record;
     // It has expired, but the store has not deleted it yet.
@@ -145,7 +124,7 @@ export function createLifecycle(options: LifecycleOptions) {
     const time = now();
     const persistent = Boolean(cookie.expires);
     const stamp = { version, createdAt: time, lastSeenAt: time, persistent, boundTo: undefined };
-    return parseRecord(JSON.stringify({ ...fresh(), ...old, ...stamp }), onUnreadable);
+    return parse(JSON.stringify({ ...fresh(), ...old, ...stamp }));
   }
 
   /**
@@ -155,7 +134,7 @@ export function createLifecycle(options: LifecycleOptions) {
    */
   function touch(id: string, seen: SessionRecord): void {
     if (!isStored(seen)) return;
-    const record = recordOf(draftOf(seen), { ...seen, lastSeenAt: now() });
+    const record = { ...seen, lastSeenAt: now() };
     const left = msLeft(record);
     if (left <= 0) return;
     store

@@ -1,0 +1,50 @@
+import type { Backend, Versioned } from './backend.ts';
+import { answersWithin } from './deadline.ts';
+import type { OldStore } from './old-store.ts';
+
+export type GuardOptions = {
+  /** The store that the app used before. Its visitors stay logged in: see docs/migrate.md. */
+  importFrom?: OldStore;
+  /** How long the backend may take for one answer, in milliseconds. Default: 1500 */
+  answerWithinMs?: number;
+  /** The clock, in milliseconds since 1970. Default: Date.now */
+  now?: () => number;
+};
+
+type GuardEvent =
+  | { type: 'imported' | 'store-up' }
+  | { type: 'store-down'; error: unknown }
+  | { type: 'unreadable'; reason: string };
+
+/**
+ * The backend with a deadline, and with the sessions of the old store. Every failure of either, silence
+ * included, becomes StoreUnavailable.
+ * @param parse makes a record of a stored text; undefined if the text does not count
+ */
+export function guarded<R extends Versioned>(
+  backend: Backend,
+  { importFrom, answerWithinMs = 1500, now = Date.now }: GuardOptions,
+  emit: (event: GuardEvent) => void,
+  parse: (text: string) => R | undefined,
+) {
+  const deadline = () =>
+    answersWithin(answerWithinMs, (error) =>
+      emit(error === undefined ? { type: 'store-up' } : { type: 'store-down', error }),
+    );
+  const ask = deadline();
+  const imports = importFrom?.open({ backend, now, ask: deadline(), emit });
+  const both = imports?.backend ?? backend;
+  const store = {
+    get: async (key: string) => {
+      const text = await ask(both.get(key));
+      return text === undefined ? undefined : parse(text);
+    },
+    /** @param ttlMs see `Backend`; Infinity: it stays */
+    compareAndSet: (key: string, version: number, next: R | null, ttlMs = Infinity) => {
+      const ttl = ttlMs === Infinity ? undefined : ttlMs;
+      return ask(both.compareAndSet(key, version, next, ttl), 'change');
+    },
+    destroy: (key: string) => ask(both.destroy(key), 'change'),
+  };
+  return { store, imports, ask };
+}
