@@ -2,10 +2,19 @@
 // either.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, globSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  globSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, matchesGlob } from 'node:path';
 import { it } from 'node:test';
+import { DCLinter } from 'dclint';
 import { parse } from 'yaml';
 import { startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
@@ -41,24 +50,60 @@ if (process.platform === 'linux')
     assert.ok(exposure <= 1.5, `exposure ${exposure}`);
   });
 
-it('the image contains everything the app needs, its start command works, and its health check works', async (t) => {
-  const dockerfile = read('docker/Dockerfile');
-  await using image = await tempDir('image');
+// Only root may change mounts and users. Anyone else has no privileges to drop.
+const isLinuxRoot = process.platform === 'linux' && process.getuid?.() === 0;
+
+/**
+ * The command that runs `node ...args` as compose.yaml does: everything but `volume` is read-only,
+ * the user is 1000 (`node` in the image), and there are no capabilities and no way to new ones.
+ */
+function lockedDown(volume: string, args: string[]): [string, string[]] {
+  if (!isLinuxRoot) return [process.execPath, args];
+  // Node.js may lie in a folder that user 1000 cannot enter, so it is mounted in the volume.
+  const script = `set -e
+volume=$1 node=$2 user="--reuid=1000 --regid=1000 --clear-groups"
+shift 2
+mount --bind "$volume" "$volume"
+touch "$volume/node"
+mount --bind "$node" "$volume/node"
+mount -o remount,bind,ro /
+exec setpriv $user --no-new-privs --inh-caps=-all --bounding-set=-all -- "$volume/node" "$@"`;
+  const shell = ['sh', '-c', script, 'sh', volume, process.execPath, ...args];
+  return ['unshare', ['--mount', ...shell]];
+}
+
+const dockerfile = read('docker/Dockerfile');
+const deployPage = readFileSync(`${root}docs/deploy.md`, 'utf8');
+
+/** Executes each COPY and the RUN of `npm ci`, as Docker would, in a new folder. */
+async function buildImage() {
+  const image = await tempDir('image');
   const ignored = read('docker/Dockerfile.dockerignore').split('\n');
   const letIn = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
   const keptOut = ignored.filter((line) => line.startsWith('**'));
-  for (const [, words = ''] of dockerfile.matchAll(/^COPY (.+) \S+$/gm))
-    for (const name of words.split(' ')) {
+  for (const [line] of dockerfile.matchAll(/^(COPY|RUN) .+/gm)) {
+    const names = line.startsWith('COPY') ? line.split(' ').slice(1, -1) : [];
+    for (const name of names) {
       assert.ok(letIn.includes(name), `${name} does not reach the builder`);
       const filter = (file: string) => !keptOut.some((glob) => matchesGlob(file, glob));
       cpSync(root + name, join(image.path, name), { recursive: true, filter });
     }
-  symlinkSync(`${root}node_modules`, join(image.path, 'node_modules'));
-  // Not node_modules, in which the test runner keeps its compile cache.
-  const files = async () =>
-    (await readdir(image.path, { recursive: true }))
-      .filter((file) => !file.startsWith('node_modules/'))
-      .toSorted();
+    // The second half would empty the developer's own cache.
+    const install = /^RUN npm (ci .+) && npm cache clean --force$/.exec(line)?.[1];
+    if (install)
+      await run('npm', [...install.split(' '), '--prefer-offline'], {
+        cwd: image.path,
+        timeout: 120_000,
+      });
+  }
+  return image;
+}
+
+it('the image runs as compose runs it: all but its volume is read-only, and nobody in it is root', async (t) => {
+  await using image = await buildImage();
+  // tempDir() lets only its owner in.
+  chmodSync(image.path, 0o755);
+  const files = async () => (await readdir(image.path, { recursive: true })).toSorted();
   const inImage = await files();
 
   const redis = await startRedisWithUsers();
@@ -67,16 +112,17 @@ it('the image contains everything the app needs, its start command works, and it
   await using volume = await tempDir('volume');
   const secret = join(volume.path, 'secret');
   writeFileSync(secret, 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU');
-  // compose.yaml makes all but the volume read-only, and gives the app no place for temporary files.
-  const readOnly = { HOME: '/nonexistent', TMPDIR: '/nonexistent' };
+  if (isLinuxRoot) chownSync(volume.path, 1000, 1000);
+  // compose.yaml gives the app no place for temporary files.
+  const readOnly = { HOME: '/nonexistent', TMPDIR: '/nonexistent', NODE_COMPILE_CACHE: undefined };
   const env = { ...readOnly, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port };
-  const command = (pattern: RegExp): string[] => JSON.parse(pattern.exec(dockerfile)?.[1] ?? '[]');
-  const [start, ...args] = command(/^CMD (.+)$/m);
-  const [check, ...checkArgs] = command(/^HEALTHCHECK .*CMD (.+)$/m);
+  const words = (pattern: RegExp): string[] => JSON.parse(pattern.exec(dockerfile)?.[1] ?? '[]');
+  const [start, ...args] = words(/^CMD (.+)$/m);
+  const [check, ...checkArgs] = words(/^HEALTHCHECK .*CMD (.+)$/m);
   assert.deepEqual([start, check], ['node', 'node']);
   const isHealthy = () =>
     spawnSync(process.execPath, checkArgs, { env: { ...process.env, ...env } }).status === 0;
-  const child = await startChild(process.execPath, args, {
+  const child = await startChild(...lockedDown(volume.path, args), {
     cwd: image.path,
     env: {
       ...env,
@@ -88,6 +134,13 @@ it('the image contains everything the app needs, its start command works, and it
     ready: /Cloakroom is open/,
   });
   t.after(() => child.stop());
+  if (isLinuxRoot) {
+    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+    assert.match(status, /^CapEff:\t0+$/m);
+    assert.match(status, /^NoNewPrivs:\t1$/m);
+    assert.match(status, /^Uid:\t1000\t1000\t/m);
+    assert.match(readFileSync(`/proc/${child.pid}/mountinfo`, 'utf8'), / \/ \/ ro,/);
+  }
   assert.ok(isHealthy());
   const headers = { 'X-Forwarded-Proto': 'https' };
   assert.equal((await fetch(`http://127.0.0.1:${port}/`, { headers })).status, 200);
@@ -98,6 +151,45 @@ it('the image contains everything the app needs, its start command works, and it
   assert.doesNotMatch(dockerfile, /--chown|--chmod|^ADD /m);
   assert.deepEqual(dockerfile.match(/^(USER|CMD) .*$/gm)?.[0], 'USER node');
   assert.equal(dockerfile.match(/^USER /gm)?.length, 1);
+});
+
+it('the image is as large as docs/deploy.md says, and its SBOM lists the packages in it', async () => {
+  await using image = await buildImage();
+  const packages = join(image.path, 'node_modules');
+  const installed = globSync(['{*,@*/*,**/node_modules/{*,@*/*}}/package.json'], { cwd: packages });
+  const inImage = installed.map((file) => {
+    const { name, version } = JSON.parse(readFileSync(join(packages, file), 'utf8'));
+    return `${name}@${version}`;
+  });
+  const [, all, npm] = /adds about (\d+) MB .*, (\d+) MB of it/.exec(deployPage) ?? [];
+  const megabytes = async (folder: string) =>
+    Number.parseInt(await run('du', ['-sk', folder]), 10) / 1024;
+  assert.ok(Math.abs((await megabytes(packages)) - Number(npm)) <= 5, `${npm} MB`);
+  assert.ok(Math.abs((await megabytes(image.path)) - Number(all)) <= 5, `${all} MB`);
+
+  const commands = /\(SBOM\)[\s\S]*?```sh\n([\s\S]*?)```/.exec(deployPage)?.[1] ?? '';
+  const [install, ...rest] = commands.trim().split('\n');
+  assert.ok(dockerfile.includes(`RUN ${install} &&`));
+  assert.equal(rest.length, 2);
+  for (const line of rest) await run('sh', ['-c', line], { cwd: image.path });
+  const { components } = JSON.parse(readFileSync(join(image.path, 'sbom.json'), 'utf8'));
+  const listed = components.map(
+    ({ group, name, version }: Record<string, string>) =>
+      `${group ? `${group}/` : ''}${name}@${version}`,
+  );
+  assert.deepEqual(listed.toSorted(), [...new Set(inImage)].toSorted());
+});
+
+it('the compose files follow the current Compose schema', () => {
+  const files = ['compose.yaml', 'compose.postgres.yaml'].map(
+    (name) => `${root}deploy/docker/${name}`,
+  );
+  const linter = new DCLinter({ rules: {}, quiet: true, debug: false, exclude: [] });
+  for (const { messages } of linter.lintFiles(files, false))
+    assert.deepEqual(
+      messages.filter(({ rule }: { rule: string }) => rule === 'invalid-schema'),
+      [],
+    );
 });
 
 it('compose lets only the app reach Redis and PostgreSQL, and contains no secret', () => {
