@@ -1,3 +1,7 @@
+import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { text as readText } from 'node:stream/consumers';
+
 type Options = { headers?: Record<string, string>; json?: unknown; form?: string | object };
 
 export type Answer = {
@@ -33,23 +37,19 @@ export function httpClient(origin: string, cookie?: string): HttpClient {
         json !== undefined
           ? { 'content-type': 'application/json' }
           : form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' };
-      const response = await fetch(origin + path, {
-        method,
-        redirect: 'manual',
-        headers: {
-          accept: 'application/json',
-          ...type,
-          ...(client.cookie && { cookie: client.cookie }),
-          ...headers,
-        },
-        ...(json !== undefined && { body: typeof json === 'string' ? json : JSON.stringify(json) }),
-        ...(form !== undefined && { body: String(new URLSearchParams(form as string)) }),
+      const formText = form && String(new URLSearchParams(form as string));
+      const body = typeof json === 'string' ? json : (JSON.stringify(json) ?? formText);
+      const response = await exchange(origin + path, method, body, {
+        accept: 'application/json',
+        ...type,
+        ...(client.cookie && { cookie: client.cookie }),
+        ...headers,
       });
       for (const line of response.headers.getSetCookie()) {
         const pair = line.split(';', 1)[0];
         client.cookie = line.includes('Expires=Thu, 01 Jan 1970') ? undefined : pair;
       }
-      const text = await response.text();
+      const { text } = response;
       const isJson = response.headers.get('content-type')?.startsWith('application/json');
       return {
         status: response.status,
@@ -60,4 +60,21 @@ export function httpClient(origin: string, cookie?: string): HttpClient {
     },
   };
   return client;
+}
+
+/** With node:http, because fetch takes twice the CPU time. */
+async function exchange(
+  url: string,
+  method: string,
+  body: string | undefined,
+  headers: OutgoingHttpHeaders,
+) {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const send = url.startsWith('https:') ? tlsRequest : request;
+  send(url, { method, headers }, resolve).on('error', reject).end(body);
+  const message = await promise;
+  const found = new Headers();
+  for (const [name, values = []] of Object.entries(message.headersDistinct))
+    for (const value of values) found.append(name, value);
+  return { status: message.statusCode ?? 0, headers: found, text: await readText(message) };
 }
