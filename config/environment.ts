@@ -236,9 +236,13 @@ const positiveNumber = (max: number) =>
     .transform(Number)
     .refine((n) => n > 0 && n <= max, `must be greater than 0 and at most ${max}`);
 
-const or = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 const oneOf = <const T extends readonly string[]>(...words: T) =>
-  z.enum(words, `must be ${or.format(words)}`);
+  z.enum(words, {
+    error: () => {
+      const or = new Intl.ListFormat('en-GB', { type: 'disjunction' });
+      return `must be ${or.format(words)}`;
+    },
+  });
 
 const onOrOff = () => oneOf('on', 'off').transform((value) => value === 'on');
 

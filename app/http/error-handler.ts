@@ -1,10 +1,10 @@
-import { STATUS_CODES } from 'node:http';
 import { inspect } from 'node:util';
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { Audit } from '../observe/audit.ts';
 import { SessionError, SessionGone } from '../session/index.ts';
 import { TOO_LARGE, UNSUPPORTED_TYPE } from './body-parser.ts';
+import { nodeHttp } from './node-http.ts';
 import type { Pages } from './pages.ts';
 import { Refusal } from './refusal.ts';
 import { returnPath } from './return-path.ts';
@@ -56,7 +56,7 @@ export function errorHandler(options: Options): ErrorRequestHandler {
       return pages.showHtml(req, res, view, { ...content, status, message });
     }
     return pages.showHtml(req, res, 'error', {
-      title: STATUS_CODES[status],
+      title: nodeHttp.STATUS_CODES[status],
       status,
       message,
       retry: status === 503 && req.method === 'GET' && returnPath(req.originalUrl),

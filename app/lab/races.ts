@@ -1,14 +1,13 @@
 import { once } from 'node:events';
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type RequestListener,
-  request,
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  RequestListener,
 } from 'node:http';
 import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { nodeHttp } from '../http/node-http.ts';
 
 /** The shop waits for `pause` in a slow request. */
 type CreateShop = (pause: () => Promise<void>) => RequestListener;
@@ -74,13 +73,13 @@ export async function runRace({ run, countRight, total }: Race, createShop: Crea
 
 /** HTTP through memory, with a cookie jar. */
 export function visitorOf(app: RequestListener): Visit {
-  const server = createServer(app);
+  const server = nodeHttp.createServer(app);
   let cookie = '';
   return async (method, path, more) => {
     const [ours, theirs] = duplexPair();
     server.emit('connection', theirs);
     const headers = { host: 'lab', cookie, ...more };
-    const asked = request({ method, path, headers, createConnection: () => ours }).end();
+    const asked = nodeHttp.request({ method, path, headers, createConnection: () => ours }).end();
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
     const [line] = answer.headers['set-cookie'] ?? [];
     if (line) [cookie = ''] = line.split(';', 1);

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { type Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
+import { nodeHttp } from '../http/node-http.ts';
 
 /**
  * @returns a function that stops taking connections, and waits until the last one is closed. For
@@ -14,7 +15,7 @@ export function prepareDrain(server: Server, app: Express): (lingerMs: number) =
   // Faster than keeping a list of the answers under way.
   app.response.writeHead = function (this: ServerResponse, ...args: never[]) {
     if (draining) this.setHeader('Connection', 'close');
-    return ServerResponse.prototype.writeHead.apply(this, args as never) as never;
+    return nodeHttp.ServerResponse.prototype.writeHead.apply(this, args as never) as never;
   };
 
   return async (lingerMs) => {

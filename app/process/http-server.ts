@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { nodeHttp } from '../http/node-http.ts';
 
 /** For the stores, the files and the log. */
 const RESERVED = 100;
@@ -12,7 +13,7 @@ const UNLIMITED = 1_000_000;
  *   turn. An event stream must send something more often.
  */
 export function createHttpServer(app: RequestListener, { stallMs = 20_000 } = {}): Server {
-  const server = createServer({ connectionsCheckingInterval: 1000 }, app);
+  const server = nodeHttp.createServer({ connectionsCheckingInterval: 1000 }, app);
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   server.timeout = stallMs;
