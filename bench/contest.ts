@@ -1,81 +1,108 @@
 import type { Contestant } from './contestants.ts';
 import { load, type Visitor, visitorsFor, type Workload } from './load.ts';
+import { disturbedMs, family, loadCore, serverCore, stolenMs, usageOf } from './machine.ts';
+import { type Estimate, estimate } from './statistics.ts';
 
-/** One app in one round: requests a second, p99 and CPU time a request in ms, share of a core in use. */
-export type Figures = { rps: number; p99: number; cpu: number; busy: number };
-/** By workload, by contestant: one entry for each round. */
-export type Results = Partial<Record<Workload, Record<string, Figures[]>>>;
+/** One app under load: CPU time a request in ms, requests a second, p99 in ms. */
+export type Turn = {
+  name: string;
+  cpu: number;
+  rps: number;
+  p99: number;
+  /** Why the turn is thrown away: the hypervisor took the core, or another process ran on it. */
+  fault?: 'stolen' | 'disturbed' | undefined;
+};
 
-/**
- * Measures each workload in rounds. In each round all apps take their turn, so any change in the machine
- * affects all of them equally. A long warm-up round is not counted: V8 needs thousands of requests to
- * compile the code fully.
- */
+/** In each round, the app and the others take turns: the app, another, the app, the next, the app. */
+export type Rounds = Turn[][];
+
+type Options = {
+  workloads: readonly Workload[];
+  sessions: number;
+  turnMs: number;
+  warmUpMs: number;
+  /** Ends with the round that is running then. */
+  minutes: number;
+  redisPid: number;
+};
+
+/** Measures the first contestant against each of the others, in neighbouring turns. */
 export async function compete(
-  contestants: readonly Contestant[],
-  { rounds, ms, warmUpMs, sessions, workloads }: Options,
+  [ours, ...others]: readonly Contestant[],
+  { workloads, sessions, turnMs, warmUpMs, minutes, redisPid }: Options,
   say: (line: string) => void,
-): Promise<Results> {
-  const results: Results = {};
-  for (const workload of workloads) {
-    const taking = contestants.filter(({ can }) => can.includes(workload));
-    const figures = Object.fromEntries(taking.map(({ name }) => [name, [] as Figures[]]));
-    const visitors = new Map<Contestant, Visitor[]>();
-    for (let round = 0; round <= rounds; round++)
-      for (const contestant of taking) {
-        const { name, origin, usage } = contestant;
-        // A log-in ends the session that it starts from, so these visitors log in only once.
-        const again = workload === 'log-in' ? undefined : visitors.get(contestant);
-        const these = again ?? (await visitorsFor(workload, origin, sessions));
-        visitors.set(contestant, these);
-        const before = await usage();
-        const { rps, p99, requests } = await load(
-          origin,
-          workload,
-          these,
-          round === 0 ? warmUpMs : ms,
-        );
-        const used = (await usage()).cpuMs - before.cpuMs;
-        if (round === 0) continue;
-        const one = { rps, p99, cpu: used / requests, busy: (used / requests) * (rps / 1000) };
-        figures[name]?.push(one);
-        say(
-          `${workload}, round ${round}, ${name}: ${Math.round(rps)}/s, CPU ${one.cpu.toFixed(3)} ms`,
-        );
-      }
-    results[workload] = figures;
+): Promise<{ workload: Workload; rounds: Rounds }[]> {
+  const results = workloads.map((workload) => ({
+    workload,
+    lineUp: [] as ((ms: number) => Promise<Turn>)[],
+    rounds: [] as Rounds,
+  }));
+  for (const { workload, lineUp } of results) {
+    const enter = async (contestant: Contestant) => {
+      const visitors = await visitorsFor(workload, contestant.origin, sessions);
+      const take = (ms: number) => turn(contestant, workload, visitors, ms, redisPid);
+      // V8 needs thousands of requests to compile the code fully.
+      await take(warmUpMs);
+      return take;
+    };
+    const us = await enter(ours as Contestant);
+    lineUp.push(us);
+    for (const other of others.filter(({ can }) => can.includes(workload)))
+      lineUp.push(await enter(other), us);
   }
+  const started = performance.now();
+  do {
+    for (const { workload, lineUp, rounds } of results) {
+      const round: Turn[] = [];
+      for (const take of lineUp) round.push(await take(turnMs));
+      rounds.push(round);
+      const thrown = round.filter(({ fault }) => fault).length;
+      say(`${workload}: ${round.length} turns, ${thrown} thrown away`);
+    }
+  } while (performance.now() - started < minutes * 60_000);
   return results;
 }
 
-type Options = {
-  rounds: number;
-  ms: number;
-  warmUpMs: number;
-  sessions: number;
-  workloads: readonly Workload[];
-};
-
-/** The median, with the minimum and maximum. */
-export type Spread = { median: number; least: number; most: number };
-
-export function spreadOf(numbers: readonly number[]): Spread {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const at = (n: number) => sorted[n] ?? Number.NaN;
-  const half = sorted.length / 2;
-  const median = (at(Math.ceil(half) - 1) + at(Math.floor(half))) / 2;
-  return { median, least: at(0), most: at(sorted.length - 1) };
+async function turn(
+  { name, origin, pid }: Contestant,
+  workload: Workload,
+  visitors: readonly Visitor[],
+  ms: number,
+  redisPid: number,
+): Promise<Turn> {
+  const look = () => ({
+    at: performance.now(),
+    server: usageOf(...family(pid)),
+    load: usageOf(process.pid, redisPid),
+    stolen: stolenMs(serverCore, loadCore),
+  });
+  const before = look();
+  const { rps, p99, requests } = await load(origin, workload, visitors, ms);
+  const after = look();
+  const cpu = (after.server.cpuMs - before.server.cpuMs) / requests;
+  const disturbed = Math.max(
+    disturbedMs(before.server, after.server),
+    disturbedMs(before.load, after.load),
+  );
+  const fault = faultOf(after.at - before.at, after.stolen - before.stolen, disturbed);
+  return { name, cpu, rps, p99, fault };
 }
 
-/** The ratio of one contestant to another in each round, so that a slow moment slows both. */
-export function ratioOf(
-  results: Results,
-  workload: Workload,
-  measure: keyof Figures,
-  name: string,
-  against: string,
-): Spread {
-  const ours = results[workload]?.[name] ?? [];
-  const theirs = results[workload]?.[against] ?? [];
-  return spreadOf(ours.map((one, n) => one[measure] / (theirs[n]?.[measure] ?? Number.NaN)));
+/** A turn may lose 2 % of its time to other machines, or 10 % to other processes. */
+export function faultOf(ms: number, stolen: number, disturbed: number): Turn['fault'] {
+  if (stolen > 0.02 * ms) return 'stolen';
+  return disturbed > 0.1 * ms ? 'disturbed' : undefined;
+}
+
+/** How the CPU time of `name` compares with the app's in the turns before and after. */
+export function ratioOf(rounds: Rounds, name: string): Estimate {
+  const ratios = rounds.flatMap((round) =>
+    round.flatMap((one, n) => {
+      if (one.name !== name || one.fault) return [];
+      const neighbours = [round[n - 1], round[n + 1]].filter((other) => other && !other.fault);
+      const sum = neighbours.reduce((total, other) => total + (other?.cpu ?? 0), 0);
+      return sum ? [(one.cpu * neighbours.length) / sum] : [];
+    }),
+  );
+  return estimate(ratios);
 }

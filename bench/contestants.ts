@@ -1,35 +1,24 @@
-import { availableParallelism } from 'node:os';
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import type { RedisServer } from '../test-support/redis.ts';
-import { run } from '../test-support/run.ts';
-import { ADA } from '../test-support/start-shop.ts';
 import { tempDir } from '../test-support/temp-dir.ts';
-import { until } from '../test-support/until.ts';
 import { BROWSER, newVisitors, type Visitor, visit, type Workload } from './load.ts';
-import { writeTutorialViews } from './peers/views.ts';
-import { type Usage, usageOf } from './usage.ts';
 
 /** One of the apps compared. */
-type Entry = { name: string; args: string[]; env?: Record<string, string>; can: Workload[] };
+type Entry = { name: string; args: string[]; can: readonly Workload[]; env?: NodeJS.ProcessEnv };
 
-const everything: Workload[] = ['view', 'member', 'first', 'add', 'log-in'];
+export const WORKLOADS = ['view', 'member', 'add'] as const;
+const peer = (name: string, file: string): Entry[] => [
+  { name, args: [`bench/peers/${file}`], can: WORKLOADS },
+  { name: `${name}, shop’s work`, args: [`bench/peers/${file}`, 'work'], can: WORKLOADS },
+];
 
-const entries: Entry[] = [
-  { name: 'tutorial', args: ['bench/peers/tutorial.ts'], can: [...everything, 'static'] },
+export const OURS = 'Cloakroom';
+export const entries: Entry[] = [
   {
-    name: 'careful tutorial',
-    args: ['bench/peers/tutorial.ts', 'careful'],
-    can: [...everything, 'static'],
-  },
-  { name: 'Fastify', args: ['bench/peers/fastify.ts'], can: everything },
-  { name: 'Hono', args: ['bench/peers/hono.ts'], can: everything },
-  { name: 'node:http', args: ['bench/peers/bare.ts'], can: ['view'] },
-  { name: 'node:http, headers, log', args: ['bench/peers/bare.ts', 'headers'], can: ['view'] },
-  { name: 'Express, app/session', args: ['bench/peers/copied.ts'], can: ['view', 'first'] },
-  {
-    name: 'Cloakroom',
+    name: OURS,
     args: ['app/server.ts'],
     env: {
       SESSION_STORE: 'redis',
@@ -37,143 +26,81 @@ const entries: Entry[] = [
       TRUST_PROXY: '1',
       DEMO_ACCOUNTS: 'on',
     },
-    can: [...everything, 'static'],
+    can: WORKLOADS,
   },
+  ...peer('Express tutorial', 'tutorial.ts'),
+  ...peer('Fastify', 'fastify.ts'),
+  ...peer('Hono', 'hono.ts'),
+  { name: 'Express, app/session', args: ['bench/peers/copied.ts'], can: ['view'] },
 ];
 
-export type Contestant = Entry & {
-  origin: string;
-  /** Bytes of the page that a returning visitor gets. */
-  pageBytes: number;
-  usage: () => Promise<Usage>;
-  /** redis-cli on its own database. */
-  cli: (...words: string[]) => Promise<string>;
-  stop: () => Promise<void>;
-};
+export type Contestant = Awaited<ReturnType<typeof start>>;
 
-const cores = availableParallelism();
-
-/**
- * `BENCH_CORES=2,3,1,0`: the cores for the app under test, the load, Redis and a second process, in that
- * order. With fewer cores, Redis shares the load's core, and the second process has none of its own.
- */
-export const [serverCore, loadCore, redisCore = loadCore, spareCore] = (
-  process.env.BENCH_CORES?.split(',') ??
-  [cores - 2, cores - 1, cores - 3, cores - 4].filter((core) => core >= 0)
-).map(String) as [string, string, string?, string?];
-
-/** Pins a process, and those it starts from now on, to `core`. Rejects if the system cannot do this. */
-export const pinTo = (core: string, pid: number) => run('taskset', ['-acp', core, `${pid}`]);
-
-/** Starts them all on one Redis, each with its own database, and proves that each does its work. */
-export async function startContestants(redis: RedisServer, pin: boolean): Promise<Contestant[]> {
-  const starts = entries.map((entry, n) => start(entry, redis, n, pin));
-  const contestants = await Promise.all(starts).catch(async (error: unknown) => {
-    for (const one of await Promise.allSettled(starts))
-      if (one.status === 'fulfilled') await one.value.stop();
-    throw error;
-  });
-  const ours = contestants.at(-1)?.pageBytes ?? 0;
-  for (const { name, pageBytes } of contestants)
-    if (Math.abs(pageBytes / ours - 1) > 0.05)
-      throw new Error(`${name}: the page has ${pageBytes} bytes, but the shop’s has ${ours}`);
+/** Starts these apps on one Redis, each with its own database, and proves that each does its work. */
+export async function startContestants(
+  redis: RedisServer,
+  cleanup: AsyncDisposableStack,
+  { core, these = entries }: { core?: string; these?: readonly Entry[] } = {},
+): Promise<Contestant[]> {
+  const pinned = core ? ['taskset', '-c', core] : [];
+  const contestants = await Promise.all(
+    these.map((entry, n) => start(entry, `redis://127.0.0.1:${redis.port}/${n}`, pinned, cleanup)),
+  );
+  const sizes = await Promise.all(contestants.map(prove));
+  for (const [n, { name }] of contestants.entries()) {
+    const ratio = (sizes[n] ?? 0) / (sizes[0] ?? 0);
+    assert.ok(Math.abs(ratio - 1) < 0.05, `${name}: the page has ${ratio} times the bytes`);
+  }
   return contestants;
 }
 
 async function start(
   entry: Entry,
-  redis: RedisServer,
-  database: number,
-  pin: boolean,
-): Promise<Contestant> {
-  const temp = await tempDir('bench');
-  const views = join(temp.path, 'views');
-  await writeTutorialViews(views);
-  const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
+  redisUrl: string,
+  pinned: string[],
+  cleanup: AsyncDisposableStack,
+) {
+  const { path } = cleanup.use(await tempDir('bench'));
   // Standard output goes into a file, as in production: the load generator would have to read a pipe.
-  const command = [...(pin ? ['taskset', '-c', serverCore] : []), process.execPath, ...entry.args];
-  const child = await startChild(
-    'sh',
-    ['-c', `exec "$@" >"${join(temp.path, 'log')}"`, 'sh', ...command],
-    {
+  const logFile = join(path, 'log');
+  const command = [...pinned, process.execPath, ...entry.args];
+  const launch = async () => {
+    const port = await freePort();
+    const origin = `http://127.0.0.1:${port}`;
+    const child = await startChild('sh', ['-c', `exec "$@" >>"${logFile}"`, 'sh', ...command], {
       env: {
         NODE_ENV: 'production',
         PORT: String(port),
-        TUTORIAL_VIEWS: views,
-        REDIS_URL: `redis://127.0.0.1:${redis.port}/${database}`,
-        DATABASE_URL: `sqlite:${join(temp.path, 'shop.db')}`,
+        REDIS_URL: redisUrl,
+        DATABASE_URL: `sqlite:${join(path, 'shop.db')}`,
         ...entry.env,
       },
       cwd: join(import.meta.dirname, '..'),
       ready: async () => (await fetch(origin, { headers: BROWSER })).status < 500,
       name: entry.name,
-    },
-  );
-  const cli = (...words: string[]) => redis.cli('-n', String(database), ...words);
-  const stop = async () => {
-    await child.stop();
-    await temp[Symbol.asyncDispose]();
+    });
+    cleanup.defer(async () => void (await child.stop()));
+    return { origin, pid: child.pid };
   };
-  const pageBytes = await prove(entry, origin, cli).catch(async (error: unknown) => {
-    await stop();
-    throw error;
-  });
-  return {
-    ...entry,
-    origin,
-    pageBytes,
-    cli,
-    stop,
-    usage: () => usageOf(child.pid),
-  };
+  return { ...entry, ...(await launch()), logFile, startTwin: launch };
 }
 
-/** Checks that the page and Redis count a view, and that Redis gets a cart line and a user. */
-async function prove(
-  { name, can }: Entry,
-  origin: string,
-  cli: Contestant['cli'],
-): Promise<number> {
-  await cli('FLUSHDB');
+/** Checks that the page counts views and cart lines and knows the user. Returns its size in bytes. */
+async function prove({ name, origin, can }: Contestant): Promise<number> {
   const [visitor] = (await newVisitors(origin, 1)) as [Visitor];
-  const stored = async () => {
-    const keys = (await cli('KEYS', 'sess:*')).split('\n').filter((key) => !key.includes('moved'));
-    const texts = await Promise.all(keys.map((key) => cli('GET', key)));
-    return texts.map((text) => JSON.parse(text));
+  const see = async (workload: Workload, ...parts: string[]) => {
+    const page = await (await visit(origin, workload, visitor)).text();
+    for (const part of parts) assert.ok(page.includes(part), `${name}: no ${part} in the page`);
+    return page.length;
   };
-  const check = (isTrue: boolean, what: string) => {
-    if (!isTrue) throw new Error(`${name}: ${what}`);
-  };
-  for (const views of [2, 3]) {
-    const page = await (await visit(origin, 'view', visitor)).text();
-    check(page.includes(`Views: ${views}<`), `the page does not count view ${views}`);
-    await until(
-      async () => (await stored()).some((session) => session.views === views),
-      `${name}: ${views} views in Redis`,
-    );
-  }
-  const page = await (await visit(origin, 'view', visitor)).arrayBuffer();
-  if (!can.includes('add')) return page.byteLength;
+  await see('view', 'Views: 2<');
+  const size = await see('view', 'Views: 3<');
+  if (!can.includes('add')) return size;
   await visit(origin, 'add', visitor);
-  await until(
-    async () => (await stored()).some(({ cart = {} }) => Object.keys(cart).length === 1),
-    `${name}: the cart`,
-  );
+  await see('view', 'Views: 4<', '<span class="count">1<');
+  await visit(origin, 'add', visitor);
+  await see('view', '<span class="count">2<');
   await visit(origin, 'log-in', visitor);
-  const isAda = async () => (await stored()).some(({ user }) => user?.email === ADA.email);
-  await until(isAda, `${name}: the user`);
-  return page.byteLength;
-}
-
-/** The bytes in Redis for a logged-in session with one cart line, keys included. */
-export async function sessionBytes({ origin, cli }: Contestant): Promise<number> {
-  await cli('FLUSHDB');
-  const visitor = { address: '10.1.1.1', cookie: '', token: '' };
-  for (const workload of ['log-in', 'add'] as const) await visit(origin, workload, visitor);
-  const keys = (await cli('KEYS', '*')).split('\n').filter((key) => /^(sess|doc:cart):/.test(key));
-  const bytes = await Promise.all(
-    keys.map(async (key) => Number(await cli('MEMORY', 'USAGE', key))),
-  );
-  return bytes.reduce((sum, n) => sum + n, 0);
+  await see('member', '</span>Ada', '<span class="count">2<');
+  return size;
 }

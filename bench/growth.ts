@@ -10,10 +10,17 @@ import { httpClient } from '../test-support/http-client.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { run } from '../test-support/run.ts';
 import { startServer } from '../test-support/start-server.ts';
-import { spreadOf } from './contest.ts';
-import { loadCore, pinTo, redisCore, serverCore, spareCore } from './contestants.ts';
 import { type Load, load, newVisitors, type Visitor, visit, type Workload } from './load.ts';
-import { usageOf } from './usage.ts';
+import {
+  family,
+  loadCore,
+  pin as pinTo,
+  redisCore,
+  serverCore,
+  spareCore,
+  usageOf,
+} from './machine.ts';
+import { medianOf as median } from './statistics.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const pin = (cores: string, pid: number) => pinTo(cores, pid).catch(() => print('not pinned'));
@@ -51,19 +58,18 @@ type Cost = { app: number; redis: number; rps: number };
 
 /** CPU time a request in ms, of the app and of Redis, and requests a second, while `asking` runs. */
 async function costOf(app: App, asking: () => Promise<Load[]>, store = redisPid): Promise<Cost> {
-  const used = async () => {
-    const [ours, theirs] = await Promise.all([usageOf(app.pid), usageOf(store)]);
+  const used = () => {
+    const [ours, theirs] = [usageOf(...family(app.pid)), usageOf(store)];
     return { app: ours.cpuMs, redis: theirs.cpuMs };
   };
-  const before = await used();
+  const before = used();
   const loads = await asking();
-  const after = await used();
+  const after = used();
   const sum = (key: 'requests' | 'rps') => loads.reduce((total, each) => total + each[key], 0);
   const each = (who: 'app' | 'redis') => (after[who] - before[who]) / sum('requests');
   return { app: each('app'), redis: each('redis'), rps: sum('rps') };
 }
 
-const median = (values: number[]) => spreadOf(values).median;
 const mediansOf = (seconds: Cost[]): Cost => {
   const of = (key: keyof Cost) => median(seconds.map((second) => second[key]));
   return { app: of('app'), redis: of('redis'), rps: of('rps') };
@@ -258,7 +264,7 @@ async function soak(): Promise<void> {
   const app = await startApp();
   const visitors = await newVisitors(app.origin, 1000);
   for (let minute = 0; minute <= 10; minute++) {
-    const { memoryMb } = await usageOf(app.pid);
+    const { memoryMb } = usageOf(...family(app.pid));
     print(`${minute} min: ${memoryMb.toFixed(0)} MB resident, primary and worker`);
     if (minute < 10) await load(app.origin, 'view', visitors, 60_000);
   }

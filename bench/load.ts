@@ -2,18 +2,11 @@ import { Client } from 'undici';
 import { demoProducts } from '../config/demo-data.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
-/** What visitors request: a page, as a returning guest (`view`) or logged in (`member`), and so on. */
-export type Workload = 'view' | 'member' | 'first' | 'add' | 'static' | 'log-in';
+/** What visitors request: the shop's page, as a guest (`view`) or logged in (`member`), and so on. */
+export type Workload = 'view' | 'member' | 'add' | 'log-in';
 
 /** A browser with its own session and, as if behind a proxy that terminates TLS, its own address. */
 export type Visitor = { address: string; cookie: string; token: string };
-
-type Ask = {
-  method: 'GET' | 'POST';
-  path: string;
-  headers: Record<string, string>;
-  body?: string;
-};
 
 /** The browser headers that matter here. */
 export const BROWSER = {
@@ -26,35 +19,22 @@ export const BROWSER = {
 };
 
 /** One request of a visitor. `n` selects the product for the cart. */
-function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0): Ask {
-  const headers = { ...BROWSER, 'x-forwarded-for': address };
-  const known = { ...headers, cookie };
-  const form = (path: string, fields: object): Ask => ({
+function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0) {
+  const headers = { ...BROWSER, 'x-forwarded-for': address, ...(cookie && { cookie }) };
+  if (workload === 'view' || workload === 'member')
+    return { method: 'GET', path: '/', headers } as const;
+  const sku = demoProducts[n % demoProducts.length]?.sku ?? '';
+  const fields = workload === 'add' ? { sku, quantity: '1' } : ADA;
+  return {
     method: 'POST',
-    path,
+    path: workload === 'add' ? '/cart/lines' : '/login',
     headers: {
-      ...known,
+      ...headers,
       'x-csrf-token': token,
       'content-type': 'application/x-www-form-urlencoded',
     },
-    body: String(new URLSearchParams(fields as Record<string, string>)),
-  });
-  switch (workload) {
-    case 'view':
-    case 'member':
-      return { method: 'GET', path: '/', headers: known };
-    case 'first':
-      return { method: 'GET', path: '/', headers };
-    case 'static':
-      return { method: 'GET', path: '/assets/cloakroom.css', headers: known };
-    case 'add':
-      return form('/cart/lines', {
-        sku: demoProducts[n % demoProducts.length]?.sku,
-        quantity: '1',
-      });
-    case 'log-in':
-      return form('/login', ADA);
-  }
+    body: String(new URLSearchParams(fields)),
+  } as const;
 }
 
 /** Sends one request, which must succeed. The visitor keeps the cookie and the token of the answer. */
@@ -80,7 +60,7 @@ export async function newVisitors(origin: string, count: number): Promise<Visito
   const arrive = async (from: number) => {
     for (let n = from; n < count; n += 20) {
       const visitor = visitors[n] as Visitor;
-      await (await visit(origin, 'first', visitor)).arrayBuffer();
+      await (await visit(origin, 'view', visitor)).arrayBuffer();
     }
   };
   await Promise.all(Array.from({ length: 20 }, (_, from) => arrive(from)));
@@ -93,7 +73,6 @@ export async function visitorsFor(
   origin: string,
   sessions: number,
 ): Promise<Visitor[]> {
-  if (workload === 'log-in') return newVisitors(origin, 40);
   if (workload !== 'member') return newVisitors(origin, sessions);
   const members = await newVisitors(origin, 8);
   for (const member of members) await visit(origin, 'log-in', member);
@@ -104,8 +83,8 @@ export async function visitorsFor(
 export type Load = { requests: number; rps: number; p99: number };
 
 /**
- * Sends requests for `ms` milliseconds over at most 32 connections (2 for log-ins, which keep the thread
- * pool busy). Each connection waits for its answer before it sends again. Every answer must be a success.
+ * Sends requests for `ms` milliseconds over at most 32 connections. Each connection waits for its answer
+ * before it sends again. Every answer must be a success.
  */
 export async function load(
   origin: string,
@@ -113,7 +92,7 @@ export async function load(
   visitors: readonly Visitor[],
   ms: number,
 ): Promise<Load> {
-  const connections = workload === 'log-in' ? 2 : Math.min(32, visitors.length);
+  const connections = Math.min(32, visitors.length);
   const turns = workload === 'add' ? demoProducts.length : 1;
   const asks = Array.from({ length: turns }, (_, turn) =>
     visitors.map((visitor) => ask(workload, visitor, turn)),
@@ -126,7 +105,7 @@ export async function load(
     });
     for (let n = from; performance.now() < started + ms; n += connections) {
       const at = performance.now();
-      const { statusCode, body } = await client.request(asks[n % asks.length] as Ask);
+      const { statusCode, body } = await client.request(asks[n % asks.length] as (typeof asks)[0]);
       await body.dump();
       times.push(performance.now() - at);
       if (statusCode >= 400) throw new Error(`${workload} at ${origin}: ${statusCode}`);

@@ -3,17 +3,15 @@
 import express from 'express';
 import { createViews } from '../../app/http/views.ts';
 import { redisBackend, sessionMiddleware, updateSession } from '../../app/session/index.ts';
-import { connectTo } from '../../test-support/connect-to.ts';
-import { IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
+import { client, IDLE_SECONDS, PORT, pageOf, SECRET, VIEWS } from './shop.ts';
 
-const redis = connectTo(process.env.REDIS_URL ?? '');
 const render = createViews(VIEWS, true);
 
 const app = express();
 app.set('etag', false);
 app.use(
   sessionMiddleware({
-    backend: redisBackend(redis),
+    backend: redisBackend(client),
     secrets: [SECRET],
     cookie: {
       name: 'sid',
@@ -28,7 +26,7 @@ app.get('/', async (req, res) => {
     draft.views += 1;
   });
   const { views, cart = {}, user } = req.session;
-  const { once: _, ...page } = pageOf(req.sessionID, { views, cart, user });
+  const { once: _, ...page } = pageOf(req.sessionID, { views, cart, ...(user && { user }) });
   res.send(render('catalogue/shop', page));
 });
 app.listen(PORT, '127.0.0.1');

@@ -1,49 +1,51 @@
-// The app that the tutorials build, on today's packages. The argument `careful` adds what the better
-// tutorials add: helmet, a log line for each request, CSRF tokens, a Secure cookie, a new id at log-in.
+// The app that the tutorials build with Express, on today's packages.
+import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { RedisStore } from 'connect-redis';
+import { parse } from 'cookie';
 import { csrfSync } from 'csrf-sync';
+import ejs from 'ejs';
 import express, { type Request, type RequestHandler } from 'express';
+import { rateLimit } from 'express-rate-limit';
 import session, { type Session } from 'express-session';
 import helmet from 'helmet';
-import { pinoHttp } from 'pino-http';
-import {
-  authenticate,
-  connect,
-  countView,
-  IDLE_SECONDS,
-  PORT,
-  PUBLIC,
-  pageOf,
-  putInCart,
-  SECRET,
-  TUTORIAL_VIEWS,
-  type Visit,
-} from './shop.ts';
+import * as shop from './shop.ts';
+import { CHANGES_PER_MINUTE, lockSession, metrics, record, withWork } from './work.ts';
 
-const careful = process.argv.includes('careful');
-const client = await connect();
-const visitOf = (req: Request) => req.session as unknown as Visit;
+const visitOf = (req: Request) => req.session as unknown as shop.Visit;
 
 const app = express();
 app.set('view engine', 'ejs');
-app.set('views', TUTORIAL_VIEWS);
-if (careful) {
+app.set('views', shop.VIEWS);
+app.engine('ejs', (file, data, done) => {
+  ejs.renderFile(file, data, { cache: true, root: shop.VIEWS }, done);
+});
+if (withWork) {
   app.set('trust proxy', 1);
-  app.use(pinoHttp(), helmet());
+  app.use(helmet(), async (req, res, next) => {
+    const started = performance.now();
+    const requestId = randomUUID();
+    res.set('X-Request-Id', requestId);
+    res.on('finish', () => {
+      const ms = performance.now() - started;
+      record({ requestId, method: req.method, path: req.path, status: res.statusCode, ms });
+    });
+    const cookie = parse(req.headers.cookie ?? '')['connect.sid'];
+    if (cookie) res.on('close', await lockSession(cookie));
+    next();
+  });
 }
-app.use(express.static(PUBLIC));
 app.use(express.urlencoded({ extended: true }));
 app.use(
   session({
-    store: new RedisStore({ client }),
-    secret: SECRET,
+    store: new RedisStore({ client: shop.client }),
+    secret: shop.SECRET,
     resave: false,
     saveUninitialized: false,
-    cookie: { maxAge: IDLE_SECONDS * 1000, secure: careful },
+    cookie: { maxAge: shop.IDLE_SECONDS * 1000, secure: withWork },
   }),
 );
-if (careful) {
+if (withWork) {
   const { csrfSynchronisedProtection, generateToken } = csrfSync();
   // The token is in a header, so that the pages of all peers are the same.
   const sendToken: RequestHandler = (req, res, next) => {
@@ -51,30 +53,30 @@ if (careful) {
     next();
   };
   app.use(csrfSynchronisedProtection, sendToken);
+  app.post('/cart/lines', rateLimit({ windowMs: 60_000, limit: CHANGES_PER_MINUTE }));
+  app.get('/metrics', async (_req, res) => {
+    res.send(await metrics());
+  });
 }
 
 app.get('/', (req, res) => {
-  countView(visitOf(req));
-  res.render('catalogue/shop', pageOf(req.sessionID, visitOf(req)));
+  shop.countView(visitOf(req));
+  res.render('catalogue/shop', { page: shop.pageOf(req.sessionID, visitOf(req)) });
 });
 
 app.post('/cart/lines', (req, res) => {
-  putInCart(visitOf(req), req.body);
+  shop.putInCart(visitOf(req), req.body);
   res.redirect('/cart');
 });
 
 app.post('/login', async (req, res) => {
-  const user = await authenticate(req.body);
+  const user = await shop.authenticate(req.body);
   if (!user) return res.sendStatus(403);
-  if (careful) {
-    const { views = 0, cart = {} } = visitOf(req);
-    await promisify((done: (error?: unknown) => void) =>
-      (req.session as Session).regenerate(done),
-    )();
-    Object.assign(req.session, { views, cart });
-  }
-  visitOf(req).user = user;
+  const { views = 0, cart = {} } = visitOf(req);
+  const old = req.session as Session;
+  if (withWork) await promisify((done: (error: unknown) => void) => old.regenerate(done))();
+  Object.assign(req.session, { views, cart, user });
   res.redirect('/');
 });
 
-app.listen(PORT, '127.0.0.1');
+app.listen(shop.PORT, '127.0.0.1');
