@@ -6,6 +6,7 @@ import { until } from '../test-support/until.ts';
 import { compete, faultOf, type Rounds, ratioOf, type Turn } from './contest.ts';
 import { type Contestant, entries, startContestants } from './contestants.ts';
 import { BROWSER, newVisitors, type Visitor, visit } from './load.ts';
+import { disturbedMs, type Usage } from './machine.ts';
 import { tableOf } from './report.ts';
 import { estimate } from './statistics.ts';
 
@@ -97,6 +98,17 @@ it('a turn may lose 2 % of its time to other machines and 10 % to other processe
   assert.equal(faultOf(500, 10, 50), undefined);
   assert.equal(faultOf(500, 11, 0), 'stolen');
   assert.equal(faultOf(500, 0, 51), 'disturbed');
+});
+
+it('a process is disturbed while its threads wait for others, but not for each other', () => {
+  const usage = (...threads: [ranMs: number, waitedMs: number][]): Usage => ({
+    cpuMs: 0,
+    memoryMb: 0,
+    threads: new Map(threads.map(([ranMs, waitedMs], id) => [`${id}`, { ranMs, waitedMs }])),
+  });
+  const earlier = usage([100, 10], [100, 10]);
+  assert.equal(disturbedMs(earlier, usage([500, 60], [120, 99])), 30);
+  assert.equal(disturbedMs(earlier, usage([500, 30], [120, 99])), 0);
 });
 
 it('the interval of a median leaves out at most 5 % of all samples', () => {

@@ -1,6 +1,6 @@
 // npm run bench: measures the app and its peers side by side against one Redis. Takes less than ten
 // minutes and writes the tables of docs/bench.md. `npm run bench -- view` measures only this workload
-// and writes nothing. BENCH_MINUTES=2 measures for a shorter time. Needs Linux and two cores.
+// and writes nothing. BENCH_MINUTES=4 takes about four minutes. Needs Linux and two cores.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '../test-support/redis.ts';
@@ -12,6 +12,7 @@ import { tableOf } from './report.ts';
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const wanted = process.argv.slice(2);
 const workloads = WORKLOADS.filter((one) => wanted.length === 0 || wanted.includes(one));
+if (workloads.length === 0) throw new Error(`choose from ${WORKLOADS.join(', ')}`);
 
 await using cleanup = new AsyncDisposableStack();
 // Redis inherits the core that this process is on when it starts Redis.
@@ -23,7 +24,7 @@ print(`servers on core ${serverCore}, load on ${loadCore}, Redis on ${redisCore}
 const contestants = await startContestants(redis, cleanup, { core: serverCore });
 const redisPid = Number(/process_id:(\d+)/.exec(await redis.cli('INFO', 'server'))?.[1]);
 
-const minutes = Number(process.env.BENCH_MINUTES ?? 8);
+const minutes = Number(process.env.BENCH_MINUTES ?? 9);
 const options = { sessions: 1000, turnMs: 500, warmUpMs: 2000, minutes, workloads, redisPid };
 const results = await compete(contestants, options, print);
 const tables = results.map(({ workload, rounds }) => tableOf(workload, rounds));
