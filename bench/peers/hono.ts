@@ -13,9 +13,9 @@ import { rateLimiter } from 'hono-rate-limiter';
 import * as shop from './shop.ts';
 import { CHANGES_PER_MINUTE, metrics, record, withWork } from './work.ts';
 
-type Variables = { id: string; visit: shop.Visit; text: string; requestId: string };
-type Shop = Context<{ Variables: Variables }>;
-const app = new Hono<{ Variables: Variables }>();
+type Session = { id: string; text: string; visit: shop.Visit };
+type Env = { Variables: { session: Session; requestId: string } };
+const app = new Hono<Env>();
 
 if (withWork) {
   app.use(requestId(), async (c, next) => {
@@ -31,53 +31,45 @@ if (withWork) {
   app.post('/cart/lines', rateLimiter({ limit: CHANGES_PER_MINUTE, keyGenerator }));
 }
 
-async function load(c: Shop, known: string | false | undefined): Promise<boolean> {
+async function load(c: Context<Env>, known: string | false | undefined): Promise<void> {
   const text = (known && (await shop.client.get(`sess:${known}`))) || '';
-  c.set('id', text && known ? known : randomBytes(24).toString('base64url'));
-  c.set('text', text);
-  c.set('visit', text ? JSON.parse(text) : {});
-  return text !== '';
+  c.set('session', text && known ? { id: known, text, visit: JSON.parse(text) } : newSession());
 }
+
+const newSession = () => ({ id: randomBytes(24).toString('base64url'), text: '', visit: {} });
 
 const SWAP = `if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1`;
 
 /** Changes the session. If another process changed it meanwhile, loads it and applies `edit` again. */
-async function change(c: Shop, edit: (visit: shop.Visit) => void): Promise<void> {
-  const { id, visit, text } = c.var;
+async function change(c: Context<Env>, edit: (visit: shop.Visit) => void): Promise<void> {
+  const { id, text, visit } = c.var.session;
   edit(visit);
   const key = `sess:${id}`;
   const next = JSON.stringify(visit);
-  if (!withWork) {
-    await shop.client.setEx(key, shop.IDLE_SECONDS, next);
-    return;
-  }
-  const swap = { keys: [key], arguments: [text, next, `${shop.IDLE_SECONDS}`] };
-  if ((await shop.client.eval(SWAP, swap)) === 1) return;
-  await load(c, id);
-  await change(c, edit);
+  if (withWork) {
+    const swap = { keys: [key], arguments: [text, next, `${shop.IDLE_SECONDS}`] };
+    if ((await shop.client.eval(SWAP, swap)) !== 1) {
+      await load(c, id);
+      return change(c, edit);
+    }
+  } else await shop.client.setEx(key, shop.IDLE_SECONDS, next);
+  if (text) return;
+  const attributes = { httpOnly: true, sameSite: 'Lax', path: '/', secure: withWork } as const;
+  await setSignedCookie(c, 'sid', id, shop.SECRET, attributes);
 }
 
-const setCookie = (c: Shop) =>
-  setSignedCookie(c, 'sid', c.var.id, shop.SECRET, {
-    httpOnly: true,
-    sameSite: 'Lax',
-    path: '/',
-    secure: withWork,
-  });
-
 app.use(async (c, next) => {
-  const isKnown = await load(c, await getSignedCookie(c, shop.SECRET, 'sid'));
+  await load(c, await getSignedCookie(c, shop.SECRET, 'sid'));
   await next();
-  if (!isKnown) await setCookie(c);
 });
 
 const view = join(shop.VIEWS, 'catalogue/shop.ejs');
 
 app.get('/', async (c) => {
   await change(c, shop.countView);
-  const page = shop.pageOf(c.var.id, c.var.visit);
+  const page = shop.pageOf(c.var.session.id, c.var.session.visit);
   return c.html(await ejs.renderFile(view, page, shop.EJS_OPTIONS));
 });
 
@@ -91,10 +83,9 @@ app.post('/login', async (c) => {
   const user = await shop.authenticate(await c.req.parseBody<shop.Credentials>());
   if (!user) return c.body(null, 403);
   if (withWork) {
-    await shop.client.del(`sess:${c.var.id}`);
-    c.set('id', randomBytes(24).toString('base64url'));
-    c.set('text', '');
-    await setCookie(c);
+    const { id, visit } = c.var.session;
+    await shop.client.del(`sess:${id}`);
+    c.set('session', { ...newSession(), visit });
   }
   await change(c, (visit) => {
     visit.user = user;
