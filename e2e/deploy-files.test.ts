@@ -114,7 +114,11 @@ it('the image runs as compose runs it: all but its volume is read-only, and nobo
   writeFileSync(secret, 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU');
   if (isLinuxRoot) chownSync(volume.path, 1000, 1000);
   // compose.yaml gives the app no place for temporary files.
-  const readOnly = { HOME: '/nonexistent', TMPDIR: '/nonexistent', NODE_COMPILE_CACHE: undefined };
+  const readOnly = {
+    HOME: '/nonexistent',
+    TMPDIR: '/nonexistent',
+    NODE_COMPILE_CACHE: '/nonexistent',
+  };
   const env = { ...readOnly, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port };
   const words = (pattern: RegExp): string[] => JSON.parse(pattern.exec(dockerfile)?.[1] ?? '[]');
   const [start, ...args] = words(/^CMD (.+)$/m);
