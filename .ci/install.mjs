@@ -117,12 +117,23 @@ function missingPrograms() {
     { anyOf: chromium, apt: 'chromium', brew: 'chromium' },
   ];
   if (process.platform === 'linux') programs.push({ anyOf: ['systemd-analyze'], apt: 'systemd' });
+  // Other systems have no package of it, and the tests do without.
+  const headless = 'chromium-headless-shell';
+  if (isDebian()) programs.push({ anyOf: [headless], apt: headless });
   // Debian keeps servers in /usr/sbin, which is often not in the PATH. PostgreSQL is in neither.
   const dirs = [...path, '/usr/sbin', '/usr/local/sbin'];
   for (const version of [14, 15, 16, 17, 18]) dirs.push(`/usr/lib/postgresql/${version}/bin`);
   for (const opt of ['/opt/homebrew/opt', '/usr/local/opt']) dirs.push(`${opt}/postgresql@17/bin`);
   const isThere = (name) => dirs.some((dir) => isRunnable(resolve(dir, name)));
   return programs.filter(({ anyOf }) => !anyOf.some(isThere));
+}
+
+function isDebian() {
+  try {
+    return /^ID=debian$/m.test(readFileSync('/etc/os-release', 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function installWithApt(packages) {

@@ -30,7 +30,7 @@ async function serve(app: express.Express, host: string): Promise<string> {
   return `https://${host}:${site.port}`;
 }
 
-const chromium = chromiumOptions();
+const chromium = chromiumOptions({ needsWhole: true });
 const args = [
   '--host-resolver-rules=MAP *.test 127.0.0.1',
   '--test-third-party-cookie-phaseout', // blocks them, as other browsers do

@@ -52,7 +52,7 @@ test.beforeAll(async () => {
   for (const server of servers) stack.defer(async () => void (await server.stop()));
   nginx = await startNginx(servers.map(({ port }) => port));
   stack.defer(nginx.stop);
-  const { executablePath, args } = chromiumOptions();
+  const { executablePath, args } = chromiumOptions({ needsWhole: true });
   const pin = `--ignore-certificate-errors-spki-list=${await pinOf(nginx.origin)}`;
   browser = await chromium.launch({ executablePath, args: [...args, FLAGS, pin] });
   stack.defer(() => browser.close());
