@@ -42,18 +42,26 @@ export async function runDrill(
   const lines = linesOf(name);
   await using cleanup = new AsyncDisposableStack();
   let count = 0;
+  let place = 'Before line 1';
   const step: Step = async (line, act) => {
     assert.equal(line, lines[count], 'docs/runbook.md and the drill say different things');
     count += 1;
     print(`${count}. ${line}`);
+    place = `Line ${count} is not true: ${line}`;
     const started = performance.now();
     await act([...line.matchAll(/(?<![\w`])\d+(\.\d+)?/g)].map(([number]) => Number(number)));
     print(`   True. It took ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+    place = `After line ${count}`;
   };
   const use: Context['use'] = (started) => {
     cleanup.defer(async () => void (await started.stop()));
     return started;
   };
-  await drill({ step, slowness, use });
-  assert.equal(count, lines.length, 'docs/runbook.md has more lines than the drill');
+  try {
+    await drill({ step, slowness, use });
+    assert.equal(count, lines.length, 'docs/runbook.md has more lines than the drill');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${place}\n${reason}`, { cause });
+  }
 }
