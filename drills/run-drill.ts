@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tempDir } from '../test-support/temp-dir.ts';
 
 /**
@@ -32,6 +33,11 @@ export function linesOf(name: string): string[] {
   return [...section.matchAll(/^\d+\. (.+)$/gm)].map(([, line = '']) => line);
 }
 
+async function timeLimit(): Promise<never> {
+  await sleep(60_000, undefined, { ref: false });
+  throw new Error('not within a minute');
+}
+
 /** Rejects at the first line that is not true, or if the page and the drill differ. */
 export async function runDrill(
   name: string,
@@ -49,7 +55,9 @@ export async function runDrill(
     print(`${count}. ${line}`);
     place = `Line ${count} is not true: ${line}`;
     const started = performance.now();
-    await act([...line.matchAll(/(?<![\w`])\d+(\.\d+)?/g)].map(([number]) => Number(number)));
+    const numbers = [...line.matchAll(/(?<![\w`])\d+(\.\d+)?/g)].map(([number]) => Number(number));
+    // A shop that is stuck may never answer.
+    await Promise.race([act(numbers), timeLimit()]);
     print(`   True. It took ${((performance.now() - started) / 1000).toFixed(1)} s.`);
     place = `After line ${count}`;
   };
