@@ -147,8 +147,9 @@ export function startSoakVisitors(origin: string) {
     await count(last, own, 'at the end');
   };
 
-  const visits = Promise.all(Array.from({ length: VISITORS }, (_, n) => visit(n)));
-  visits.catch((error) => problems.push(String(error)));
+  const visits = Promise.all(Array.from({ length: VISITORS }, (_, n) => visit(n))).catch(
+    (error) => void problems.push(String(error)),
+  );
   return {
     problems,
     acknowledged,
