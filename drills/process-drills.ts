@@ -98,7 +98,7 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   const shop = use(await startServer(env, copy.path));
   const user = httpClient(shop.origin);
   assert.equal((await user.post('/login', { json: ADA })).status, 200);
-  const visitors = use(startVisitors(shop.origin, 100));
+  const visitors = use(startVisitors(shop.origin, 200));
   const { answers, acknowledged } = visitors;
   // Visitors of the old version alone, of both at once, and of the new one alone.
   const sell = async () => {
@@ -106,12 +106,12 @@ export async function rollBack({ step, use }: Context): Promise<void> {
     await until(async () => answers.length > before + 100, 'visitors go on');
   };
   await sell();
-  const rolls = () => shop.output().split('All workers were replaced').length;
   const roll = async (field: string) => {
-    const before = rolls();
+    const from = shop.output().length;
     install(field);
     shop.kill('SIGHUP');
-    await until(async () => rolls() > before, `rolled to the version with ${field}`);
+    const isOver = async () => shop.output().includes('All workers were replaced', from);
+    await until(isOver, `rolled to the version with ${field}`);
     await sell();
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
   };
