@@ -98,7 +98,7 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   const shop = use(await startServer(env, copy.path));
   const user = httpClient(shop.origin);
   assert.equal((await user.post('/login', { json: ADA })).status, 200);
-  const visitors = use(startVisitors(shop.origin, 200));
+  const visitors = use(startVisitors(shop.origin, 100));
   const { answers, acknowledged } = visitors;
   // Visitors of the old version alone, of both at once, and of the new one alone.
   const sell = async () => {
