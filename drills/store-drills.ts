@@ -118,12 +118,17 @@ export async function restoreRedis({ step, use }: Context): Promise<void> {
   const sessions = async () => (await redis.cli('KEYS', 'sess:*')).split('\n').toSorted();
   let copied: string[] = [];
   await step(
-    'Forbid rewrites (`CONFIG SET auto-aof-rewrite-percentage 0`), and copy the folder `appendonlydir` while Redis runs.',
+    'While Redis runs, forbid rewrites: `CONFIG SET auto-aof-rewrite-percentage 0`. When `INFO persistence` says `aof_rewrite_in_progress:0`, copy the folder `appendonlydir`. Then allow rewrites again, with 100 in place of 0.',
     async () => {
-      await redis.cli('CONFIG', 'SET', 'auto-aof-rewrite-percentage', '0');
-      assert.match(await redis.cli('INFO', 'persistence'), /aof_rewrite_in_progress:0/);
+      const allowRewrites = (percentage: string) =>
+        redis.cli('CONFIG', 'SET', 'auto-aof-rewrite-percentage', percentage);
+      await allowRewrites('0');
+      const isIdle = async () =>
+        (await redis.cli('INFO', 'persistence')).includes('aof_rewrite_in_progress:0');
+      await until(isIdle, 'no rewrite');
       cpSync(live, copy, { recursive: true });
       copied = await sessions();
+      await allowRewrites('100');
     },
   );
   await step(
@@ -239,7 +244,7 @@ export async function restorePostgres({ step, use }: Context): Promise<void> {
     pg('pg_dump', '-Fc', '-f', file, server.url),
   );
   await step(
-    'Later, the data is lost. Stop the shop, create an empty database, and fill it: `pg_restore -d URL FILE`.',
+    'Later, the data is lost. Stop the shop, create an empty database, name it in `DATABASE_URL`, and fill it: `pg_restore -d URL FILE`.',
     async () => {
       await goOn();
       await shop.stop();
