@@ -102,12 +102,12 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   const shop = use(await startServer(env, copy.path));
   const user = httpClient(shop.origin);
   assert.equal((await user.post('/login', { json: ADA })).status, 200);
-  const visitors = use(startVisitors(shop.origin, 100));
+  const visitors = use(startVisitors(shop.origin, 200));
   const { answers, acknowledged } = visitors;
   // Visitors of the old version alone, of both at once, and of the new one alone.
   const sell = async () => {
     const before = answers.length;
-    await until(async () => answers.length > before + 100, 'visitors go on');
+    await until(async () => answers.length > before + 60, 'visitors go on');
   };
   await sell();
   const roll = async (field: string) => {
