@@ -50,7 +50,7 @@ for (const [name, startStore] of Object.entries(stores))
       assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
       assert.equal((await b.get('/')).json.views, 202);
 
-      for (let attempt = 0; attempt < 100; attempt++) {
+      for (let attempt = 0; attempt < 40; attempt++) {
         a.cookie = undefined;
         await a.get('/');
         const ended = a.cookie;

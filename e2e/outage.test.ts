@@ -36,7 +36,7 @@ async function startLoad(origin: string) {
           status,
           retryAfter: headers.get('retry-after'),
         });
-      await sleep(n < 10 ? 10 : 100);
+      await sleep(n < 10 ? 30 : 200);
     }
   };
   const paces: { at: number; ms: number }[] = [];
@@ -46,7 +46,7 @@ async function startLoad(origin: string) {
       const at = performance.now();
       await client.get('/livez');
       paces.push({ at, ms: performance.now() - at });
-      await sleep(10);
+      await sleep(20);
     }
   };
   const visits = Promise.all([pace(), ...Array.from({ length: 50 }, (_, n) => visit(n))]);
