@@ -92,7 +92,7 @@ export function testsOf(paths: readonly string[]): Record<string, Check>[] {
   const together = [...new Set([...first, ...wanted])].filter((file) => !alone.includes(file));
   return [
     {
-      ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 3 }) }),
+      ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 4 }) }),
       ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
     },
     alone.length > 0 ? { timed: nodeTests('timed', alone, { concurrency: 1 }) } : {},

@@ -71,7 +71,15 @@ async function exchange(
 ) {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.startsWith('https:') ? tlsRequest : request;
-  send(url, { method, headers }, resolve).on('error', reject).end(body);
+  const attempt = () => {
+    const sent = send(url, { method, headers }, resolve).on('error', (error) => {
+      // As fetch does: the server may close a connection just when it is used again.
+      if (sent.reusedSocket && method === 'GET') attempt();
+      else reject(error);
+    });
+    sent.end(body);
+  };
+  attempt();
   const message = await promise;
   const found = new Headers();
   for (const [name, values = []] of Object.entries(message.headersDistinct))
