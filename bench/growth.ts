@@ -1,7 +1,6 @@
 // npm run bench:growth: measures how the cost of a request grows with the load. Takes five minutes.
 // `-- soak` watches the memory for ten minutes instead.
 import { fork } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createClient } from 'redis';
@@ -103,61 +102,9 @@ const tell = (what: string, { app, redis: store, rps }: Cost) =>
 
 if (process.argv.includes('soak')) await soak();
 else {
-  await storedSessions();
   await carts();
   await sessionsOfAnAccount();
   await processes();
-  await contention();
-}
-
-/** Compares a store of 1,000 sessions with a growing one, each with its own app, alternately. */
-async function storedSessions(): Promise<void> {
-  print('\nStored sessions');
-  const big = await startRedis();
-  cleanup.defer(big.stop);
-  const filler = createClient({ url: big.url });
-  await filler.connect();
-  cleanup.defer(() => filler.destroy());
-  const bigPid = await pidOf(filler);
-  await pin(redisCore, bigPid);
-  const measured = [];
-  for (const [url, pid] of [
-    [redis.url, redisPid],
-    [big.url, bigPid],
-  ] as const) {
-    const app = await startApp({ REDIS_URL: url });
-    const visitors = await newVisitors(app.origin, 1000);
-    for (const visitor of visitors) await visit(app.origin, 'add', visitor);
-    const ask = (ms: number) => async () => [await load(app.origin, 'view', visitors, ms)];
-    await ask(5000)(); // warm
-    measured.push({ app, cost: () => costOf(app, ask(1000), pid) });
-  }
-  const [few, many] = measured as [(typeof measured)[0], (typeof measured)[0]];
-  const texts = await filler.mGet(await filler.keys('sess:*'));
-  const text = texts.find((each) => each?.includes('"cart":{"')) ?? '';
-  let stored = 1000;
-  const usedMemory = async () => Number(/used_memory:(\d+)/.exec(await filler.info('memory'))?.[1]);
-  const before = await usedMemory();
-  for (const goal of [10_000, 100_000, 1_000_000]) {
-    for (; stored < goal; stored += 1000)
-      await Promise.all(
-        Array.from({ length: 1000 }, () =>
-          filler.set(`sess:${randomBytes(32).toString('base64url')}`, text, {
-            expiration: { type: 'PX', value: 1_800_000 },
-          }),
-        ),
-      );
-    const { one, two, ratios } = await inTurns(few.cost, many.cost);
-    tell('1,000 sessions in Redis', one);
-    tell(`${goal.toLocaleString('en')} sessions`, two);
-    print(`with ${goal.toLocaleString('en')}: ${ratios}`);
-  }
-  const bytes = ((await usedMemory()) - before) / (1_000_000 - 1000);
-  print(
-    `a session of ${text.length} characters takes ${Math.round(bytes)} bytes of Redis’s memory`,
-  );
-  for (const { app } of measured) await app.stop();
-  await client.flushDb();
 }
 
 async function carts(): Promise<void> {
@@ -224,39 +171,6 @@ async function processes(): Promise<void> {
   tell('1', one);
   tell('2', two);
   print(`with two: ${ratios}`);
-  await client.flushDb();
-}
-
-async function contention(): Promise<void> {
-  print('\nWriters on one session, two processes');
-  const apps = [await startApp(), await startApp()];
-  const forwarded = { 'x-forwarded-proto': 'https' };
-  for (const writers of [1, 2, 10, 50, 200]) {
-    const first = httpClient(apps[0]?.origin ?? '');
-    await first.get('/', { headers: forwarded });
-    const evals = async () =>
-      Number(/cmdstat_eval:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]);
-    const before = await evals();
-    const startedAt = performance.now();
-    const each = Math.ceil(400 / writers);
-    const statuses = await Promise.all(
-      Array.from({ length: writers }, async (_, n) => {
-        const writer = httpClient(apps[n % 2]?.origin ?? '', first.cookie);
-        const seen: number[] = [];
-        for (let k = 0; k < each; k++)
-          seen.push((await writer.get('/', { headers: forwarded })).status);
-        return seen;
-      }),
-    );
-    const kept = statuses.flat().filter((status) => status === 200).length;
-    const ms = (performance.now() - startedAt) / kept;
-    const { views } = (await first.get('/', { headers: forwarded })).json;
-    const retries = ((await evals()) - before - 1) / kept - 1;
-    print(
-      `${`${writers}`.padEnd(6)} ${ms.toFixed(2)} ms a write, ${retries.toFixed(2)} retries a write; ${kept} of ${each * writers} answered 200, ${views - 2} of them kept`,
-    );
-  }
-  for (const app of apps) await app.stop();
   await client.flushDb();
 }
 

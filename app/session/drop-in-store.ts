@@ -81,7 +81,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     const key = sessionHandle(id);
     const record = (await records.get(key)) ?? (await imports?.adopt(id, records, fromOld, msLeft));
     if (!record) return null;
-    const data = structuredClone(record.session) as unknown as SessionData;
+    const data: SessionData = JSON.parse(JSON.stringify(record.session));
     seenBy.set(data, { key, record, data: record.session });
     return data;
   }
@@ -117,7 +117,9 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       // Data that was not loaded, such as a backup, replaces the session. Not `instanceof Session`: an
       // app may have a second copy of express-session.
       const isEdit = seen || 'req' in session;
-      const merged = isEdit ? merge(seen?.data ?? {}, data, current.session, conflicts) : data;
+      const isAlone = current.session === seen?.data; // nobody else has changed the session since
+      const merged =
+        isEdit && !isAlone ? merge(seen?.data ?? {}, data, current.session, conflicts) : data;
       return { ...current, version: current.version + 1, lastSeenAt, session: merged };
     });
     seenBy.set(session, { key, record, data });
@@ -178,9 +180,10 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       // express-session calls only `touch` if nothing but the cookie's settings changed.
       if (record && !isOnlyRestarted(record.session.cookie, cookie))
         return callBack(saveInTurn(id, session).catch(drop), callback);
-      // express-session would cut off an answer that is complete.
-      const hide = (error: unknown) => emit({ type: 'touch-failed', error });
-      callBack(record && touch(id, record, cookie).catch(hide), callback);
+      // The answer does not wait, and express-session would cut it off at a failure.
+      if (record)
+        touch(id, record, cookie).catch((error: unknown) => emit({ type: 'touch-failed', error }));
+      callback?.();
     },
     destroy: (id, callback) => callBack(end(id), callback),
     createSession: (req, data) => {

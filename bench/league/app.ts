@@ -20,14 +20,20 @@ export const assigning: Style = {
 };
 
 /** The tutorials' app: a counter, log-in, log-out. */
-export function tutorialApp(sessions: RequestHandler | RequestHandler[], style: Style) {
+export function tutorialApp(
+  sessions: RequestHandler | RequestHandler[],
+  style: Style,
+  { waitMs = 50 } = {},
+) {
   const app = express();
   app.set('env', 'test'); // so that Express prints no errors
   app.use(sessions);
   const slow = { arrived: Promise.withResolvers<void>(), goOn: Promise.withResolvers<void>() };
 
-  // The handlers read the session, wait for up to 50 ms as for a database, and change the session.
-  const waitAsForDatabase = () => sleep(Math.random() * 50);
+  // The handlers read the session, wait as for a database, and change the session.
+  const waitAsForDatabase = async () => {
+    if (waitMs > 0) await sleep(Math.random() * waitMs);
+  };
   app.post('/add', async (req, res) => {
     await waitAsForDatabase();
     await style.change(req, (session) => {
@@ -59,6 +65,9 @@ export function tutorialApp(sessions: RequestHandler | RequestHandler[], style: 
   app.post('/log-out', async (req, res) => {
     await style.logOut(req, res);
     res.json({});
+  });
+  app.get('/items', (req: Loose, res) => {
+    res.json({ items: req.session.items });
   });
   app.get('/', (req: Loose, res) => {
     res.json({ ...req.session, cookie: undefined });

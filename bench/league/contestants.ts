@@ -38,6 +38,12 @@ type Running = {
   accept?: () => Promise<unknown>;
   /** How many records the store holds. Undefined if the browser holds the session. */
   count?: () => Promise<number>;
+  /** Where another process finds the store. Undefined if no other process can use it. */
+  url?: string;
+  /** Of this repository's stores. */
+  backend?: Backend;
+  /** Stores this text many times. Undefined: by the backend, one record after another. */
+  fill?: (count: number, text: string) => Promise<unknown>;
 };
 export type Contestant = {
   name: string;
@@ -49,8 +55,11 @@ export type Contestant = {
   sweeps?: string;
   /** Whether its server is stopped instead of refusing writes. */
   stopped?: true;
-  /** @param maxAgeMs of the session */
-  start(stack: AsyncDisposableStack, maxAgeMs: number): Promise<Running>;
+  /**
+   * @param maxAgeMs of the session
+   * @param url of a store that another process has started. Default: it starts its own
+   */
+  start(stack: AsyncDisposableStack, maxAgeMs: number, url?: string): Promise<Running>;
 };
 
 const require = createRequire(import.meta.url);
@@ -121,13 +130,15 @@ const files: Contestant[] = [
     name: 'better-sqlite3-session-store',
     package: 'better-sqlite3-session-store',
     sweeps: 'every 15 minutes',
-    start: async (stack, maxAge) => {
-      const { path } = stack.use(await tempDir('league'));
-      const client = new (load('better-sqlite3'))(join(path, 'sessions.db'));
+    start: async (stack, maxAge, url) => {
+      const file = url ?? join(stack.use(await tempDir('league')).path, 'sessions.db');
+      const client = new (load('better-sqlite3'))(file);
+      client.pragma('journal_mode = WAL');
       const expired = { clear: true, intervalMs: 900_000 };
       const store = new (load('better-sqlite3-session-store')(expressSession))({ client, expired });
       stack.defer(() => client.close());
       return {
+        url: file,
         session: plain(store, maxAge),
         count: async () => client.prepare('select count(*) n from sessions').get().n,
         refuse: async () => client.exec(sqliteTrigger('sessions')),
@@ -141,8 +152,8 @@ const servers: Contestant[] = [
   {
     name: 'connect-redis',
     package: 'connect-redis',
-    start: async (stack, maxAge) => {
-      const redis = await startLeagueRedis(stack);
+    start: async (stack, maxAge, url) => {
+      const redis = await startLeagueRedis(stack, url);
       return { ...redis, session: plain(new RedisStore({ client: redis.client }), maxAge) };
     },
   },
@@ -150,8 +161,8 @@ const servers: Contestant[] = [
     name: 'connect-pg-simple',
     package: 'connect-pg-simple',
     sweeps: 'every 7.5 to 22.5 minutes',
-    start: async (stack, maxAge) => {
-      const { pool, ...postgres } = await startLeaguePostgres(stack, 'session');
+    start: async (stack, maxAge, url) => {
+      const { pool, ...postgres } = await startLeaguePostgres(stack, 'session', url);
       const options = { pool, createTableIfMissing: true };
       const store = new (load('connect-pg-simple')(expressSession))(options);
       stack.defer(() => store.close());
@@ -162,8 +173,8 @@ const servers: Contestant[] = [
     name: 'express-mysql-session',
     package: 'express-mysql-session',
     sweeps: 'every 15 minutes',
-    start: async (stack, maxAge) => {
-      const { pool, ...mysql } = await startLeagueMysql(stack, 'sessions');
+    start: async (stack, maxAge, url) => {
+      const { pool, ...mysql } = await startLeagueMysql(stack, 'sessions', url);
       const store = new (load('express-mysql-session')(expressSession))({}, pool);
       await store.onReady();
       stack.defer(() => store.close());
@@ -174,12 +185,12 @@ const servers: Contestant[] = [
     name: 'connect-memcached',
     package: 'connect-memcached',
     stopped: true,
-    start: async (stack, maxAge) => {
-      const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
-      const hosts = [new URL(server.url).host];
+    start: async (stack, maxAge, at) => {
+      const { url, ...failing } = await startLeagueMemcached(stack, at);
+      const hosts = [new URL(url).host];
       const store = new (load('connect-memcached')(expressSession))({ hosts });
       stack.defer(() => store.client.end());
-      return { session: plain(store, maxAge), refuse: server.kill, accept: server.restart };
+      return { ...failing, url, session: plain(store, maxAge) };
     },
   },
 ];
@@ -227,7 +238,7 @@ const cookies: Contestant[] = [
 type OurStore = Omit<Running, 'session' | 'style'> & { backend: Backend };
 const ourStores: Record<
   string,
-  { stopped?: true; start: (stack: AsyncDisposableStack) => Promise<OurStore> }
+  { stopped?: true; start: (stack: AsyncDisposableStack, url?: string) => Promise<OurStore> }
 > = {
   memory: {
     start: async () => {
@@ -236,11 +247,13 @@ const ourStores: Record<
     },
   },
   SQLite: {
-    start: async (stack) => {
-      const { path } = stack.use(await tempDir('league'));
-      const database = new DatabaseSync(join(path, 'sessions.db'));
+    start: async (stack, url) => {
+      const file = url ?? join(stack.use(await tempDir('league')).path, 'sessions.db');
+      const database = new DatabaseSync(file);
+      database.exec('PRAGMA synchronous = NORMAL'); // as better-sqlite3 and the shop have it
       stack.defer(() => database.close());
       return {
+        url: file,
         backend: sqliteBackend(database),
         count: async () => Number(database.prepare('select count(*) n from records').get()?.n),
         refuse: async () => database.exec(sqliteTrigger('records')),
@@ -249,30 +262,42 @@ const ourStores: Record<
     },
   },
   Redis: {
-    start: async (stack) => {
-      const redis = await startLeagueRedis(stack);
+    start: async (stack, url) => {
+      const redis = await startLeagueRedis(stack, url);
       return { ...redis, backend: redisBackend(redis.client) };
     },
   },
   PostgreSQL: {
-    start: async (stack) => {
-      const { pool, ...postgres } = await startLeaguePostgres(stack, 'records');
-      return { ...postgres, backend: postgresBackend(pool) };
+    start: async (stack, url) => {
+      const { pool, ...postgres } = await startLeaguePostgres(stack, 'records', url);
+      const fill = (count: number, text: string) =>
+        pool.query(
+          `insert into records select 'sess:' || md5(n::text), 1, $2, now() + interval '1 hour'
+            from generate_series(1, $1::int) n`,
+          [count, text],
+        );
+      return { ...postgres, fill, backend: postgresBackend(pool) };
     },
   },
   MySQL: {
-    start: async (stack) => {
-      const { pool, ...mysql } = await startLeagueMysql(stack, 'records');
-      return { ...mysql, backend: mysqlBackend(pool) };
+    start: async (stack, url) => {
+      const { pool, ...mysql } = await startLeagueMysql(stack, 'records', url);
+      const fill = (count: number, text: string) =>
+        pool.query(
+          `insert into records select concat('sess:', md5(seq)), 1, ?, utc_timestamp(3) + interval 1 hour
+            from seq_1_to_${count}`,
+          [text],
+        );
+      return { ...mysql, fill, backend: mysqlBackend(pool) };
     },
   },
   Memcached: {
     stopped: true,
-    start: async (stack) => {
-      const server = stack.adopt(await startMemcached(), ({ stop }) => stop());
-      const client = new MemcacheClient({ server: new URL(server.url).host });
+    start: async (stack, at) => {
+      const { url, ...failing } = await startLeagueMemcached(stack, at);
+      const client = new MemcacheClient({ server: new URL(url).host, noDelay: true });
       stack.defer(() => client.shutdown());
-      return { backend: memcachedBackend(client), refuse: server.kill, accept: server.restart };
+      return { ...failing, url, backend: memcachedBackend(client) };
     },
   },
 };
@@ -285,10 +310,10 @@ const dropIn = Object.entries(ourStores).map(
     name: `dropInStore, ${name}`,
     ...(stopped && { stopped }),
     sweeps: 'every minute',
-    start: async (stack, maxAge) => {
-      const { backend, ...store } = await start(stack);
+    start: async (stack, maxAge, url) => {
+      const { backend, ...store } = await start(stack, url);
       const session = plain(dropInStore(backend, { counters: ['items'] }), maxAge);
-      return { ...store, session };
+      return { ...store, backend, session };
     },
   }),
 );
@@ -298,8 +323,8 @@ const updating = Object.entries(ourStores).map(
     name: `updateSession, ${name}`,
     ...(stopped && { stopped }),
     sweeps: 'every minute',
-    start: async (stack, maxAge) => {
-      const { backend, ...store } = await start(stack);
+    start: async (stack, maxAge, url) => {
+      const { backend, ...store } = await start(stack, url);
       const session = sessionMiddleware({
         backend,
         fields,
@@ -315,7 +340,7 @@ const updating = Object.entries(ourStores).map(
         change: (req, edit) => updateSession(req, edit),
         logOut: (req, res) => endSession(req, res),
       };
-      return { ...store, session, style };
+      return { ...store, backend, session, style };
     },
   }),
 );
@@ -330,15 +355,24 @@ const sqliteTrigger = (table: string) =>
     )
     .join('\n');
 
-async function startLeagueRedis(stack: AsyncDisposableStack) {
-  const server = stack.adopt(await startRedis(), ({ stop }) => stop());
-  const client = createClient({ url: server.url });
+/** @returns the URL of a server, which it starts if nobody else has */
+async function urlOf(
+  stack: AsyncDisposableStack,
+  start: () => Promise<{ url: string; stop(): Promise<void> }>,
+  url?: string,
+): Promise<string> {
+  return url ?? stack.adopt(await start(), (server) => server.stop()).url;
+}
+
+async function startLeagueRedis(stack: AsyncDisposableStack, at?: string) {
+  const url = await urlOf(stack, startRedis, at);
+  const client = createClient({ url });
   client.on('error', () => {});
   await client.connect();
   stack.defer(() => client.destroy());
-  const needReplicas = (count: string) =>
-    server.cli('CONFIG', 'SET', 'min-replicas-to-write', count);
+  const needReplicas = (count: string) => client.configSet('min-replicas-to-write', count);
   return {
+    url,
     client,
     count: () => client.dbSize(),
     refuse: () => needReplicas('1'),
@@ -346,11 +380,19 @@ async function startLeagueRedis(stack: AsyncDisposableStack) {
   };
 }
 
-async function startLeaguePostgres(stack: AsyncDisposableStack, table: string) {
-  const server = stack.adopt(await startPostgres(), ({ stop }) => stop());
-  const pool = new pg.Pool({ connectionString: server.url });
+// The servers of the league wait for the disk and use memory as they do by default.
+async function startLeagueMemcached(stack: AsyncDisposableStack, at?: string) {
+  if (at) return { url: at };
+  const server = stack.adopt(await startMemcached('--memory-limit=1024'), (each) => each.stop());
+  return { url: server.url, refuse: server.kill, accept: server.restart };
+}
+
+async function startLeaguePostgres(stack: AsyncDisposableStack, table: string, at?: string) {
+  const url = await urlOf(stack, () => startPostgres('fsync=on'), at);
+  const pool = new pg.Pool({ connectionString: url });
   stack.defer(() => pool.end());
   return {
+    url,
     pool,
     count: async () => Number((await pool.query(`select count(*) n from ${table}`)).rows[0].n),
     refuse: () =>
@@ -362,14 +404,21 @@ async function startLeaguePostgres(stack: AsyncDisposableStack, table: string) {
   };
 }
 
-async function startLeagueMysql(stack: AsyncDisposableStack, table: string) {
-  const server = stack.adopt(await startMariadb(), ({ stop }) => stop());
-  const pool = createPool(server.url);
+const asByDefault = [
+  '--innodb-flush-log-at-trx-commit=1',
+  '--innodb-log-file-size=96M',
+  '--innodb-buffer-pool-size=128M',
+];
+
+async function startLeagueMysql(stack: AsyncDisposableStack, table: string, at?: string) {
+  const url = await urlOf(stack, () => startMariadb(...asByDefault), at);
+  const pool = createPool(url);
   stack.defer(() => pool.end());
   const changes = ['insert', 'update'];
   const eachChange = (statement: (change: string) => string) =>
     Promise.all(changes.map((change) => pool.query(statement(change))));
   return {
+    url,
     pool,
     count: async () => {
       const [rows] = await pool.query<RowDataPacket[]>(`select count(*) n from ${table}`);
