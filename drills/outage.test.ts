@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { noPersistence } from './outage-kinds.ts';
 import { runOutage } from './run-outage.ts';
 
-it('the drill counts everything that Redis held only in memory as lost, and nothing that came later', async () => {
+it('the drill counts as lost what Redis held only in memory, and nothing that was added later', async () => {
   const { before, lost, acknowledged } = await runOutage(noPersistence, () => {});
   assert.ok(before > 20 && acknowledged > before);
   // When Redis fails, each of the 20 visitors may have one more add under way.

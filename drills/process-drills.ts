@@ -73,7 +73,7 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Restart them with `new`. Both know the user all the time. They no longer know a browser that has not sent a request since the first step.',
+    'Restart them with `new`. Both know the user all the time. A browser that has not sent a request since the first step has to log in again.',
     async () => {
       await restart('new');
       assert.deepEqual(await namesOf({ cookie: absent }), [undefined, undefined]);
@@ -104,7 +104,7 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   assert.equal((await user.post('/login', { json: ADA })).status, 200);
   const visitors = use(startVisitors(shop.origin, 200));
   const { answers, acknowledged } = visitors;
-  // Visitors of the old version alone, of both at once, and of the new one alone.
+  // Some visitors meet only the old version, some both, and some only the new one.
   const sell = async () => {
     const before = answers.length;
     await until(async () => answers.length > before + 60, 'visitors go on');
@@ -134,7 +134,7 @@ export async function rollBack({ step, use }: Context): Promise<void> {
     assert.equal((await user.get('/')).json.user.name, 'Ada');
     assert.doesNotMatch(shop.output(), /do not fit the fields/);
   });
-  await step("Each version has kept the other's field.", async () => {
+  await step('Each version keeps the field that only the other version knows.', async () => {
     const keys = (await redis.cli('KEYS', 'sess:*')).split('\n');
     const texts = await Promise.all(keys.map((key) => redis.cli('GET', key)));
     const carts = texts.map((text) => JSON.parse(text)).filter(({ cart }) => cart);
@@ -192,7 +192,7 @@ export async function jumpInTime({ step, use }: Context): Promise<void> {
   });
   const { guest, user } = await begin();
   await step(
-    'The clock is set right, 1 hour back. Sessions that have begun in the meantime go on, for up to 13 hours instead of 12.',
+    'The clock is corrected: it goes 1 hour back. Sessions that began in the meantime continue, for up to 13 hours instead of 12.',
     async ([, most = 0]) => {
       await set(0);
       assert.equal((await guest.get('/cart')).json.count, 1);
@@ -217,7 +217,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
   const workers = () =>
     [...log().matchAll(/"pid":(\d+).*Cloakroom is open/g)].map(([, pid]) => pid);
   await until(async () => workers().length === 1, 'the log names the worker');
-  // Without a small disk of its own, but the system refuses the same writes.
+  // There is no small disk. Instead, the system refuses the same writes.
   const setRoom = async (bytes: number | 'unlimited') => {
     for (const pid of [shop.pid, ...workers()])
       await run('prlimit', ['--pid', `${pid}`, `--fsize=${bytes}:unlimited`]);
@@ -235,7 +235,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
   );
   const size = log().length;
   await step('Pages that only read still answer 200.', async ([ok]) => {
-    // The log is written ten times a second. Each time fails now.
+    // The shop writes its log ten times a second. Each of these writes fails now.
     for (let n = 0; n < 5; n++) {
       for (const path of ['/cart', '/orders', '/livez'])
         assert.equal((await user.get(path, secure)).status, ok, path);
@@ -261,7 +261,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
     },
   );
   await step(
-    'The log goes on, with the lines of the meantime, and no worker was replaced.',
+    'The log continues. It has the lines from the meantime, too, and no worker was replaced.',
     async () => {
       const kept = () => log().slice(size).split('"status":503').length - 1;
       await until(async () => kept() >= 4, 'the lines of the four refusals');
@@ -296,7 +296,7 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
     },
   });
   await step(
-    'A process may open 100 files, and clients open 200 connections. It closes those that do not fit, within 1 s.',
+    'A process may open 100 files, and clients open 200 connections. The process closes the connections that do not fit, within 1 s.',
     async ([files, connections = 0, seconds = 0]) => {
       assert.equal(files, FILES);
       for (let n = 0; n < connections; n++) sockets.push(await connection());
@@ -309,7 +309,7 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
   await step('The log says `Too many connections`.', async () => {
     await until(async () => shop.output().includes('Too many connections'), 'the log');
   });
-  await step('Those that were open before still get answers.', () => ask(kept));
+  await step('Connections that were open before still get answers.', () => ask(kept));
   await step('When connections end, the shop takes new ones within 1 s.', async ([seconds = 0]) => {
     for (const socket of sockets) socket.destroy();
     // Not fetch, which may have an open connection.

@@ -11,7 +11,7 @@ type Step = (line: string, act: (numbers: number[]) => Promise<unknown>) => Prom
 
 export type Context = {
   step: Step;
-  /** How many times longer than the page says things may take. */
+  /** Each time limit of the page is multiplied by this. */
   slowness: number;
   /** Stops it when the drill is over, the last one first. @returns what it was given */
   use: <T extends { stop: () => Promise<unknown> }>(started: T) => T;

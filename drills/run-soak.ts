@@ -11,7 +11,7 @@ import { startSoakVisitors } from './soak-visitors.ts';
 
 type Parts = { app: AppServer; redis: Awaited<ReturnType<typeof startRedis>>; database: string };
 
-/** `refuses`: visitors may get a 503. `cutsOff`: requests may stay without an answer. */
+/** `refuses`: visitors may get a 503. `cutsOff`: requests may get no answer. */
 type Event = {
   what: string;
   refuses?: boolean;
@@ -119,7 +119,7 @@ type SoakOptions = {
 
 /**
  * Runs the shop in production, with Redis and SQLite, under a load of log-ins, carts and log-outs, while
- * the events happen. Every acknowledged change is looked for afterwards.
+ * the events happen. Afterwards, it checks that every acknowledged change is there.
  */
 export async function runSoak({
   seconds,

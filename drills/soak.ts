@@ -1,5 +1,5 @@
-// npm run soak: half an hour of visitors, outages and updates. Then every acknowledged change is looked
-// for. `npm run soak -- 5` takes five minutes. Writes its report into docs/soak.md. Linux only.
+// npm run soak: half an hour of visitors, outages and updates. Then it checks that every acknowledged
+// change is there. `npm run soak -- 5` takes five minutes. Writes its report into docs/soak.md. Linux only.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { runSoak, SOAK, type SoakReport } from './run-soak.ts';
 

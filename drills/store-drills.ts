@@ -132,7 +132,7 @@ export async function restoreRedis({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Later, the data is lost. Stop Redis, put the copy in the place of the folder, and start Redis. The shop keeps running.',
+    'If the data is lost, stop Redis, put the copy in the place of the folder, and start Redis. The shop keeps running.',
     async () => {
       await guest.post('/cart/lines', HAT);
       await leaver.post('/logout');
@@ -145,13 +145,13 @@ export async function restoreRedis({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'The carts of guests are as they were when you copied them, and users are logged in.',
+    'The carts of guests are as they were at the copy, and users are logged in.',
     async () => {
       assert.equal((await guest.get('/cart')).json.count, 1);
       assert.equal((await user.get('/')).json.user.name, 'Ada');
     },
   );
-  await step('A user who has logged out since then is still logged out.', async () => {
+  await step('A user who has logged out since the copy is still logged out.', async () => {
     assert.equal((await httpClient(shop.origin, cookie).get('/')).json.user, null);
   });
 }
@@ -220,7 +220,7 @@ export async function restoreSqlite({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Later, the data is lost. Stop the shop, put the copy in the place of the database, and delete the files whose names end in `-wal` and `-shm`.',
+    'If the data is lost, stop the shop, put the copy in the place of the database, and delete the files whose names end in `-wal` and `-shm`.',
     async () => {
       await goOn();
       await shop.stop();
@@ -244,7 +244,7 @@ export async function restorePostgres({ step, use }: Context): Promise<void> {
     pg('pg_dump', '-Fc', '-f', file, server.url),
   );
   await step(
-    'Later, the data is lost. Stop the shop, create an empty database, name it in `DATABASE_URL`, and fill it: `pg_restore -d URL FILE`.',
+    'If the data is lost, stop the shop, create an empty database, name it in `DATABASE_URL`, and fill it: `pg_restore -d URL FILE`.',
     async () => {
       await goOn();
       await shop.stop();

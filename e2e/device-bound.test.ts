@@ -90,7 +90,7 @@ it('refuses no request of 300 log-ins, each with ten simultaneous requests', asy
   );
 });
 
-it('refuses none during password changes, and logs in again while requests are under way', async () => {
+it('refuses no request during password changes, and logs in again while requests are under way', async () => {
   const browsers = await Promise.all(Array.from({ length: 50 }, bound));
   for (const path of ['/password', '/login', '/password']) {
     await pass(11 * SECOND);
@@ -110,7 +110,7 @@ it('refuses none during password changes, and logs in again while requests are u
   );
 });
 
-it('refuses none while the secret is rotated and all processes are replaced', async () => {
+it('refuses no request while the secret is rotated and all processes are replaced', async () => {
   const browsers = await Promise.all(Array.from({ length: 8 }, bound));
   await Promise.all(browsers.map((browser) => refusals(browser, 1)));
   await pass(11 * SECOND);

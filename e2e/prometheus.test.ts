@@ -111,8 +111,8 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   // A busy machine may be slow.
   assert.deepEqual(await ask('ALERTS{alertname!="CloakroomSlow"}'), []);
 
-  // A request whose body never arrives keeps its worker from ending. If it began shortly before the
-  // drain, it outlasts it.
+  // A request whose body never arrives keeps its worker from ending. One that begins shortly before the
+  // drain lasts longer than the drain.
   const type = 'Content-Type: application/json';
   const stick = () => {
     const stuck = connect(shop.port, '127.0.0.1').on('error', () => {});

@@ -222,7 +222,7 @@ onEachStore(
       assert.equal(await isIn(old), false);
     });
 
-    it('gives a double click a truthful answer when it registers or changes the password', async (t) => {
+    it('answers both clicks of a double click truthfully when it registers or changes the password', async (t) => {
       // At this cost, the second click arrives during the first.
       const slow = { documents: store.documents, hashCost: 10 };
       const busy = await startShop(store.backend, slow);

@@ -70,7 +70,7 @@ async function shopOfTheImpatient(t: TestContext) {
   return { ...shop, leave, texts, accountSessions };
 }
 
-it('a right log-in that was cut off is no failure, and leaves no session', async (t) => {
+it('a correct log-in that is cut off does not count as a failure, and leaves no session', async (t) => {
   const shop = await shopOfTheImpatient(t);
   const guest = shop.visitor();
   await guest.get('/');
@@ -80,7 +80,7 @@ it('a right log-in that was cut off is no failure, and leaves no session', async
   assert.equal(shop.texts.size, 2, 'the guest and the log-in that was answered');
 });
 
-it('a wrong log-in that was cut off is a failure', async (t) => {
+it('a failed log-in that is cut off counts as a failure', async (t) => {
   const shop = await shopOfTheImpatient(t);
   for (let n = 0; n < 10; n++) await shop.leave('password', WRONG);
   const limited = async () => (await shop.visitor().post('/login', { json: ADA })).status === 429;

@@ -59,7 +59,7 @@ it('runs as many at once as it may', async () => {
   assert.deepEqual(started, ['a1', 'a1-', 'b1', 'c1']);
 });
 
-it('refuses the last of the longest line when too many wait', async () => {
+it('refuses the last job of the busiest address when too many wait', async () => {
   const { add, end, started, refused } = queueOf(1, 4);
   await add('a0', 'a1', 'a1-', 'a2', 'a1--');
   assert.equal(refused.length, 0);

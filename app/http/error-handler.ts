@@ -105,7 +105,7 @@ function refusalFor(error: unknown): Refusal {
 const SESSION_MESSAGES: Record<string, string> = {
   SessionGone: 'Your session has ended, so nothing was changed. Reload the page and try again.',
   StoreUnavailable:
-    'The shop is unavailable right now. If you changed something, it may not be saved. Please try again in a moment.',
+    'The shop is unavailable right now. Your last change may not have been saved. Please try again in a moment.',
   TooManyConflicts:
     'Too many requests changed your session at once. This change was not saved. Please try again.',
   DeviceUnproved:

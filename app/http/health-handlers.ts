@@ -12,7 +12,7 @@ export type Checks = Record<string, () => Promise<unknown>>;
 /**
  * `livez`: this process answers, even if all else is down. `readyz`: so do its stores, and they take
  * changes.
- * The log gets the cause, once: a balancer that sees 503 here sends no visitor who would meet it.
+ * The cause is logged here, once: a load balancer that gets 503 sends no request that would log it.
  * @param checks by the name of what they check
  */
 export function healthHandlers({ checks, log }: { checks: Checks; log: Logger }) {

@@ -89,7 +89,7 @@ type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) 
 
 /**
  * Counts each request before its handler runs, and undoes the count if the answer has another
- * status. So requests that are still running can get a visitor refused, but not for long.
+ * status. Requests that are still running count, too, so a visitor may be refused for a short time.
  */
 function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   const { store, keyGenerator = addressOf } = options;

@@ -21,8 +21,8 @@ const MAX_WAIT_MS = 30_000;
 const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
-// By default, V8 lets a heap grow to several times what lives in it. This keeps a worker at two thirds
-// of the memory.
+// By default, V8 lets a heap grow to several times what lives in it. With these options, a worker needs
+// two thirds of the memory.
 const SMALL_HEAP = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /**

@@ -129,7 +129,7 @@ function logErrors(log: Logger, what: string) {
   return (err: unknown) => complain({ err });
 }
 
-/** The first is logged as an error, then one a minute: during an outage, each attempt fails. */
+/** At most one a minute is logged as an error: during an outage, each attempt fails. */
 function onceAMinute(log: Logger, message: string) {
   let quietUntil = 0;
   return (details: object = {}) => {

@@ -512,7 +512,7 @@ it('the answer to a read does not wait until the idle clock has restarted', asyn
   touched.resolve(true);
 });
 
-it('data that no request holds replaces a session of the drop-in store', async () => {
+it('data that was not loaded from the drop-in store replaces the stored session', async () => {
   const store = dropInStore(memoryBackend());
   const id = newSessionId();
   const cookie = { originalMaxAge: null };

@@ -8,7 +8,7 @@ import type { IncomingHttpHeaders } from 'node:http';
  * holds no visitor's cookie.
  * @param host of this app, as the browser knows it
  * @param secure whether the browser reaches this app over HTTPS
- * @returns what tells so; undefined when the request comes from this site
+ * @returns what shows it; undefined when the request comes from this site
  */
 export function crossSiteSign(
   { origin, 'sec-fetch-site': site }: IncomingHttpHeaders,

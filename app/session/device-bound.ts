@@ -217,7 +217,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     const skipped = isSkipped(req.headers);
     unproved.add(req);
     store.show(req, { ...lifecycle.fresh(), version: MOVED });
-    // From a shared cache, "One moment" would load itself again and again for every visitor.
+    // If a shared cache kept the page "One moment", that page would reload forever.
     res.set('Cache-Control', 'no-store');
 
     const isNavigation = req.get('Sec-Fetch-Mode') === 'navigate';

@@ -132,7 +132,8 @@ async function openMysql(url: string, onError: OnError, connectMs: number): Prom
   return storeOf({
     backend: (prefix) => mysqlBackend(pool, prefix),
     rows: async (...range) => (await pool.query<RowDataPacket[]>(keys, range))[0],
-    close: () => pool.end(),
+    // After an outage, a broken connection may be left.
+    close: () => pool.end().catch(() => {}),
   });
 }
 

@@ -18,7 +18,7 @@ export type Counters = {
 export function rateLimitStore(counters: Counters, name: string, secret: string): Store {
   const ask = answersWithin(1500);
   let windowMs = 0;
-  // Without the secret, somebody could find an IPv4 address by hashing all of them.
+  // Without the secret in it, anyone could hash all IPv4 addresses and compare.
   const keyOf = (key: string) => `${name}:${hash('sha256', `${secret} limit:${key}`, 'base64url')}`;
   return {
     init: (options) => {

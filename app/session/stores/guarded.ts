@@ -19,7 +19,7 @@ type GuardEvent =
 /**
  * The backend with a deadline, and with the sessions of the old store. Every failure of either, silence
  * included, becomes StoreUnavailable.
- * @param parse makes a record of a stored text; undefined if the text does not count
+ * @param parse turns a stored text into a record, or returns undefined if the text is not valid
  */
 export function guarded<R extends Versioned>(
   backend: Backend,

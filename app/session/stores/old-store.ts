@@ -103,8 +103,8 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
     }
 
     /**
-     * Whether a session may still be imported: yes, if the old store is down. express-session also destroys
-     * ids that no store has held, so a mark for each would let anyone fill the store.
+     * Whether a session may still be imported: yes, if the old store is down. Needed because express-session
+     * also destroys ids that never existed: a mark for each of them would let anyone fill the store.
      */
     const mayHold = async (id: string) => msLeft() > 0 && ask(read(id)).then(Boolean, () => true);
 
