@@ -233,13 +233,16 @@ function isOnlyRestarted(before: unknown, after: unknown): boolean {
   return isDeepStrictEqual(settingsOf(before ?? {}), settingsOf(after ?? {}));
 }
 
-/** Calls back outside the promise, so that an error in the callback is not taken for the store's. */
+/**
+ * Calls back outside the promise, so that an error in the callback is not taken for the store's. Not by
+ * setImmediate: a turn of the event loop for each call halves what one process can answer.
+ */
 function callBack<T>(
   value: Promise<T> | T,
   callback: ((error: unknown, value?: T) => void) | undefined,
 ) {
   Promise.resolve(value).then(
-    (answered) => callback && setImmediate(callback, null, answered),
-    (error: unknown) => callback && setImmediate(callback, error),
+    (answered) => callback && process.nextTick(callback, null, answered),
+    (error: unknown) => callback && process.nextTick(callback, error),
   );
 }
