@@ -235,7 +235,7 @@ function isOnlyRestarted(before: unknown, after: unknown): boolean {
 
 /**
  * Calls back outside the promise, so that an error in the callback is not taken for the store's. Not by
- * setImmediate: a turn of the event loop for each call halves what one process can answer.
+ * setImmediate, which would cost a turn of the event loop for each call.
  */
 function callBack<T>(
   value: Promise<T> | T,
