@@ -16,7 +16,7 @@ import {
   startRedisSentinel,
   startTlsRedis,
 } from '../test-support/redis.ts';
-import { refuses } from '../test-support/refuses.ts';
+import { refuses } from '../test-support/refuses-connections.ts';
 import { startServer, startTwoServers } from '../test-support/start-server.ts';
 import { ADA, PAGE } from '../test-support/start-shop.ts';
 import { tempDatabase, tempDir } from '../test-support/temp-dir.ts';

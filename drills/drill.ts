@@ -1,5 +1,5 @@
 // npm run drill:NAME does what docs/runbook.md says for an event, and checks each line of it.
-import { drills } from './drills.ts';
+import { drills } from './drill-list.ts';
 import { runDrill } from './run-drill.ts';
 
 const [name = ''] = process.argv.slice(2);

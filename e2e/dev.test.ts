@@ -16,7 +16,7 @@ import { type Child, startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { listen } from '../test-support/listen.ts';
-import { refuses } from '../test-support/refuses.ts';
+import { refuses } from '../test-support/refuses-connections.ts';
 import { ADA } from '../test-support/start-shop.ts';
 import { until } from '../test-support/until.ts';
 

@@ -1,6 +1,6 @@
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
-import { refuses } from './refuses.ts';
+import { refuses } from './refuses-connections.ts';
 import { runServer, type StoreServer } from './running-server.ts';
 
 export async function startMemcached(...args: string[]): Promise<StoreServer> {

@@ -13,7 +13,7 @@ import { demoProducts } from '../../config/demo-data.ts';
 import { httpClient } from '../../test-support/http-client.ts';
 import { startNginx } from '../../test-support/nginx.ts';
 import { startRedis } from '../../test-support/redis.ts';
-import { refuses } from '../../test-support/refuses.ts';
+import { refuses } from '../../test-support/refuses-connections.ts';
 import { type AppServer, startServer } from '../../test-support/start-server.ts';
 import { ADA } from '../../test-support/start-shop.ts';
 import { tempDatabase, tempDir } from '../../test-support/temp-dir.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
 import { startMemcached } from '../../test-support/memcached.ts';
-import { testOutages } from '../../test-support/outages.ts';
+import { testOutages } from '../../test-support/store-failures.ts';
 import { serverOf } from '../../test-support/stores.ts';
 import { memcachedBackend } from '../session/stores/memcached.ts';
 import { connectMemcached } from '../storage/drivers.ts';

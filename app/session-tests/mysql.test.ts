@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
 import { createPool } from 'mysql2/promise';
-import { testOutages } from '../../test-support/outages.ts';
+import { testOutages } from '../../test-support/store-failures.ts';
 import { serverOf } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { MYSQL_SCHEMA, type MysqlPool, mysqlBackend } from '../session/stores/mysql.ts';
