@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** A test file that imports one of these, directly or indirectly, starts other processes. */
-const STARTERS = ['child.ts', 'outages.ts'].map((file) => join('test-support', file));
+const STARTERS = ['child.ts', 'store-failures.ts'].map((file) => join('test-support', file));
 
 export function needsServers(file: string): boolean {
   const seen = new Set<string>();
