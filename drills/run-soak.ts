@@ -72,7 +72,7 @@ const databaseLocked: Event = {
   what: 'the database locked for 3 s',
   refuses: true,
   happen: async ({ database }) => {
-    const other = new DatabaseSync(database);
+    const other = new DatabaseSync(database, { timeout: 5000 });
     other.exec('begin immediate');
     await sleep(3000);
     other.close();
