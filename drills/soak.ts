@@ -23,7 +23,7 @@ function textOf({ phases, uses, acknowledged, problems }: SoakReport): string {
   const { changes, logIns, logOuts, views } = acknowledged;
   const row = (...cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
   const requests = phases.reduce((sum, each) => sum + each.answers, 0);
-  const found = problems.length > 0 ? `${problems.length} problems` : 'nothing lost';
+  const found = problems.length > 0 ? `problems: ${problems.length}` : 'nothing lost';
   return [
     `${minutes} minutes, ${requests} requests, ${logIns} log-ins, ${logOuts} log-outs, ${views} views, ${changes} acknowledged changes: **${found}**.`,
     '',
