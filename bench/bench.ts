@@ -24,8 +24,8 @@ print(`servers on core ${serverCore}, load on ${loadCore}, Redis on ${redisCore}
 const contestants = await startContestants(redis, cleanup, { core: serverCore });
 const redisPid = Number(/process_id:(\d+)/.exec(await redis.cli('INFO', 'server'))?.[1]);
 
-const minutes = Number(process.env.BENCH_MINUTES ?? 9);
-const options = { sessions: 1000, turnMs: 500, warmUpMs: 2000, minutes, workloads, redisPid };
+const minutes = Number(process.env.BENCH_MINUTES ?? 9.4);
+const options = { sessions: 2000, turnMs: 500, warmUpMs: 1000, minutes, workloads, redisPid };
 const results = await compete(contestants, options, print);
 const tables = results.map(({ workload, rounds }) => tableOf(workload, rounds));
 const text = tables.map((table) => table.text).join('\n\n');

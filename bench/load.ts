@@ -97,6 +97,8 @@ export async function load(
   const asks = Array.from({ length: turns }, (_, turn) =>
     visitors.map((visitor) => ask(workload, visitor, turn)),
   ).flat();
+  // Each product gets its turn: a cart holds at most 99 of one.
+  const offset = Math.floor(Math.random() * asks.length);
   const times: number[] = [];
   const started = performance.now();
   const send = async (from: number) => {
@@ -105,7 +107,9 @@ export async function load(
     });
     for (let n = from; performance.now() < started + ms; n += connections) {
       const at = performance.now();
-      const { statusCode, body } = await client.request(asks[n % asks.length] as (typeof asks)[0]);
+      const { statusCode, body } = await client.request(
+        asks[(offset + n) % asks.length] as (typeof asks)[0],
+      );
       await body.dump();
       times.push(performance.now() - at);
       if (statusCode >= 400) throw new Error(`${workload} at ${origin}: ${statusCode}`);

@@ -29,7 +29,7 @@ export function estimate(values: readonly number[]): Estimate {
 
 /**
  * Whether noise may have made a ratio: its interval is wider than what it claims. A ratio claims its
- * distance from 1. One near 1 claims to be below the goal, or close to it.
+ * distance from 1, or its distance from the goal, whichever is more.
  */
 export const isNoise = ({ median, low, high }: Estimate, goal: number): boolean =>
-  !(high - low < Math.max(Math.abs(median - 1), goal - 1));
+  !(high - low < Math.max(Math.abs(median - 1), Math.abs(median - goal)));
