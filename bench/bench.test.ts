@@ -128,7 +128,7 @@ it('a table says whether the interval reaches the goal, and how many turns were 
   assert.match(tableOf('view', rounds).text, /19 turns\. Thrown away: 1 with stolen time, 0 with/);
 });
 
-it('an interval wider than its claim means that the machine is too noisy for a table', () => {
+it('an interval wider than the effect means that the machine is too noisy for a table', () => {
   const { isNoisy, text } = tableOf('view', roundsOf([1, 2, 1, 2, 1, 2]));
   assert.ok(isNoisy);
   assert.match(text, /too noisy for a table: Other, shop’s work 1\.50 \(1\.00–2\.00\)\./);

@@ -21,7 +21,7 @@ type Options = {
   sessions: number;
   turnMs: number;
   warmUpMs: number;
-  /** Ends with the round that is running so many minutes after the start of this process. */
+  /** This many minutes after the start of this process, it finishes the round and stops. */
   minutes: number;
   redisPid: number;
 };

@@ -41,8 +41,8 @@ export function usageOf(...pids: number[]): Usage {
 }
 
 /**
- * How long other processes kept the busiest of these threads waiting, at least: what it waited, less what
- * the other threads ran.
+ * How long, at least, other processes kept the busiest of these threads waiting: its waiting time, minus
+ * the time that the other threads ran.
  */
 export function disturbedMs(before: Usage, after: Usage): number {
   const spent = [...after.threads].map(([id, { ranMs, waitedMs }]) => {

@@ -3,7 +3,7 @@ import { OURS } from './contestants.ts';
 import type { Workload } from './load.ts';
 import { type Estimate, isNoise, medianOf } from './statistics.ts';
 
-/** The tables, and the CPU time that a peer with the shop's work must need, in the shop's. */
+/** The tables. `goal`: how many times the shop's CPU time a peer with the shop's work should need. */
 const TABLES: Partial<Record<Workload, { title: string; goal: number }>> = {
   view: { title: 'A guest’s view', goal: 1.5 },
   member: { title: 'A logged-in view', goal: 1.2 },

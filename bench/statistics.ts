@@ -28,8 +28,8 @@ export function estimate(values: readonly number[]): Estimate {
 }
 
 /**
- * Whether noise may have made a ratio: its interval is wider than what it claims. A ratio claims its
- * distance from 1, or its distance from the goal, whichever is more.
+ * Whether a ratio may be noise: its interval is at least as wide as its distance from 1 or from the
+ * goal, whichever is more.
  */
 export const isNoise = ({ median, low, high }: Estimate, goal: number): boolean =>
   !(high - low < Math.max(Math.abs(median - 1), Math.abs(median - goal)));

@@ -1,4 +1,4 @@
-// What the shop does beside its pages, for the peers that do the same. They run with the argument `work`.
+// What the shop does around its pages, for the peers that do the same. They run with the argument `work`.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Histogram, register } from 'prom-client';
@@ -6,7 +6,7 @@ import { buffered, createLog } from '../../app/observe/log.ts';
 import { client } from './shop.ts';
 
 export const withWork = process.argv.includes('work');
-/** The shop has the same limit on the changes of one address. */
+/** The shop's limit for one session. For one address, it is ten times as much. */
 export const CHANGES_PER_MINUTE = Number(process.env.CHANGES_PER_MINUTE ?? 3000);
 
 const log = createLog('info', withWork ? buffered() : undefined);
