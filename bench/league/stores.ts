@@ -1,6 +1,6 @@
 // npm run bench:stores              what a read and a change cost with each store, side by side, and with
-//                                   many writers on one session. Takes seven minutes.
-// npm run bench:stores -- growth    the same with a million sessions. Takes five minutes, and 2 GB of disk.
+//                                   many writers on one session. Takes eight minutes.
+// npm run bench:stores -- growth    the same with a million sessions. Takes six minutes, and 2 GB of disk.
 // npm run bench:stores -- Redis     only this store. Writes nothing.
 // Both write their tables into docs/stores.md.
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -127,6 +127,7 @@ function ratioOf(mine: readonly Turn[], theirs: readonly Turn[], figure: 'rps' |
     return other && isGood(each) && isGood(other) ? [each[figure] / other[figure]] : [];
   });
   const { median, low, high } = estimate(ratios);
+  if (high === Infinity) return 'too few turns';
   return `${median.toFixed(2)} × (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
