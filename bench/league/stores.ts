@@ -45,8 +45,8 @@ const chosen = Object.keys(servers).filter(
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const isPinned = await pinLoad();
 await using stack = new AsyncDisposableStack();
-const start = async (name: string, url?: string) =>
-  stack.adopt(await startStoreApp(name, isPinned, url), ({ stop }) => stop());
+const start = async (name: string, url?: string, until = stack) =>
+  until.adopt(await startStoreApp(name, isPinned, url), ({ stop }) => stop());
 
 type Turns = Record<Workload, Turn[]>;
 type Measured = { name: string; turns: Turns; against?: Turns };
@@ -151,12 +151,14 @@ async function writers(apps: readonly StoreApp[]): Promise<string> {
   );
 }
 
-/** Compares a store of a few hundred sessions with one of a million. */
+/** Compares a store of a few thousand sessions with one of a million. */
 async function growth(): Promise<string> {
   const rows: Measured[] = [];
   for (const server of chosen) {
     const name = `updateSession, ${servers[server]?.[1]}`;
-    const [few, many] = [await start(name), await start(name)];
+    await using both = new AsyncDisposableStack();
+    const few = await start(name, undefined, both);
+    const many = await start(name, undefined, both);
     await newVisitor(many); // this creates the table
     const before = many.usage().memoryMb;
     const began = performance.now();
@@ -170,9 +172,8 @@ async function growth(): Promise<string> {
       turns: turns.get(server) as Turns,
       against: turns.get(name) as Turns,
     });
-    for (const app of [few, many]) await app.stop();
   }
-  return tables('A million sessions', 'a few hundred', rows);
+  return tables('A million sessions', 'a few thousand', rows);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
