@@ -491,27 +491,6 @@ onEachStore(
   ['memory', 'Redis', 'Redis Cluster', 'SQLite'],
 );
 
-it('the answer to a read does not wait until the idle clock has restarted', async (t) => {
-  const backend = memoryBackend();
-  const touched = Promise.withResolvers<boolean>();
-  let isSlow = false;
-  const slow: Backend = {
-    ...backend,
-    compareAndSet: (...change) => (isSlow ? touched.promise : backend.compareAndSet(...change)),
-  };
-  const events: DropInEvent[] = [];
-  const store = dropInStore(slow, { onEvent: (event) => events.push(event) });
-  const site = await listen(tutorialApp(store, new Gate()));
-  t.after(() => site.close());
-  const client = httpClient(site.origin);
-  await client.post('/log-in');
-  isSlow = true;
-  const { json } = await client.get('/');
-  assert.equal(json.user, 'Ada');
-  assert.deepEqual(events, []);
-  touched.resolve(true);
-});
-
 it('data that was not loaded from the drop-in store replaces the stored session', async () => {
   const store = dropInStore(memoryBackend());
   const id = newSessionId();

@@ -180,10 +180,9 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       // express-session calls only `touch` if nothing but the cookie's settings changed.
       if (record && !isOnlyRestarted(record.session.cookie, cookie))
         return callBack(saveInTurn(id, session).catch(drop), callback);
-      // The answer does not wait, and express-session would cut it off at a failure.
-      if (record)
-        touch(id, record, cookie).catch((error: unknown) => emit({ type: 'touch-failed', error }));
-      callback?.();
+      // express-session would cut off an answer that is complete.
+      const hide = (error: unknown) => emit({ type: 'touch-failed', error });
+      callBack(record && touch(id, record, cookie).catch(hide), callback);
     },
     destroy: (id, callback) => callBack(end(id), callback),
     createSession: (req, data) => {
