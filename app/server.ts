@@ -8,7 +8,7 @@ import { runPrimary } from './process/primary.ts';
 
 // Keeps compiled code, so that later starts are faster and take less memory. The workers inherit the
 // variable. In a read-only folder, nothing is kept.
-process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../node_modules/.cache/compile');
+process.env.NODE_COMPILE_CACHE ||= join(import.meta.dirname, '../node_modules/.cache/compile');
 enableCompileCache(process.env.NODE_COMPILE_CACHE);
 
 // `npm run dev` restarts this process when a file of the watched folders is saved. It cannot watch .env,

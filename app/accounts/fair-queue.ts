@@ -10,8 +10,8 @@ type Job = Client & { start: () => void; refuse: (reason: Error) => void };
 
 /**
  * Runs a few jobs at once. Addresses take turns, and so do the accounts of an address: a flood delays
- * mostly itself. When too many jobs wait, the last job of the busiest address is refused. No job waits for long:
- * otherwise the server would cut the connection without an answer.
+ * mostly itself. When too many jobs wait, the last job of the busiest address is refused. No job waits
+ * for long: otherwise the server would cut the connection without an answer.
  * @param refusal makes the error of a job that lost its place
  * @returns `inTurn(client, work)`, which runs `work` when its turn comes
  */

@@ -6,7 +6,8 @@ import { Refusal } from './refusal.ts';
 /**
  * For forms that need a session, and for their pages. Where a browser blocks cookies, such a form would
  * fail without a word, and each try would start a session that nobody can use. So the page leaves a
- * cookie, and the form is refused if the browser sends no cookie back. A program need not load the page first.
+ * cookie, and the form is refused if the browser sends no cookie back. A program need not load the page
+ * first.
  */
 export function requireCookies({ name, attributes }: SessionOptions['cookie']): RequestHandler {
   const probe = name.startsWith('__Host-') ? '__Host-cookies' : 'cookies';

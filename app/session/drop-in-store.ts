@@ -41,10 +41,10 @@ type Callback = (error?: unknown, value?: unknown) => void;
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * A store for express-session that keeps the changes of simultaneous requests. Each save stores the difference between the session
- * as the request loaded it and as it is now, applied to what is stored by then: a three-way merge by
- * compare-and-set. Two requests that change different fields both win, and a session that has ended
- * never comes back.
+ * A store for express-session that keeps the changes of simultaneous requests. Each save stores the
+ * difference between the session as the request loaded it and as it is now, applied to what is stored by
+ * then: a three-way merge by compare-and-set. Two requests that change different fields both win, and a
+ * session that has ended never comes back.
  */
 export function dropInStore(backend: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
