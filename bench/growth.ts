@@ -1,5 +1,4 @@
 // npm run bench:growth: measures how the cost of a request grows with the load. Takes five minutes.
-// `-- soak` watches the memory for ten minutes instead.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -100,12 +99,9 @@ const tell = (what: string, { app, redis: store, rps }: Cost) =>
     `${what.padEnd(28)} CPU a request: app ${app.toFixed(3)} ms, Redis ${store.toFixed(3)} ms; ${Math.round(rps)} requests/s`,
   );
 
-if (process.argv.includes('soak')) await soak();
-else {
-  await carts();
-  await sessionsOfAnAccount();
-  await processes();
-}
+await carts();
+await sessionsOfAnAccount();
+await processes();
 
 async function carts(): Promise<void> {
   print('\nProducts in the cart');
@@ -172,15 +168,4 @@ async function processes(): Promise<void> {
   tell('2', two);
   print(`with two: ${ratios}`);
   await client.flushDb();
-}
-
-async function soak(): Promise<void> {
-  const app = await startApp();
-  const visitors = await newVisitors(app.origin, 1000);
-  for (let minute = 0; minute <= 10; minute++) {
-    const { memoryMb } = usageOf(...family(app.pid));
-    print(`${minute} min: ${memoryMb.toFixed(0)} MB resident, primary and worker`);
-    if (minute < 10) await load(app.origin, 'view', visitors, 60_000);
-  }
-  await app.stop();
 }

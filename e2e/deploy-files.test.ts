@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, matchesGlob } from 'node:path';
-import { it } from 'node:test';
+import { after, before, it } from 'node:test';
 import { DCLinter } from 'dclint';
 import { parse } from 'yaml';
 import { startChild } from '../test-support/child.ts';
@@ -75,9 +75,11 @@ exec setpriv $user --no-new-privs --inh-caps=-all --bounding-set=-all -- "$volum
 const dockerfile = read('docker/Dockerfile');
 const deployPage = readFileSync(`${root}docs/deploy.md`, 'utf8');
 
+let image: Awaited<ReturnType<typeof tempDir>>;
+after(() => image[Symbol.asyncDispose]());
 /** Executes each COPY and the RUN of `npm ci`, as Docker would, in a new folder. */
-async function buildImage() {
-  const image = await tempDir('image');
+before(async () => {
+  image = await tempDir('image');
   const ignored = read('docker/Dockerfile.dockerignore').split('\n');
   const letIn = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
   const keptOut = ignored.filter((line) => line.startsWith('**'));
@@ -96,11 +98,9 @@ async function buildImage() {
         timeout: 120_000,
       });
   }
-  return image;
-}
+});
 
 it('the image runs as compose runs it: all but its volume is read-only, and nobody in it is root', async (t) => {
-  await using image = await buildImage();
   // tempDir() lets only its owner in.
   chmodSync(image.path, 0o755);
   const files = async () => (await readdir(image.path, { recursive: true })).toSorted();
@@ -158,7 +158,6 @@ it('the image runs as compose runs it: all but its volume is read-only, and nobo
 });
 
 it('the image is as large as docs/deploy.md says, and its SBOM lists the packages in it', async () => {
-  await using image = await buildImage();
   const packages = join(image.path, 'node_modules');
   const installed = globSync(['{*,@*/*,**/node_modules/{*,@*/*}}/package.json'], { cwd: packages });
   const inImage = installed.map((file) => {
