@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { startRedis } from '../test-support/redis.ts';
 import { until } from '../test-support/until.ts';
-import { compete, faultOf, type Rounds, ratioOf, type Turn } from './contest.ts';
+import { compete, type Rounds, ratioOf, type Turn } from './contest.ts';
 import { type Contestant, entries, startContestants } from './contestants.ts';
 import { BROWSER, newVisitors, type Visitor, visit } from './load.ts';
-import { disturbedMs, type Usage } from './machine.ts';
+import { disturbedMs, faultOf, type Usage } from './machine.ts';
 import { tableOf } from './report.ts';
 import { estimate } from './statistics.ts';
 

@@ -1,6 +1,6 @@
 import type { Contestant } from './contestants.ts';
 import { load, type Visitor, visitorsFor, type Workload } from './load.ts';
-import { disturbedMs, family, loadCore, serverCore, stolenMs, usageOf } from './machine.ts';
+import { type Fault, watch } from './machine.ts';
 import { type Estimate, estimate } from './statistics.ts';
 
 /** One app under load: CPU time a request in ms, requests a second, p99 in ms. */
@@ -9,8 +9,7 @@ export type Turn = {
   cpu: number;
   rps: number;
   p99: number;
-  /** Why the turn is thrown away: the hypervisor took the core, or another process ran on it. */
-  fault?: 'stolen' | 'disturbed' | undefined;
+  fault?: Fault;
 };
 
 /** In each round, the app and the others take turns: the app, another, the app, the next, the app. */
@@ -69,28 +68,11 @@ async function turn(
   ms: number,
   redisPid: number,
 ): Promise<Turn> {
-  const look = () => ({
-    at: performance.now(),
-    server: usageOf(...family(pid)),
-    load: usageOf(process.pid, redisPid),
-    stolen: stolenMs(serverCore, loadCore),
-  });
-  const before = look();
-  const { rps, p99, requests } = await load(origin, workload, visitors, ms);
-  const after = look();
-  const cpu = (after.server.cpuMs - before.server.cpuMs) / requests;
-  const disturbed = Math.max(
-    disturbedMs(before.server, after.server),
-    disturbedMs(before.load, after.load),
+  const { result, cpuMs, fault } = await watch(pid, [redisPid], () =>
+    load(origin, workload, visitors, ms),
   );
-  const fault = faultOf(after.at - before.at, after.stolen - before.stolen, disturbed);
-  return { name, cpu, rps, p99, fault };
-}
-
-/** A turn may lose 2 % of its time to other machines, or 10 % to other processes. */
-export function faultOf(ms: number, stolen: number, disturbed: number): Turn['fault'] {
-  if (stolen > 0.02 * ms) return 'stolen';
-  return disturbed > 0.1 * ms ? 'disturbed' : undefined;
+  const { rps, p99, requests } = result;
+  return { name, cpu: cpuMs / requests, rps, p99, fault };
 }
 
 /** How the CPU time of `name` compares with the app's in the turns before and after. */

@@ -54,11 +54,46 @@ export function disturbedMs(before: Usage, after: Usage): number {
 }
 
 /** The time so far that the hypervisor gave to other machines while these cores had work to do. */
-export const stolenMs = (...onCores: string[]): number =>
+const stolenMs = (...onCores: string[]): number =>
   [...new Set(onCores)].reduce((sum, core) => {
     const [, ...ticks] = new RegExp(`^cpu${core} .*`, 'm').exec(proc('stat'))?.[0].split(' ') ?? [];
     return sum + Number(ticks[7] ?? 0) * 10;
   }, 0);
+
+/** Why a turn is thrown away: the hypervisor took the core, or another process ran on it. */
+export type Fault = 'stolen' | 'disturbed' | undefined;
+
+/** A turn may lose 2 % of its time to other machines, or 10 % to other processes. */
+export function faultOf(ms: number, stolen: number, disturbed: number): Fault {
+  if (stolen > 0.02 * ms) return 'stolen';
+  return disturbed > 0.1 * ms ? 'disturbed' : undefined;
+}
+
+/**
+ * What the server used while `work` ran, and whether it ran undisturbed.
+ * @param pid of the server, which may have children
+ * @param others the processes that send the load and share its core
+ */
+export async function watch<T>(pid: number, others: readonly number[], work: () => Promise<T>) {
+  const look = () => ({
+    at: performance.now(),
+    server: usageOf(...family(pid)),
+    load: usageOf(process.pid, ...others),
+    stolen: stolenMs(serverCore, loadCore),
+  });
+  const before = look();
+  const result = await work();
+  const after = look();
+  const disturbed = Math.max(
+    disturbedMs(before.server, after.server),
+    disturbedMs(before.load, after.load),
+  );
+  return {
+    result,
+    cpuMs: after.server.cpuMs - before.server.cpuMs,
+    fault: faultOf(after.at - before.at, after.stolen - before.stolen, disturbed),
+  };
+}
 
 /** A process, its children, and theirs. */
 export function family(pid: number): number[] {

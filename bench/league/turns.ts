@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Client } from 'undici';
 import { inLanes } from '../../test-support/in-lanes.ts';
-import { faultOf } from '../contest.ts';
-import { disturbedMs, family, loadCore, pin, serverCore, stolenMs, usageOf } from '../machine.ts';
+import { family, loadCore, pin, serverCore, usageOf, watch } from '../machine.ts';
 
 const CONNECTIONS = 32;
 /**
@@ -54,6 +53,7 @@ export async function startStoreApp(name: string, isPinned: boolean, url?: strin
   return {
     name,
     ...started,
+    pid,
     visitors: [] as string[],
     usage: () => usageOf(...family(pid)),
     fill: (count: number) => {
@@ -76,14 +76,8 @@ export async function newVisitor({ origin }: { origin: string }): Promise<string
 
 /** Sends requests for `ms` milliseconds, over connections that each wait for their answer. */
 export async function turn(app: StoreApp, workload: Workload, ms: number): Promise<Turn> {
-  const { origin, visitors, usage } = app;
+  const { origin, visitors, pid } = app;
   const times: number[] = [];
-  const look = () => ({
-    server: usage(),
-    load: usageOf(process.pid),
-    stolen: stolenMs(serverCore, loadCore),
-  });
-  const before = look();
   const start = performance.now();
   const send = async (first: number) => {
     const client = new Client(origin);
@@ -97,18 +91,19 @@ export async function turn(app: StoreApp, workload: Workload, ms: number): Promi
     }
     await client.close();
   };
-  await Promise.all(Array.from({ length: CONNECTIONS }, (_, first) => send(first)));
-  const passedMs = performance.now() - start;
-  const after = look();
-  const disturbed = Math.max(
-    disturbedMs(before.server, after.server),
-    disturbedMs(before.load, after.load),
-  );
+  const {
+    result: passedMs,
+    cpuMs,
+    fault,
+  } = await watch(pid, [], async () => {
+    await Promise.all(Array.from({ length: CONNECTIONS }, (_, first) => send(first)));
+    return performance.now() - start;
+  });
   return {
     rps: (times.length / passedMs) * 1000,
-    cpu: (after.server.cpuMs - before.server.cpuMs) / times.length,
+    cpu: cpuMs / times.length,
     p99: times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.NaN,
-    isGood: !faultOf(passedMs, after.stolen - before.stolen, disturbed),
+    isGood: !fault,
   };
 }
 
