@@ -77,7 +77,7 @@ export const quickTests = (): Record<string, Check> => ({
   ),
 });
 
-// These measure how long the app takes, so no other test runs beside them.
+// These measure how long the app takes. Each has a core to itself, and no other test runs beside them.
 const timed = ['app/http/rate-limits.test.ts', 'e2e/outage.test.ts'];
 
 /**
@@ -96,7 +96,7 @@ export function testsOf(paths: readonly string[]): Record<string, Check>[] {
       ...(together.length > 0 && { unit: nodeTests('unit', together, { concurrency: 4 }) }),
       ...(inBrowser.length > 0 && { browser: playwrightTests(inBrowser) }),
     },
-    alone.length > 0 ? { timed: nodeTests('timed', alone, { concurrency: 1 }) } : {},
+    alone.length > 0 ? { timed: nodeTests('timed', alone, { concurrency: 2 }) } : {},
   ];
 }
 
