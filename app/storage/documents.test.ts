@@ -23,6 +23,29 @@ it('a change fails with TooManyConflicts after a hundred conflicts, and changes 
   assert.equal(attempts, 100);
 });
 
+it('a document is parsed once for each version, and no request can edit what the others get', async () => {
+  const backend = memoryBackend();
+  const things = createDocuments(backend)('thing', { tags: z.array(z.string()).optional() });
+  await things.change('x', undefined, () => ({ tags: ['old'] }));
+  const first = await things.read('x');
+  assert.equal(await things.read('x'), first);
+  assert.throws(() => first?.tags?.push('edited'), TypeError);
+
+  const elsewhere = createDocuments(backend)('thing', { tags: z.array(z.string()).optional() });
+  await elsewhere.change('x', first, () => ({ tags: ['new'] }));
+  assert.deepEqual(await things.read('x'), { tags: ['new'], version: 2 });
+});
+
+it('only the last 500 documents are kept parsed', async () => {
+  const things = createDocuments(memoryBackend())('thing', { n: z.int() });
+  const ids = Array.from({ length: 501 }, (_, n) => `${n}`);
+  for (const [n, id] of ids.entries()) await things.change(id, undefined, () => ({ n }));
+  const documents = [];
+  for (const id of ids) documents.push(await things.read(id));
+  assert.equal(await things.read('500'), documents[500]);
+  assert.notEqual(await things.read('0'), documents[0]);
+});
+
 onEachStore(
   'documents',
   (store) => {

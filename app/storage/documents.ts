@@ -8,6 +8,9 @@ export type Document<T> = Readonly<T & { version: number }>;
 type Edit<T> = (current: Document<T> | undefined) => T;
 export type Documents = ReturnType<typeof createDocuments>;
 
+/** How many documents of a kind a process keeps parsed. */
+const MAX_PARSED = 500;
+
 /** The version of a document that the first change will store. */
 export const NEW_DOCUMENT = 0;
 
@@ -25,9 +28,22 @@ export function createDocuments(backend: DocumentBackend, { answerWithinMs = 150
     const data = z.object(shape).loose();
     const stored = data.extend({ version: z.int().positive() });
 
+    const parsed = new Map<string, { text: string; document: Document<T> }>();
+
+    /** Parses each version once. Requests share the result, so it is frozen. */
+    function parse(id: string, text: string): Document<T> {
+      const known = parsed.get(id);
+      if (known?.text === text) return known.document;
+      const document = freeze(stored.parse(JSON.parse(text)) as Document<T>);
+      parsed.set(id, { text, document });
+      const [oldest = ''] = parsed.keys();
+      if (parsed.size > MAX_PARSED) parsed.delete(oldest);
+      return document;
+    }
+
     async function read(id: string): Promise<Document<T> | undefined> {
       const text = await ask(backend.get(`${name}:${id}`));
-      return text === undefined ? undefined : (stored.parse(JSON.parse(text)) as Document<T>);
+      return text === undefined ? undefined : parse(id, text);
     }
     const commit = compareAndSetLoop<Document<T>>({
       get: read,
@@ -52,4 +68,12 @@ export function createDocuments(backend: DocumentBackend, { answerWithinMs = 150
 
     return { read, change };
   };
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.freeze(value);
+    Object.values(value).forEach(freeze);
+  }
+  return value;
 }
