@@ -166,22 +166,12 @@ export async function jumpInTime({ step, use }: Context): Promise<void> {
       assert.equal((await client.post('/cart/lines', HAT)).status, 200);
     return { guest, user };
   };
-  const set = async (hours: number) => {
-    const ahead = hours * 3_600_000;
-    writeFileSync(file, `${ahead}`);
-    const hasJumped = async () => {
-      const guest = httpClient(shop.origin);
-      await guest.post('/cart/lines', HAT);
-      const { createdAt } = (await guest.get('/session')).json.coat.document;
-      return Math.abs(createdAt - Date.now() - ahead) < 600_000;
-    };
-    await until(hasJumped, 'the clock has jumped');
-  };
+  const set = (hours: number) => writeFileSync(file, `${hours * 3_600_000}`);
   const early = await begin();
   await step(
     'The clock jumps 1 hour ahead. All sessions seem to have been idle for 30 min: guests lose their carts, and users log in again. No request fails.',
     async ([hours = 0]) => {
-      await set(hours);
+      set(hours);
       assert.equal((await early.guest.get('/cart')).json.count, 0);
       assert.equal((await early.user.get('/')).json.user, null);
       assert.equal((await early.user.post('/login', { json: ADA })).status, 200);
@@ -194,7 +184,7 @@ export async function jumpInTime({ step, use }: Context): Promise<void> {
   await step(
     'The clock is corrected: it goes 1 hour back. Sessions that began in the meantime continue, for up to 13 hours instead of 12.',
     async ([, most = 0]) => {
-      await set(0);
+      set(0);
       assert.equal((await guest.get('/cart')).json.count, 1);
       assert.equal((await user.get('/')).json.user?.name, 'Ada');
       for (const client of [guest, user])
