@@ -40,7 +40,7 @@ export const staticChecks: Record<string, Check> = {
 };
 
 // They start first, so that no core is idle at the end.
-const slowest = [
+const startFirst = [
   'drills/runbook.test.ts',
   'app/process/primary.test.ts',
   'app/storage/redis-client.test.ts',
@@ -50,7 +50,7 @@ const slowest = [
 ];
 
 // With these, npm run check would take twice as long.
-const slow = [
+const notInQuickRun = [
   'app/accounts/cut-off-log-ins.test.ts',
   'app/accounts/device-bound.test.ts',
   'app/accounts/log-in-flood.test.ts',
@@ -72,7 +72,7 @@ const slow = [
 export const quickTests = (): Record<string, Check> => ({
   quick: nodeTests(
     'quick',
-    tests.filter((file) => !slow.includes(file) && !needsServers(file)),
+    tests.filter((file) => !notInQuickRun.includes(file) && !needsServers(file)),
     { concurrency: 3, env: { TEST_WITHOUT_SERVERS: '1' } },
   ),
 });
@@ -89,7 +89,7 @@ export function testsOf(paths: readonly string[]): Record<string, Check>[] {
   const wanted = tests.filter(isWanted);
   const inBrowser = browserTests.filter(isWanted);
   const alone = timed.filter((file) => wanted.includes(file));
-  const first = slowest.filter((file) => wanted.includes(file));
+  const first = startFirst.filter((file) => wanted.includes(file));
   const together = [...new Set([...first, ...wanted])].filter((file) => !alone.includes(file));
   return [
     {

@@ -80,7 +80,7 @@ function installPackages() {
   const install = installed ? ['install', '--no-save'] : ['ci'];
   const dev = withTools ? '--include=dev' : '--omit=dev';
   const optional = withOptional ? '--include=optional' : '--omit=optional';
-  if (!persist(() => run('npm', ...install, dev, optional)))
+  if (!withRetries(() => run('npm', ...install, dev, optional)))
     fail('npm failed. Its message is above.');
 }
 
@@ -145,7 +145,7 @@ function installWithApt(packages) {
   const patience = ['-o', 'DPkg::Lock::Timeout=600', '-o', 'Acquire::Retries=5'];
   const aptGet = (...args) =>
     asRoot('env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...patience, ...args);
-  persist(() => {
+  withRetries(() => {
     aptGet('update');
     return aptGet('install', '-y', '--no-install-recommends', ...packages);
   });
@@ -159,10 +159,8 @@ function installWithApt(packages) {
   }
 }
 
-/**
- * Retries, but only for `npm test`: it often runs unattended, and the network may fail for a while.
- */
-function persist(attempt) {
+/** Retries only with --with-services: those commands often run unattended, and the network may fail. */
+function withRetries(attempt) {
   for (const seconds of withServices ? [5, 20, 60] : []) {
     if (attempt()) return true;
     print(`Trying again in ${seconds} s ...`);

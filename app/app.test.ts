@@ -55,7 +55,7 @@ onEachStore('the shop', (store) => {
     assert.deepEqual([status, json], [401, { errorMessage: 'Please log in first.' }]);
   });
 
-  it('takes utf8 for UTF-8', async () => {
+  it('accepts utf8 as a name of UTF-8', async () => {
     const add = { json: { sku: 'bowler-hat' }, form: { sku: 'bowler-hat' } };
     for (const charset of ['utf-8', 'UTF-8', 'utf8', 'UTF8', '"utf8"; x=y'])
       for (const [kind, body] of Object.entries(add)) {
@@ -241,7 +241,7 @@ onEachStore('the shop', (store) => {
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
   });
 
-  it('has every file that the head of a page names, and names the social picture by its full address', async () => {
+  it('has every file that the head of a page names, and gives the full address of the social picture', async () => {
     const head = (await shop.visitor().get('/', PAGE)).text.split('</head>', 1)[0] ?? '';
 
     const files = [...head.matchAll(/(?:href|src|content)="([^"]*\/assets\/[^"]+)"/g)];
@@ -314,7 +314,7 @@ describe('in production', () => {
     }
   });
 
-  it('names each file by an address that changes with the files', async () => {
+  it('gives each file an address that changes when any file does', async () => {
     const visitor = shop.visitor();
     const headers = { ...https, ...PAGE.headers };
     await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' }, headers });

@@ -60,7 +60,7 @@ export type AppOptions = {
   products: readonly Product[];
   /** Shows at the foot of each page what the request did to the session. */
   toolbar?: boolean;
-  /** 0: no visitor can take the store down. */
+  /** Undefined: there is no race lab. With `outageSeconds: 0`, no visitor can take the store down. */
   lab?: { outageSeconds: number } | undefined;
 };
 

@@ -24,7 +24,10 @@ export const streamRoutes = (events: EventStreams): Route[] => [
   ['get', '/session/events', events.show],
 ];
 
-/** All other URLs, but for POST /dbsc/registration and /dbsc/refresh, which the session module answers. */
+/**
+ * All other routes, except the files under /assets, and POST /dbsc/registration and /dbsc/refresh, which
+ * the session module answers.
+ */
 export function sitemap(handlers: Handlers, limits: Limits, needsCookies: RequestHandler): Route[] {
   const { shop, auth, account, cart, orders, xray, guide, lab } = handlers;
 

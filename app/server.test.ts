@@ -58,8 +58,8 @@ for (const [name, startStore] of Object.entries(stores))
         const write: Promise<Answer> = b.post('/cart/lines', { json: { sku: 'bowler-hat' } });
         await new Promise((resolve) => setTimeout(resolve, attempt % 5));
         await a.post('/logout');
-        // Stored just before, the first item of a new session, or refused. On a busy machine, the
-        // store's answer may come too late (503).
+        // 200: stored just before the log-out, or as the first item of a new session. 409: refused.
+        // 503: on a busy machine, the store's answer may come too late.
         assert.ok([200, 409, 503].includes((await write).status));
         a.cookie = ended;
         let cart: Answer | undefined;

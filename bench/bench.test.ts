@@ -111,7 +111,7 @@ it('a process is disturbed while its threads wait for others, but not for each o
   assert.equal(disturbedMs(earlier, usage([500, 30], [120, 99])), 0);
 });
 
-it('the interval of a median leaves out at most 5 % of all samples', () => {
+it('the interval of a median misses the true median in at most 5 % of all cases', () => {
   const upTo = (n: number) => estimate(Array.from({ length: n }, (_, k) => k + 1));
   // From a table of the sign test, for 20 values.
   assert.deepEqual(upTo(20), { median: 10.5, low: 6, high: 15 });

@@ -86,7 +86,7 @@ async function inTurns(one: () => Promise<Cost>, two: () => Promise<Cost>) {
 }
 
 /** The medians of five runs of one second each. */
-async function cost(app: App, workload: Workload, visitors: readonly Visitor[]) {
+async function medianCost(app: App, workload: Workload, visitors: readonly Visitor[]) {
   await load(app.origin, workload, visitors, 5000); // warm
   const seconds: Cost[] = [];
   for (let n = 0; n < 5; n++)
@@ -107,7 +107,7 @@ async function carts(): Promise<void> {
   print('\nProducts in the cart');
   const app = await startApp();
   const visitors = await newVisitors(app.origin, 200);
-  tell('none', await cost(app, 'view', visitors));
+  tell('none', await medianCost(app, 'view', visitors));
   for (const [n, { sku }] of demoProducts.entries()) {
     for (const { cookie, address } of visitors)
       await httpClient(app.origin, cookie).post('/cart/lines', {
@@ -115,7 +115,7 @@ async function carts(): Promise<void> {
         headers: { 'x-forwarded-for': address, 'x-forwarded-proto': 'https' },
       });
     if (n === 0 || n === demoProducts.length - 1)
-      tell(`${n + 1}`, await cost(app, 'view', visitors));
+      tell(`${n + 1}`, await medianCost(app, 'view', visitors));
   }
   await app.stop();
   await client.flushDb();
@@ -130,7 +130,7 @@ async function sessionsOfAnAccount(): Promise<void> {
     await visit(app.origin, 'log-in', visitor);
     members.push(visitor);
     // Only one session sends requests, however many the account has.
-    if (n === 1 || n === 10) tell(`${n}`, await cost(app, 'member', members.slice(0, 1)));
+    if (n === 1 || n === 10) tell(`${n}`, await medianCost(app, 'member', members.slice(0, 1)));
   }
   await app.stop();
   await client.flushDb();

@@ -71,8 +71,8 @@ export function faultOf(ms: number, stolen: number, disturbed: number): Fault {
 
 /**
  * What the server used while `work` ran, and whether it ran undisturbed.
- * @param pid of the server, which may have children
- * @param others the processes that send the load and share its core
+ * @param pid the server, which may have child processes
+ * @param others processes that may share the core of this one, which sends the load: they do not disturb it
  */
 export async function watch<T>(pid: number, others: readonly number[], work: () => Promise<T>) {
   const look = () => ({

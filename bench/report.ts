@@ -3,7 +3,7 @@ import { OURS } from './contestants.ts';
 import type { Workload } from './load.ts';
 import { type Estimate, isNoise, medianOf } from './statistics.ts';
 
-/** The tables. `goal`: how many times the shop's CPU time a peer with the shop's work should need. */
+/** `goal`: a peer that does the shop's work should need at least this many times the shop's CPU time. */
 const TABLES: Partial<Record<Workload, { title: string; goal: number }>> = {
   view: { title: 'A guest’s view', goal: 1.5 },
   member: { title: 'A logged-in view', goal: 1.2 },

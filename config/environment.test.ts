@@ -271,7 +271,7 @@ it('says that a password in REDIS_URL must be percent-encoded', () => {
     assert.match(problems({ REDIS_URL: url }), /^REDIS_URL must be redis:\/\//, url);
 });
 
-it('takes the METRICS_PORT that Kubernetes sets for a service as absent, and says so', () => {
+it('ignores the METRICS_PORT that Kubernetes sets for a service, and says so', () => {
   const config = readConfig({ METRICS_PORT: 'tcp://10.3.4.5:9090' });
   assert.equal(config.metricsPort, undefined);
   assert.match(
@@ -301,7 +301,7 @@ it('notices a misspelt variable, and names the likely one', () => {
   assert.deepEqual(readConfig({ SESION_STORE: '' }).warnings, []);
 });
 
-it('takes HSTS as seconds, with or without subdomains, or off', () => {
+it('accepts HSTS in seconds, with or without subdomains, or off', () => {
   const read = (HSTS: string, env = PRODUCTION) => readConfig({ ...env, HSTS }).hsts;
   assert.deepEqual(read(''), { maxAge: 31_536_000, includeSubDomains: false });
   assert.deepEqual(read('300'), { maxAge: 300, includeSubDomains: false });

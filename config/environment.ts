@@ -212,7 +212,7 @@ export function readCommandConfig() {
 /** The values of these variables are never shown. */
 const SECRET = /SECRET|_URL$|_ENDPOINT$/;
 
-/** A URL whose user or password may lack an escape. */
+/** A URL whose user or password may need percent-encoding. */
 const UNENCODED = /^(redis|postgres|mysql)[\w+]*:\/\/.*[@/%].*@/;
 const HINT_TO_ENCODE =
   'has a user or password with @, / or %: percent-encode it (@ is %40, / is %2F, % is %25)';

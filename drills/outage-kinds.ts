@@ -33,14 +33,14 @@ function single(durability: string, args: string[]): Outage {
     failure: 'killed, restarted after 1 s',
     start: async () => {
       const redis = await startRedis({ args });
-      const happen = async (say: Print) => {
+      const failAndRepair = async (say: Print) => {
         say('Redis is killed (SIGKILL).');
         await redis.kill();
         await sleep(1000);
         say('Redis is restarted with the data on its disk.');
         await redis.restart();
       };
-      return { ...redis, happen };
+      return { ...redis, failAndRepair };
     },
   };
 }
@@ -51,7 +51,7 @@ function restartedMaster(setting: string): Outage {
     failure: 'master killed, restarted at once',
     start: async () => {
       const servers = await startRedisSentinel();
-      const happen = async (say: Print) => {
+      const failAndRepair = async (say: Print) => {
         say('The master is killed and restarted before the sentinels notice. It is empty.');
         await servers.master.restart();
         await until(
@@ -60,7 +60,7 @@ function restartedMaster(setting: string): Outage {
         );
         say('The replica has copied it and is now empty, too.');
       };
-      return { ...servers, happen };
+      return { ...servers, failAndRepair };
     },
   };
 }
@@ -71,13 +71,13 @@ function killedMaster(setting: string, args: string[]): Outage {
     failure: 'master killed',
     start: async () => {
       const servers = await startRedisSentinel({ args });
-      const happen = async (say: Print) => {
+      const failAndRepair = async (say: Print) => {
         say('The master is killed (SIGKILL).');
         await servers.master.kill();
         await promotion(servers.replica, say);
         if (args === MIN_REPLICAS) await bringBack(servers.master, servers.replica, say);
       };
-      return { ...servers, happen };
+      return { ...servers, failAndRepair };
     },
   };
 }
@@ -96,7 +96,7 @@ function partitionedMaster(setting: string, args: string[]): Outage {
       };
       const { url, master, replica, stop } = await startRedisSentinel({ args, relayTo });
       stack.defer(stop);
-      const happen = async (say: Print) => {
+      const failAndRepair = async (say: Print) => {
         say('The network silently drops everything between the master and its replica.');
         const list = await master.cli('CLIENT', 'LIST', 'TYPE', 'replica');
         relays[0]?.silence(Number(/ addr=[\d.]+:(\d+)/.exec(list)?.[1]));
@@ -106,7 +106,7 @@ function partitionedMaster(setting: string, args: string[]): Outage {
         await promotion(replica, say);
         if (args === MIN_REPLICAS) await bringBack(master, replica, say);
       };
-      return { url, happen, stop: () => stack.disposeAsync() };
+      return { url, failAndRepair, stop: () => stack.disposeAsync() };
     },
   };
 }
@@ -117,14 +117,14 @@ function hungCluster(): Outage {
     failure: 'one master hung for 4 s (SIGSTOP)',
     start: async () => {
       const cluster = await startRedisCluster();
-      const happen = async (say: Print) => {
+      const failAndRepair = async (say: Print) => {
         say('One of three masters hangs (SIGSTOP).');
         cluster.nodes[1]?.pause();
         await sleep(4000);
         say('It resumes (SIGCONT). The others trust it again after twice the node timeout of 2 s.');
         cluster.nodes[1]?.resume();
       };
-      return { ...cluster, happen };
+      return { ...cluster, failAndRepair };
     },
   };
 }

@@ -4,7 +4,7 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { countLost, startVisitors } from '../bench/visitors.ts';
+import { countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { run } from '../test-support/run.ts';
@@ -88,8 +88,8 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   symlinkSync(join(root, 'node_modules'), join(copy.path, 'node_modules'));
   const file = 'app/shop-session.ts';
   const ours = readFileSync(join(root, file), 'utf8');
-  /** A version whose sessions have this field. Its value says which installation has set it. */
   let installed = 0;
+  /** Installs a version whose sessions have this field. Its value is the number of the installation. */
   const install = (field: string) => {
     installed += 1;
     const code = ours.replace('extend({', `extend({ ${field}: z.int().default(${installed}),`);

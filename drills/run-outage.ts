@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, countLost, startVisitors } from '../bench/visitors.ts';
+import { type Answer, countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
@@ -10,14 +10,14 @@ export type Outage = {
   /** The topology and its persistence. */
   setting: string;
   failure: string;
-  /** Starts Redis. `happen` makes it fail, repairs it and says what it does. */
+  /** Starts Redis. `failAndRepair` makes it fail, repairs it and says what it does. */
   start(): Promise<Failing>;
 };
 
 type Failing = {
   url: string;
   stop: () => Promise<void>;
-  happen: (say: Print) => Promise<void>;
+  failAndRepair: (say: Print) => Promise<void>;
 };
 
 export type Outcome = {
@@ -54,7 +54,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   await sleep(1500);
   await until(async () => visitors.answers.length > 100, 'the carts have something to lose');
   const failedAt = performance.now();
-  await redis.happen(say);
+  await redis.failAndRepair(say);
   await sleep(1000);
   // One success is not enough: a part of a cluster may be back before the rest.
   await until(async () => !visitors.wereRefusedWithin(1000), 'the app takes adds again', 20_000);

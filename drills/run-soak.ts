@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from '../bench/visitors.ts';
+import type { Answer } from './visitors.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { type AppServer, startServer } from '../test-support/start-server.ts';
 import { tempDatabase } from '../test-support/temp-dir.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from '../bench/visitors.ts';
+import type { Answer } from './visitors.ts';
 import { demoProducts } from '../config/demo-data.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 

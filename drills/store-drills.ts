@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { countLost, startVisitors } from '../bench/visitors.ts';
+import { countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { postgresPath, startPostgres } from '../test-support/postgres.ts';
 import { startRedis, startRedisSentinel } from '../test-support/redis.ts';
@@ -26,7 +26,7 @@ async function sellOn(url: string, { slowness, use }: Context) {
   await until(async () => answers.length > 100, 'the carts have something to lose');
   return {
     probe,
-    isRefused: async (status = 0, seconds = 0) => {
+    assertRefused: async (status = 0, seconds = 0) => {
       const before = acknowledged.size;
       const refused = () => answers.filter((answer) => answer.status !== 200);
       await until(
@@ -39,7 +39,7 @@ async function sellOn(url: string, { slowness, use }: Context) {
       assert.ok(slowest < seconds * 1000 * slowness, `the slowest took ${Math.round(slowest)} ms`);
     },
     sellsWithin: (seconds = 0) => until(sells, 'the shop sells', seconds * 1000 * slowness),
-    hasLostNothing: async () => {
+    assertNothingLost: async () => {
       await until(async () => !visitors.wereRefusedWithin(500), 'nobody is refused');
       await visitors.stop();
       assert.equal(await countLost(shop.origin, acknowledged), 0, 'adds were lost');
@@ -53,12 +53,12 @@ const appendOnly = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
 export async function restartRedis(context: Context): Promise<void> {
   const { step, use } = context;
   const redis = use(await startRedis({ args: appendOnly }));
-  const { probe, isRefused, sellsWithin, hasLostNothing } = await sellOn(redis.url, context);
+  const { probe, assertRefused, sellsWithin, assertNothingLost } = await sellOn(redis.url, context);
   await step(
     'Redis is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await redis.kill();
-      await isRefused(status, seconds);
+      await assertRefused(status, seconds);
     },
   );
   await step(
@@ -80,18 +80,18 @@ export async function restartRedis(context: Context): Promise<void> {
       await sellsWithin(seconds);
     },
   );
-  await step('With `appendonly yes`, each cart holds all that was added to it.', hasLostNothing);
+  await step('With `appendonly yes`, each cart holds all that was added to it.', assertNothingLost);
 }
 
 export async function failOver(context: Context): Promise<void> {
   const { step, use } = context;
   const sentinel = use(await startRedisSentinel());
-  const { isRefused, sellsWithin, hasLostNothing } = await sellOn(sentinel.url, context);
+  const { assertRefused, sellsWithin, assertNothingLost } = await sellOn(sentinel.url, context);
   await step(
     'The master is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await sentinel.master.kill();
-      await isRefused(status, seconds);
+      await assertRefused(status, seconds);
     },
   );
   await step(
@@ -101,7 +101,7 @@ export async function failOver(context: Context): Promise<void> {
       assert.match(await sentinel.replica.cli('ROLE'), /^master/);
     },
   );
-  await step('Each cart holds all that was added to it.', hasLostNothing);
+  await step('Each cart holds all that was added to it.', assertNothingLost);
 }
 
 export async function restoreRedis({ step, use }: Context): Promise<void> {
@@ -181,8 +181,8 @@ async function sellOnce(url: string) {
   };
 }
 
-/** All is as it was before `goOn`, but nobody is logged in. */
-async function isRestored(url: string, cookie: string): Promise<void> {
+/** Checks that all is as it was before `goOn`, except that nobody is logged in. */
+async function assertRestored(url: string, cookie: string): Promise<void> {
   const shop = await startServer({ ...IN_DATABASE, DATABASE_URL: url });
   try {
     const user = httpClient(shop.origin, cookie);
@@ -228,7 +228,7 @@ export async function restoreSqlite({ step, use }: Context): Promise<void> {
       for (const end of ['-wal', '-shm']) rmSync(path + end, { force: true });
     },
   );
-  await step(RESTORED, () => isRestored(database.url, cookie));
+  await step(RESTORED, () => assertRestored(database.url, cookie));
 }
 
 export async function restorePostgres({ step, use }: Context): Promise<void> {
@@ -263,5 +263,5 @@ export async function restorePostgres({ step, use }: Context): Promise<void> {
       await query(restored, end);
     },
   );
-  await step(RESTORED, () => isRestored(restored, cookie));
+  await step(RESTORED, () => assertRestored(restored, cookie));
 }

@@ -1,5 +1,5 @@
-// The cost limits of a request, in units that do not depend on the machine: Redis commands, bytes
-// and renders. Do not raise a number without knowing why.
+// What a request costs, in units that do not depend on the machine: exactly these Redis commands and renders,
+// and at most these bytes. Do not raise a number without knowing why.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -182,13 +182,13 @@ const budgets: {
   },
 ];
 
-for (const { what, before: steps = [], request, commands: expected, renders: most } of budgets)
-  it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${most} renders`, async () => {
+for (const { what, before: steps = [], request, commands: expected, renders: expectedRenders } of budgets)
+  it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${expectedRenders} renders`, async () => {
     const visitor = httpClient(shop.origin);
     for (const step of steps) await step(visitor);
     compile.mock.resetCalls();
     assert.deepEqual(await commandsOf(() => request(visitor)), expected);
-    assert.equal(renders(), most);
+    assert.equal(renders(), expectedRenders);
   });
 
 it('pages, headers and sessions are small', async () => {

@@ -141,7 +141,7 @@ test('a cookie with a domain reaches its subdomains, and one with a path only th
   await expect(page.getByText('No session')).toBeVisible();
 });
 
-test('a cookie that changes its domain needs a new name: the browser sends the old one, too, and first', async ({
+test('a cookie that changes its domain needs a new name: the browser also sends the old one, and sends it first', async ({
   page,
 }) => {
   // Browsers do not tell ports apart, so these are one site before and after a change.

@@ -55,7 +55,7 @@ const isLinuxRoot = process.platform === 'linux' && process.getuid?.() === 0;
 
 /**
  * The command that runs `node ...args` as compose.yaml does: everything but `volume` is read-only,
- * the user is 1000 (`node` in the image), and there are no capabilities and no way to new ones.
+ * the user is 1000 (`node` in the image), and there are no capabilities and no way to gain any.
  */
 function lockedDown(volume: string, args: string[]): [string, string[]] {
   if (!isLinuxRoot) return [process.execPath, args];

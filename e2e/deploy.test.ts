@@ -287,7 +287,7 @@ describe('deploy/nginx/cloakroom.conf in a stock nginx.conf', () => {
     }
   });
 
-  it('adds them, too, when no process of the app can be reached', async (t) => {
+  it('adds them even when no process of the app can be reached', async (t) => {
     const alone = await startNginx([await freePort()]);
     t.after(alone.stop);
     const { status, headers } = await ask(alone);

@@ -49,7 +49,7 @@ async function project(t: TestContext) {
 
 const starts = ({ output }: Child) => output().split('Cloakroom is open').length - 1;
 
-it('npm run dev keeps log-ins and carts when it restarts itself, and only accounts and their carts when it is started again', async (t) => {
+it('npm run dev keeps log-ins and all carts when it restarts itself, but only accounts and their carts when you start it again', async (t) => {
   const { folder, port, start } = await project(t);
   const first = await start();
   const guest = httpClient(`http://localhost:${port}`);

@@ -106,7 +106,7 @@ async function boundPage(): Promise<{ context: BrowserContext; page: Page }> {
 const visible = (page: Page) =>
   expect(page.getByRole('link', { name: 'Your account: Ada' })).toBeVisible();
 
-test('a stolen cookie: the ticket alone is refused, and so is the bound cookie after its time', async () => {
+test('a stolen cookie: the session cookie alone is refused, and so are both cookies once the bound one has expired', async () => {
   setClock(0);
   const { context, page } = await boundPage();
   const { '__Host-sid': sid = '', '__Host-device': device = '' } = await cookiesOf(context);
@@ -125,7 +125,7 @@ test('a stolen cookie: the ticket alone is refused, and so is the bound cookie a
   await context.close();
 });
 
-test('the command of the lab page is refused in a bound session, and let in without binding', async ({
+test('the command of the lab page is refused for a bound session, and works for an unbound one', async ({
   browser: plain,
 }) => {
   setClock(0);

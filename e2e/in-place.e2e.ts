@@ -6,7 +6,7 @@ const beret = (page: Page) => page.getByLabel('Quantity of Wool beret');
 const more = (page: Page) => button(page, 'One Wool beret more');
 const less = (page: Page) => button(page, 'One Wool beret less');
 
-/** All lines have the same height, so the last one is far down. */
+/** Opens a cart with these lines. With several, the last one is far down the page. */
 async function openCart(page: Page, quantities: Record<string, number>): Promise<void> {
   for (const [sku, quantity] of Object.entries(quantities))
     await page.request.post('/cart/lines', { form: { sku, quantity } });
@@ -135,7 +135,7 @@ test(
 );
 
 test(
-  'adding a product keeps the visitor at its place in the shop, and says so',
+  'adding a product keeps the visitor’s place in the shop, and is confirmed',
   DEVELOPMENT_ONLY,
   async ({ page }) => {
     await page.setViewportSize({ width: 390, height: 800 });

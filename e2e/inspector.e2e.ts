@@ -41,7 +41,7 @@ test(
   },
 );
 
-test('your session shows what another page does, while it is open', async ({ page }) => {
+test('while the page “Your session” is open, it shows what another page does', async ({ page }) => {
   await page.goto('/');
   await page.goto('/session');
   const stored = page.getByRole('region', { name: 'The stored document' });

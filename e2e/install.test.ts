@@ -81,7 +81,7 @@ it('npm run dev installs no tools, npm test adds them, and npm run dev then keep
   assert.equal(install(), 'install --no-save --include=dev --include=optional');
 });
 
-it('the packages for traces are tools, which operate.md installs at the versions of the lockfile', () => {
+it('the packages for traces are devDependencies, and the command in operate.md names the versions of the lockfile', () => {
   const { packages } = JSON.parse(text);
   const guide = readFileSync(join(root, 'docs/operate.md'), 'utf8');
   const command = /^npm install --no-save --save-prod .*$/m.exec(guide)?.[0] ?? '';

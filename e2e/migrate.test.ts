@@ -75,7 +75,7 @@ const gate = new Gate();
 let redis: RedisServer;
 /** The Redis databases of the two new apps, each with a copy of the old sessions. */
 let databases: string[];
-/** An old process on each database that was not stopped. */
+/** The origins of old processes that were not stopped, one for each database. */
 let forgotten: string[];
 let visitors: { cookie: string; items: string[] }[];
 
@@ -159,7 +159,7 @@ for (const [n, { name, code }] of newApps.entries()) {
     assert.equal(await inDatabase('KEYS', `sess:${'?'.repeat(32)}`), '', 'no old key is left');
   });
 
-  it(`a log-out stays, in ${name}, when an old process stores the session once more`, async () => {
+  it(`with ${name}, a log-out is not undone when an old process stores the session once more`, async () => {
     const [origin = ''] = origins;
     const visitor = httpClient(forgotten[n] ?? '');
     await visitor.post('/add');

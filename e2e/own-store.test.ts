@@ -10,7 +10,7 @@ import { tempDir } from '../test-support/temp-dir.ts';
 const root = resolve(import.meta.dirname, '..');
 const index = join(root, 'app/session/index.ts');
 
-/** A backend of somebody's own, on SQLite. `change` may spoil it. */
+/** A reader's own backend, on SQLite. `change` can break it. */
 const ownBackend = (database: string, change: string) => `
 import { DatabaseSync } from 'node:sqlite';
 import { sqliteBackend } from ${JSON.stringify(index)};

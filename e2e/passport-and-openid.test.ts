@@ -190,7 +190,7 @@ async function finish(visit: Visit, page: Page, stopAt?: string): Promise<Page> 
   return finish(visit, await visit(page.url, form, stopAt), stopAt);
 }
 
-/** Logs in while a request runs that had loaded the session before and changes it meanwhile. */
+/** Logs in beside a slow request, which loads the session before the log-in and changes it during it. */
 async function logInBesideSlowRequest(origin: string): Promise<Loose> {
   const visit = openBrowser();
   await visit(`${origin}/view`, {});
@@ -205,7 +205,10 @@ async function logInBesideSlowRequest(origin: string): Promise<Loose> {
   return JSON.parse(text);
 }
 
-/** Opens the provider's answer to one browser in another. @returns the status there, and who is logged in */
+/**
+ * Logs in with one browser, but opens the provider's answer in another.
+ * @returns the status there, and who is logged in
+ */
 async function openedElsewhere(origin: string): Promise<[number, unknown]> {
   const visit = openBrowser();
   const { url } = await finish(visit, await visit(`${origin}/login`), '/callback');

@@ -120,7 +120,7 @@ async function visit(t: TestContext, app: express.Express) {
 }
 
 /** Holds writes back: `hold` resolves when the next one arrives, and `release` lets it go on. */
-function gate() {
+function writeBarrier() {
   let arrived = () => {};
   let goOn: Promise<void> | undefined;
   let release = () => {};
@@ -145,7 +145,7 @@ function gate() {
 }
 
 it('with express-session, a redirect arrives before the session is stored, unless the handler saves first', async (t) => {
-  const writes = gate();
+  const writes = writeBarrier();
   const memory = new MemoryStore();
   const slow: Store = Object.assign(new MemoryStore(), {
     get: memory.get.bind(memory),
@@ -180,7 +180,7 @@ it('with express-session, a redirect arrives before the session is stored, unles
 });
 
 it('with updateSession, a redirect arrives after the session is stored', async (t) => {
-  const writes = gate();
+  const writes = writeBarrier();
   const memory = memoryBackend();
   const backend: Backend = {
     ...memory,
@@ -203,7 +203,7 @@ it('with updateSession, a redirect arrives after the session is stored', async (
   assert.equal((await visitor.get('/')).json.views, 2);
 });
 
-it('the maxAge of express-session starts again at each change, with rolling at each answer, and never ends a session in use', async (t) => {
+it('express-session restarts maxAge at each change or, with rolling, at each answer, so a session in use never ends', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
   for (const rolling of [false, true]) {
     const options = { rolling, cookie: { maxAge: 60_000 } };
@@ -224,7 +224,7 @@ it('the maxAge of express-session starts again at each change, with rolling at e
   }
 });
 
-it('save, regenerate and destroy can be awaited with promisify, on the drop-in store, too', async (t) => {
+it('save, regenerate and destroy can be awaited with promisify, even on the drop-in store', async (t) => {
   for (const store of [new MemoryStore(), dropInStore(memoryBackend())]) {
     const visitor = await visit(t, expressSessionApp(store));
     await visitor.post('/save-first');
@@ -238,7 +238,7 @@ it('save, regenerate and destroy can be awaited with promisify, on the drop-in s
   }
 });
 
-it('with express-session, a late request under the old id gets a third session and its cookie, with the drop-in store, too', async (t) => {
+it('with express-session, even on the drop-in store, a late request under the old id gets a third session and its cookie', async (t) => {
   for (const store of [new MemoryStore(), dropInStore(memoryBackend())]) {
     const visitor = await visit(t, expressSessionApp(store));
     await visitor.post('/');

@@ -59,7 +59,7 @@ it('no code block in README and docs has a comment: zsh would run it', () => {
       assert.doesNotMatch(code, /(^|\s)(#|\/\/|\/\*)/, `${page}:\n${code}`);
 });
 
-it('the README has at most 900 words, and says how long the session module is, to 15 %', () => {
+it('the README has at most 900 words, and gives the length of the session module to within 15 %', () => {
   assert.ok(readme.split(/\s+/).length <= 900);
   const files = globSync('app/session/*.ts', { cwd: root });
   const lines = files.reduce((sum, file) => sum + read(file).split('\n').length - 1, 0);

@@ -30,7 +30,7 @@ describe('with the users of deploy/redis/users.acl', () => {
     await visitor.get('/');
     assert.equal((await visitor.get('/')).json.views, 2);
     assert.equal((await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } })).status, 200);
-    // More log-ins than the limit allows failures: successes do not count.
+    // More log-ins than the limit for failed ones: a successful one does not count.
     for (let n = 0; n < 11; n++)
       assert.equal((await visitor.post('/login', { json: ADA })).status, 200);
     assert.equal((await visitor.get('/cart')).json.count, 1);

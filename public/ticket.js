@@ -5,39 +5,39 @@ const duration = (s) => {
   const words = Object.entries(parts).flatMap(([unit, n]) => (n > 0 ? [`${n} ${unit}`] : []));
   return words.join(' ') || '0 s';
 };
-const clocks = [...document.querySelectorAll('[data-seconds-left]')].map((left) => ({
-  left,
-  endsAt: Date.now() + 1000 * Number(left.dataset.secondsLeft || left.textContent),
-  inWords: left.dataset.secondsLeft ? duration : String,
-  bar: left.closest('.clock')?.querySelector('progress'),
+const clocks = [...document.querySelectorAll('[data-seconds-left]')].map((output) => ({
+  output,
+  endsAt: Date.now() + 1000 * Number(output.dataset.secondsLeft || output.textContent),
+  inWords: output.dataset.secondsLeft ? duration : String,
+  bar: output.closest('.clock')?.querySelector('progress'),
 }));
-const [ticket] = clocks; // on every page it comes first
+const [sessionClock] = clocks; // on every page it comes first
 const secondsLeft = ({ endsAt }) => Math.max(0, (endsAt - Date.now()) / 1000);
 
 let state = 'open';
 function tick() {
   if (state === 'ended') return;
   for (const clock of clocks) {
-    clock.left.textContent = clock.inWords(Math.floor(secondsLeft(clock)));
+    clock.output.textContent = clock.inWords(Math.floor(secondsLeft(clock)));
     if (clock.bar) clock.bar.value = secondsLeft(clock);
   }
-  enter(secondsLeft(ticket) === 0 ? 'ended' : secondsLeft(ticket) <= 60 ? 'last-minute' : 'open');
+  enter(secondsLeft(sessionClock) === 0 ? 'ended' : secondsLeft(sessionClock) <= 60 ? 'last-minute' : 'open');
 }
 
 /** @param why the sentence that says how the session ended */
 function enter(next, why = 'This session has ended.') {
   if (next === state) return;
   state = next;
-  const strip = document.querySelector('.ticket');
-  const height = strip.offsetHeight;
+  const ticket = document.querySelector('.ticket');
+  const height = ticket.offsetHeight;
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
   // Set again a moment later: a screen reader announces a change only in text that is already visible.
-  const say = () => state === 'ended' && strip.querySelector('[data-why]')?.replaceChildren(why);
+  const say = () => state === 'ended' && ticket.querySelector('[data-why]')?.replaceChildren(why);
   say();
   setTimeout(say, 100);
-  // The page below does not move: the strip has a line to spare.
-  strip.style.marginBottom = `${Math.max(-1.4 * 16, height - strip.offsetHeight)}px`;
+  // The page below does not move: the ticket has a line to spare.
+  ticket.style.marginBottom = `${Math.max(-1.4 * 16, height - ticket.offsetHeight)}px`;
   if (state !== 'ended') return;
   const toGoOn = '[action="/login"], [action="/register"]';
   for (const button of document.querySelectorAll('[type="submit"]'))
@@ -47,7 +47,7 @@ function enter(next, why = 'This session has ended.') {
 /** Each request restarts the idle clock, whichever tab it comes from. */
 function restart(seconds) {
   for (const clock of clocks)
-    if (!('absolute' in clock.left.dataset)) clock.endsAt = Date.now() + 1000 * seconds;
+    if (!('absolute' in clock.output.dataset)) clock.endsAt = Date.now() + 1000 * seconds;
   tick();
 }
 
@@ -63,18 +63,18 @@ async function ask() {
 }
 
 const tabs = new BroadcastChannel('ticket');
-if (ticket) {
+if (sessionClock) {
   tabs.addEventListener('message', ({ data }) => restart(data));
-  tabs.postMessage(secondsLeft(ticket));
+  tabs.postMessage(secondsLeft(sessionClock));
   setInterval(tick, 1000);
   const button = document.querySelector('.ticket button');
   button.addEventListener('click', () => void keep(button));
 }
 
 async function keep(button) {
-  const before = ticket.endsAt;
+  const before = sessionClock.endsAt;
   await ask().catch(() => {}); // offline, or no server: the time runs on
-  if (state !== 'last-minute' || ticket.endsAt - before > 1000) return;
+  if (state !== 'last-minute' || sessionClock.endsAt - before > 1000) return;
   button.disabled = true; // the absolute clock runs out
   button.textContent = 'Only a new log-in extends it';
 }

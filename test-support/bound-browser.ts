@@ -93,7 +93,7 @@ export function boundBrowser(
     const jti = quoted(offer, /challenge="([^"]+)"/) ?? '';
     const jwk = keys.publicKey.export({ format: 'jwk' });
     const proof = proofOf(keys, { jwk, jti });
-    const answer = await signed(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
+    const answer = await postProof(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
       () => undefined,
     );
     if (answer?.status !== 200) return;
@@ -101,7 +101,7 @@ export function boundBrowser(
     device = { id, challenge: challengeIn(answer) };
   }
 
-  const signed = (path: string, proof: string | undefined, id?: string) =>
+  const postProof = (path: string, proof: string | undefined, id?: string) =>
     send(path, {
       method: 'POST',
       headers: {
@@ -120,7 +120,7 @@ export function boundBrowser(
     for (let attempts = 0; attempts < 5; attempts++) {
       const { challenge } = current;
       const proof = challenge === undefined ? undefined : proofOf(keys, { jti: challenge });
-      const answer = await signed(path, proof, current.id).catch(() => undefined);
+      const answer = await postProof(path, proof, current.id).catch(() => undefined);
       if (!answer || answer.status >= 500) return true;
       current.challenge = challengeIn(answer);
       if (answer.status === 200) return false;
@@ -160,7 +160,7 @@ export function boundBrowser(
     get device() {
       return device;
     },
-    /** Resolves once the browser has registered its key. */
+    /** Resolves once the registration is over, whether it succeeded or not. */
     registered: () => registering,
     /** The statuses that ended a device session. */
     ended,

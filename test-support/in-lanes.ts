@@ -1,4 +1,4 @@
-/** Calls `task` with each item in order, for at most twenty of them at the same time. */
+/** Calls `task` with each item in order. At most twenty calls run at the same time. */
 export async function inLanes<T>(items: T[], task: (item: T) => Promise<void>): Promise<void> {
   const left = items.values();
   const lane = async () => {

@@ -116,7 +116,7 @@ const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
       close: async () => client.shutdown(),
     };
   },
-  /** Somebody's own backend: docs/stores.md says what the file exports. */
+  /** The backend in a file: docs/stores.md says what the file exports. */
   file: async (url) => {
     const own = await (await import(url)).default();
     return {

@@ -39,8 +39,8 @@ export const test = base.extend<object, ShopOptions>({
 });
 
 /**
- * For a test of what is the same in both shapes: a page, its script, its style sheet. It neither depends
- * on the cookie's attributes nor on which process answers.
+ * For a test of what is the same in both shapes: a page, its script, its style sheet. It depends neither on
+ * the cookie's attributes nor on which process answers.
  */
 export const DEVELOPMENT_ONLY = { tag: '@development' };
 

@@ -50,17 +50,17 @@ const starts = {
 
 export type StoreName = keyof typeof starts;
 /** The stores that share a test file. Each other store has its own file, which imports the suites. */
-export const ALL_STORES: readonly StoreName[] = [
+export const COMMON_STORES: readonly StoreName[] = [
   'memory',
   'Redis',
   'Redis Cluster',
   'Redis Sentinel',
   'SQLite',
 ];
-/** The stores that can hold documents. */
-export const DATABASES: readonly StoreName[] = ['memory', 'SQLite'];
+/** Those of them that hold documents, as PostgreSQL and MariaDB do, too. */
+export const DOCUMENT_STORES: readonly StoreName[] = ['memory', 'SQLite'];
 
-/** The only store to test, if there is one: its name, or the URL of a file with somebody's own. */
+/** The only store to test, if there is one: its name, or the URL of a file that exports a backend. */
 let only = process.env.TEST_STORE as StoreName | undefined;
 export function testOnly(name: StoreName): void {
   only = name;

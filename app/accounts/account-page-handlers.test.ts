@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import type { HttpClient } from '../../test-support/http-client.ts';
 import { ADA, PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
-import { DATABASES, onEachStore } from '../../test-support/stores.ts';
+import { DOCUMENT_STORES, onEachStore } from '../../test-support/stores.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createAccounts } from './accounts.ts';
 
@@ -380,5 +380,5 @@ onEachStore(
       assert.ok(!shop.log.join('\n').includes(handle));
     });
   },
-  DATABASES,
+  DOCUMENT_STORES,
 );

@@ -29,7 +29,7 @@ onEachStore(
       shop = await startShop(memoryBackend(), { documents: store.documents });
     });
     after(() => shop.close());
-    const accounts = (...args: string[]) => command(store.url, ...args);
+    const runAccounts = (...args: string[]) => command(store.url, ...args);
     const logIn = async (json: { email: string; password: string }) => {
       const visitor = shop.visitor();
       const { status } = await visitor.post('/login', { json });
@@ -39,7 +39,7 @@ onEachStore(
       (await visitor.get('/account')).status === 200;
 
     it('adds an account with a temporary password, which must be changed at the first log-in', async () => {
-      const { status, stdout, stderr } = await accounts('add', 'New@Example.test', 'New Person');
+      const { status, stdout, stderr } = await runAccounts('add', 'New@Example.test', 'New Person');
       assert.equal(status, 0);
       assert.match(stderr, /^The database is (\/.*\.db|\w+:\/\/[^@]*)$/m);
       const [, password = ''] =
@@ -52,7 +52,7 @@ onEachStore(
       const json = { currentPassword: password, newPassword: NEXT };
       assert.equal((await visitor.post('/account/password', { json })).status, 200);
       assert.equal((await visitor.get('/')).status, 200);
-      assert.equal((await accounts('add', 'new@example.test', 'Other')).status, 1);
+      assert.equal((await runAccounts('add', 'new@example.test', 'Other')).status, 1);
     });
 
     it('disables and enables an account and ends sessions, from the next request on', async () => {
@@ -60,24 +60,24 @@ onEachStore(
         await logIn(ADA),
         await logIn({ email: 'new@example.test', password: NEXT }),
       ];
-      assert.equal((await accounts('disable', ADA.email)).status, 0);
+      assert.equal((await runAccounts('disable', ADA.email)).status, 0);
       assert.deepEqual([await isIn(ada.visitor), await isIn(other.visitor)], [false, true]);
       assert.equal((await logIn(ADA)).status, 403);
       assert.match(
-        (await accounts('list')).stdout,
+        (await runAccounts('list')).stdout,
         /^ada@cloakroom\.test\tAda\tdisabled\tat most 0 sessions$/m,
       );
-      assert.equal((await accounts('enable', ADA.email)).status, 0);
+      assert.equal((await runAccounts('enable', ADA.email)).status, 0);
       const again = await logIn(ADA);
       assert.equal(again.status, 200);
-      assert.equal((await accounts('end-sessions', ADA.email)).status, 0);
+      assert.equal((await runAccounts('end-sessions', ADA.email)).status, 0);
       assert.deepEqual([await isIn(again.visitor), await isIn(other.visitor)], [false, true]);
       assert.match(
-        (await accounts('list')).stdout,
+        (await runAccounts('list')).stdout,
         /^new@example\.test\tNew Person\tenabled\tat most 2 sessions$/m,
       );
       const both = await logIn(ADA);
-      assert.equal((await accounts('end-sessions', '--all')).status, 0);
+      assert.equal((await runAccounts('end-sessions', '--all')).status, 0);
       assert.deepEqual([await isIn(both.visitor), await isIn(other.visitor)], [false, false]);
     });
 
@@ -87,7 +87,7 @@ onEachStore(
     it('replaces a temporary password that was never changed', async () => {
       const email = 'lost@example.test';
       const add = async () =>
-        /Password: (\S+)$/m.exec((await accounts('add', email, 'Lost')).stdout)?.[1] ?? '';
+        /Password: (\S+)$/m.exec((await runAccounts('add', email, 'Lost')).stdout)?.[1] ?? '';
       const [first, second] = [await add(), await add()];
       assert.equal((await logIn({ email, password: first })).status, 403);
       assert.equal((await logIn({ email, password: second })).status, 200);
@@ -96,12 +96,12 @@ onEachStore(
     it('accepts a temporary password for a week', async () => {
       const email = 'late@example.test';
       const [, password = ''] =
-        /Password: (\S+)$/m.exec((await accounts('add', email, 'Late')).stdout) ?? [];
-      const documents = createAccounts(createDocuments(store.documents));
-      const late = (await documents.find(email)) ?? assert.fail();
+        /Password: (\S+)$/m.exec((await runAccounts('add', email, 'Late')).stdout) ?? [];
+      const accounts = createAccounts(createDocuments(store.documents));
+      const late = (await accounts.find(email)) ?? assert.fail();
       const daysLeft = ((late.passwordExpiresAt ?? 0) - Date.now()) / (24 * 3_600_000);
       assert.ok(daysLeft > 6.9 && daysLeft <= 7, `${daysLeft} days`);
-      await documents.change(late, (now) => ({ ...now, passwordExpiresAt: Date.now() - 1 }));
+      await accounts.change(late, (now) => ({ ...now, passwordExpiresAt: Date.now() - 1 }));
       assert.equal((await logIn({ email, password })).status, 403);
     });
 
@@ -111,7 +111,7 @@ onEachStore(
         ['disable', '--all'],
         ['add', 'x', 'X'],
       ])
-        assert.equal((await accounts(...args)).status, 1, args.join());
+        assert.equal((await runAccounts(...args)).status, 1, args.join());
     });
   },
   ['SQLite', 'PostgreSQL', 'MariaDB'],

@@ -21,7 +21,7 @@ const USAGE = `npm run accounts -- list
                     enable EMAIL
                     end-sessions EMAIL   or --all`;
 const WEEK_MS = 7 * 24 * 3_600_000;
-/** Nobody else waits for this process. */
+/** How long the database may take for one answer: no visitor waits, and the first call has to connect. */
 const PATIENCE_MS = 10_000;
 const PREFIX = 'doc:account:';
 
@@ -30,7 +30,6 @@ async function run(
   demo: typeof demoAccounts,
   [command, email = '', name = '']: string[],
 ): Promise<void> {
-  // No visitor waits for this command, and its first call also has to connect.
   const documents = createDocuments(database.backend('doc:'), { answerWithinMs: PATIENCE_MS });
   const accounts = createAccounts(documents, demo);
   const findAll = async () => {

@@ -9,7 +9,7 @@ const ADA = { id: '1', email: 'ada@cloakroom.test', name: 'Ada', passwordHash: '
 const documents = memoryBackend();
 const accounts = (demo = [ADA]) => createAccounts(createDocuments(documents), demo);
 
-it('gives an address one account, in upper or lower case', async () => {
+it('gives an address one account, however it is capitalized', async () => {
   const make = (email: string) =>
     accounts().create(newAccount({ ...checkedIdentity(email, ' Eve '), passwordHash: 'x' }));
   const eve = await make(' Eve@Example.test ');

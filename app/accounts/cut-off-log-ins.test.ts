@@ -87,7 +87,7 @@ it('a failed log-in that is cut off counts as a failure', async (t) => {
   await until(limited, 'counted');
 });
 
-it('a session that nobody received ends', async (t) => {
+it('a session whose cookie never reached the browser is ended', async (t) => {
   const shop = await shopOfTheImpatient(t);
   await shop.leave('cart', ADA);
   await until(async () => (await shop.accountSessions()) === 0, 'not in the account');

@@ -53,7 +53,7 @@ it('shows the kind of key, the last proof and its end in the X-ray', async () =>
   assert.doesNotMatch(page, /&#34;d&#34;/); // the private half
 });
 
-it('shows nothing of the account to a thief who has the ticket, on any route', async () => {
+it('shows nothing of the account to a thief who has the session cookie, on any route', async () => {
   const anything: never = new Proxy(() => {}, { get: () => anything }) as never;
   const routes = sitemap(anything, anything, anything).map(([verb, path]) => [verb, path] as const);
   const more = [

@@ -4,7 +4,7 @@ import { setImmediate as settled } from 'node:timers/promises';
 import { until } from '../../test-support/until.ts';
 import { fairQueue } from './fair-queue.ts';
 
-/** A queue whose jobs, named such as "a1" for an account of address "a", end when they are told to. */
+/** A queue whose jobs end when they are told to. The job "a1-" is for the account "a1" at the address "a". */
 function queueOf(concurrency: number, maxWaiting: number, maxWaitMs?: number) {
   const inTurn = fairQueue(concurrency, maxWaiting, () => new Error('full'), maxWaitMs);
   const started: string[] = [];
@@ -64,13 +64,13 @@ it('refuses the last job of the busiest address when too many wait', async () =>
   await add('a0', 'a1', 'a1-', 'a2', 'a1--');
   assert.equal(refused.length, 0);
   await add('a3');
-  assert.deepEqual(refused, ['a1--'], 'of the address, the account with most');
+  assert.deepEqual(refused, ['a1--'], 'the account with the most jobs at that address');
   await add('b1');
   await add('c1');
   assert.equal(refused.filter((name) => name.startsWith('a')).length, 3);
   await add('d1');
   await add('e1');
-  assert.equal(refused.at(-1), 'e1', 'all lines are as long, so the newcomer');
+  assert.equal(refused.at(-1), 'e1', 'all addresses have one job, so the newcomer');
   for (let n = 0; n < 5; n++) await end();
   assert.deepEqual(started.slice(1, 3), ['b1', 'c1']);
 });

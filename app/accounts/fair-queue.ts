@@ -37,7 +37,7 @@ export function fairQueue(
       return await work();
     } finally {
       running -= 1;
-      goToTheEnd(client);
+      moveOthersBack(client);
       startNext();
     }
   }
@@ -46,12 +46,12 @@ export function fairQueue(
     const job = waiting.shift();
     if (!job) return;
     running += 1;
-    goToTheEnd(job);
+    moveOthersBack(job);
     job.start();
   }
 
   /** The address's other jobs go to the end of the line, and the account's other jobs behind those. */
-  function goToTheEnd({ address, account }: Client): void {
+  function moveOthersBack({ address, account }: Client): void {
     const rank = (job: Job) => (job.address !== address ? 0 : job.account !== account ? 1 : 2);
     waiting.sort((a, b) => rank(a) - rank(b));
   }

@@ -14,7 +14,7 @@ declare module 'express-serve-static-core' {
   }
 }
 
-/** Each request asks the account, so one write to the account ends a session at its next request. */
+/** Each request reads the account, so one write to the account ends a session at its next request. */
 export const identify =
   ({ accounts, carts }: { accounts: Accounts; carts: Carts }): RequestHandler =>
   async (req, _res, next) => {

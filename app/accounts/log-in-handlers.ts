@@ -136,7 +136,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     };
     requireClient(req);
     const { account } = await renewLoggedIn(req, admit, carry, { persistent });
-    endUnlessReceived(req, account);
+    endUnlessDelivered(req, account);
     audit(req, event, { account: account.id });
     req.account = account;
     req.accountCart = { accountId: account.id, cart: await carts.read(account.id) };
@@ -144,8 +144,8 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     return account;
   }
 
-  /** A session that nobody received would push out one that somebody uses. */
-  function endUnlessReceived(req: Request, account: Account): void {
+  /** A session whose cookie never reached the browser would push out one that somebody uses. */
+  function endUnlessDelivered(req: Request, account: Account): void {
     const handle = currentHandle(req);
     const end = async () => {
       if (req.res?.writableFinished) return;

@@ -21,7 +21,7 @@ const AT_RENEWAL = 0;
 export const isLoggedIn = (account: Account, handle: string) =>
   !account.disabled && Object.hasOwn(account.sessions, handle);
 
-/** For the open streams of a session. Requests ask in `identify`. */
+/** For the open streams of a session. `identify` checks ordinary requests. */
 export const isRevoked =
   (accounts: Accounts) =>
   async ({ user }: SessionRecord, handle: string) => {
@@ -30,30 +30,30 @@ export const isRevoked =
   };
 
 /**
- * Ends the session that has been idle longest if the account is full. Sessions that are not in
- * `stored` have ended.
+ * Adds a session. If the account is full, ends the one that has been idle longest. A session that is not in
+ * `stored` has ended, unless it began less than a minute ago.
  */
 export function withSession(
   account: Account,
   handle: string,
   logIn: LogIn,
   stored: ReadonlyMap<string, { lastSeenAt: number }> = new Map(),
-  renewed = '',
+  oldHandle = '',
 ): Account {
   const usedAt = ([each, { at }]: [string, LogIn]) => stored.get(each)?.lastSeenAt ?? at;
   const others = Object.entries(account.sessions)
     .filter(([each, { at }]) => stored.has(each) || logIn.at - at < SETTLING_MS)
-    .filter(([each]) => each !== renewed)
+    .filter(([each]) => each !== oldHandle)
     .toSorted((a, b) => usedAt(b) - usedAt(a))
     .slice(0, MAX_SESSIONS - 1);
   const kept = Object.fromEntries(others);
-  const sessions = { ...kept, ...aboutToRenew(account, renewed), [handle]: logIn };
+  const sessions = { ...kept, ...aboutToRenew(account, oldHandle), [handle]: logIn };
   return { ...account, sessions, logIns: [...account.logIns.slice(-1), logIn] };
 }
 
-export function withOnlySession(account: Account, renewed: string, handle: string): Account {
-  const { [renewed]: logIn } = account.sessions;
-  const sessions = { ...(logIn && { [handle]: logIn }), ...aboutToRenew(account, renewed) };
+export function withOnlySession(account: Account, oldHandle: string, handle: string): Account {
+  const { [oldHandle]: logIn } = account.sessions;
+  const sessions = { ...(logIn && { [handle]: logIn }), ...aboutToRenew(account, oldHandle) };
   return { ...account, sessions };
 }
 

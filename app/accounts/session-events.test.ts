@@ -65,7 +65,7 @@ async function openStream(
 }
 
 // First, because the metrics would count the streams of other tests, too.
-it('the logged duration of a stream ends at its first byte, and streams do not fill the log', async () => {
+it('the measured duration of a stream ends at its first byte, and a stream is not logged', async () => {
   const logged = shop.log.length;
   const visitor = await loggedIn();
   const started = performance.now();
@@ -156,7 +156,7 @@ it('a session has at most four streams, and a closed one makes room', async () =
   for (const { answer } of streams) answer.destroy();
 });
 
-it('a drain ends the streams at once, and also those that open later', async () => {
+it('a drain ends all streams at once, even those that open later', async () => {
   const { app } = createShop(backend, { session });
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -3,7 +3,10 @@ import { Refusal } from '../http/refusal.ts';
 import { type EndReason, type SessionMiddleware, sessionOf } from '../session/index.ts';
 
 const DEFAULTS = {
-  /** A browser has one. Over plain HTTP, it has one for each window, and at most six connections. */
+  /**
+   * The pages of a browser share one. Over plain HTTP they cannot, because there are no Web Locks, so each
+   * page in view holds one of the browser's six connections.
+   */
   perSession: 4,
   /** In this process: each holds a connection, and a proxy holds two. */
   total: 1000,

@@ -18,7 +18,7 @@ const shape = {
 
 export type AccountCart = Document<z.infer<z.ZodObject<typeof shape>>>;
 
-/** As many as an account can have sessions. */
+/** As many as MAX_SESSIONS: one for each session that an account can have. */
 const MAX_MERGES = 10;
 
 export type Carts = ReturnType<typeof createCarts>;

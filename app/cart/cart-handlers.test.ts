@@ -38,7 +38,7 @@ onEachStore('the cart', (store) => {
     assert.deepEqual(await cart(), json);
   });
 
-  it('sets a quantity, removes a line by 0, and empties the cart', async () => {
+  it('sets a quantity, removes a line at 0, and empties the cart', async () => {
     await add({ sku: HAT.sku, quantity: 2 });
     await add({ sku: 'wool-beret' });
     const set = await visitor.post('/cart/lines/bowler-hat', { json: { quantity: 99 } });
@@ -100,7 +100,7 @@ onEachStore('the cart', (store) => {
     assert.deepEqual(await lines(), ['felt-fedora']);
   });
 
-  it('offers a user to undo a removal in this browser', async () => {
+  it('lets a user undo a removal in the same browser', async () => {
     await visitor.post('/login', { json: ADA });
     await add({ sku: HAT.sku, quantity: 3 });
     await visitor.post('/cart/clear', PAGE);
@@ -111,7 +111,7 @@ onEachStore('the cart', (store) => {
     await visitor.post('/cart/clear');
   });
 
-  it('says at the line that it is full, and offers no more', async () => {
+  it('says next to a full line that it is full, and disables its plus button', async () => {
     await add({ sku: HAT.sku, quantity: 98 });
     assert.doesNotMatch((await visitor.get('/cart', PAGE)).text, /at most/);
     await add({ sku: HAT.sku });

@@ -30,8 +30,8 @@ export const addedAtLogIn = (req: Request): number =>
   countItems(req.accountCart?.cart.merged[req.session.guest ?? ''] ?? {});
 
 /**
- * Changes the visitor's cart, and leaves `sentence` as a flash. If it throws, nothing changes. If lines are
- * removed, the cart page says so and offers to undo it.
+ * Changes the visitor's cart, and leaves `sentence` as a flash. If `edit` throws, nothing changes. If lines
+ * are removed, the cart page says so and offers to undo it.
  */
 export async function changeCart(
   req: Request,

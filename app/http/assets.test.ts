@@ -31,7 +31,7 @@ const ask = async (path: string, init?: RequestInit) => {
   return { status: answer.status, headers, text: await answer.text() };
 };
 
-it('files from memory get the same answers as from express.static', async () => {
+it('files in memory are served as express.static serves them', async () => {
   const { etag = '', 'last-modified': modified = '' } = (await ask('/heap/a.css')).headers;
   const requests: [string, RequestInit?][] = [
     ['/a.css'],
@@ -73,7 +73,7 @@ it('a file in memory is sent compressed if the client accepts that and it is sma
   assert.deepEqual(await as('/heap/a.css', 'br'), short);
 });
 
-it('a file has an address that changes with the files, and its browser asks only once', async (t) => {
+it('the address of a file changes whenever any file does, so a browser requests each address only once', async (t) => {
   const old = await tempDir('assets');
   t.after(() => old[Symbol.asyncDispose]());
   writeFileSync(join(old.path, 'a.css'), 'a { color: blue }');
@@ -95,7 +95,7 @@ it('a file has an address that changes with the files, and its browser asks only
   assert.notEqual(now.url, last.url);
   assert.equal(createAssets(folder.path, true).url('a.css'), now.url);
   assert.deepEqual(await now.get(now.url), [200, 'a { color: red }', forever]);
-  // During a roll, a page asks a worker for the file of another version, which nobody may keep.
+  // During a roll, a page may ask a worker for a file of another version. No cache may reuse the answer.
   assert.deepEqual(await now.get(last.url), [200, 'a { color: red }', 'no-cache']);
   assert.deepEqual(await last.get(now.url), [200, 'a { color: blue }', 'no-cache']);
   assert.equal((await now.get('/assets/a.css'))[2], 'public, max-age=300');

@@ -74,7 +74,10 @@ function describeFault(req: Request): string {
   return [inspect(req.fault), '', `${req.method} ${req.originalUrl}`, ...headers].join('\n');
 }
 
-/** A crowd must not flood the log: the first warning in each minute, then one that counts the rest. */
+/**
+ * Logs a warning at once, and repeats it a minute later with a count if it came again: a crowd must not flood
+ * the log.
+ */
 function countedWarning(log: Logger) {
   const counts = new Map<string, number>();
   return function warn(message: string, count = 1): void {

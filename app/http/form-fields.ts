@@ -11,10 +11,16 @@ export function textField(body: Body, name: string): string {
   return value;
 }
 
-/** As `<input type=number>` sends numbers. With more digits, a fraction could be rounded to a whole number. */
+/**
+ * A number as `<input type=number>` sends it, of at most 15 characters: with more, a fraction could be
+ * rounded to a whole number.
+ */
 const NUMBER = /^(?=.{1,15}$)-?(\d+|\d*\.\d+)(e[-+]?\d+)?$/i;
 
-/** Takes 3, "3", "03", "3.0" and "30e-1". @throws Refusal 422 naming the field for " 3", -0, null, a list */
+/**
+ * Takes 3, "3", "03", "3.0", "30e-1" and "-0".
+ * @throws Refusal 422 naming the field for " 3", null, a list and the number -0
+ */
 export function wholeNumberField(
   body: Body,
   name: string,

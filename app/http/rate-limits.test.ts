@@ -217,7 +217,7 @@ it('an address cannot change carts without limit by starting sessions', async (t
   assert.deepEqual(statuses, [...Array.from({ length: 10 }, () => 200), 429]);
 });
 
-it('successful log-ins have a limit, too, for each account and address', async (t) => {
+it('even successful log-ins have a limit, for each account at each address', async (t) => {
   const shop = await startShop(memoryBackend(), { floodLimits: { logIns: 3 } }, TRUST);
   t.after(shop.close);
   const logIn = async (json: object, address: string) => {

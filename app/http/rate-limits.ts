@@ -12,7 +12,10 @@ import { Refusal } from './refusal.ts';
 
 const MINUTE = 60_000;
 
-/** Per minute, of one account or session. Each process counts on its own: no round trip. */
+/**
+ * The most in a minute: new sessions from an address, log-ins to an account from an address, cart changes and
+ * orders by an account or a session. Each process counts on its own, so no request waits for a store.
+ */
 const FLOOD_LIMITS = { newSessions: 10_000, cartChanges: 3000, orders: 60, logIns: 60 };
 export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 
@@ -99,7 +102,7 @@ function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
   return (req, res, next) => {
     const key = keyGenerator(req);
     underWay.set(key, (underWay.get(key) ?? 0) + 1);
-    // Not an event of `res`: none of them comes when the client left before the answer.
+    // Not an event of `res`: if the client leaves, `close` comes before the status, and `finish` never.
     const end = res.end.bind(res) as (...args: unknown[]) => typeof res;
     res.end = (...args: unknown[]) => {
       res.end = end;

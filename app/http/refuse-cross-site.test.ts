@@ -47,7 +47,7 @@ it('an old browser sends its Origin, which is compared with the host as URLs are
     { ...ours, host: 'shop.example.com:80' },
     { ...ours, host: 'shop.example.org' },
     { ...ours, host: 'evil.shop.example.com' },
-    // Anyone on the network can be this site.
+    // Anyone on the network path can pose as this site over plain HTTP.
     { ...ours, origin: 'http://shop.example.com', host: 'shop.example.com' },
     { origin: 'http://shop.example.com:8080', host: 'shop.example.com' },
     { origin: 'null', host: 'null' },

@@ -55,7 +55,7 @@ it('the client behind proxies that append ports is found by hops and by addresse
   assert.deepEqual((await clientsOf(t, 'none', forms)).clients, Array(4).fill('127.0.0.1'));
 });
 
-it('text that is not an address counts as the proxy that sent it, and is logged once', async (t) => {
+it('where a proxy sends text that is not an address, the proxy counts as the client, and one warning is logged', async (t) => {
   const { clients, warnings } = await clientsOf(t, '2', [
     ...['unknown', '_a', '_b', 'unknown, 10.0.0.2:443', '<script>, 10.0.0.2'],
   ]);

@@ -27,7 +27,7 @@ it('lets in a visitor who goes straight to the log-in page', async (t) => {
   }
 });
 
-it('tells a browser that sends no cookie back, starts no session, and counts no failure', async (t) => {
+it('a browser that sends no cookie back is told so; no session starts, and no failure is counted', async (t) => {
   const texts = new Map<string, string>();
   const shop = await startShop(memoryBackend(texts));
   t.after(shop.close);

@@ -62,7 +62,7 @@ it('behind several proxies, names the inner one and its line, and advises no red
     }
 });
 
-it('has the line for an inner proxy that hides the outer one, too', async () => {
+it('names the line to add when an inner proxy hides the outer one', async () => {
   const headers = { 'x-forwarded-proto': 'http', 'x-forwarded-for': '10.0.0.2' };
   assert.ok((await consult(headers)).includes(PASS_ON));
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, it, type TestContext } from 'node:test';
 import type { HttpClient } from '../../test-support/http-client.ts';
 import { PAGE, type Shop, startShop } from '../../test-support/start-shop.ts';
-import { DATABASES, onEachStore } from '../../test-support/stores.ts';
+import { DOCUMENT_STORES, onEachStore } from '../../test-support/stores.ts';
 import type { SessionRecord } from '../session/index.ts';
 import { createDocuments } from '../storage/documents.ts';
 import { createOrders } from './orders.ts';
@@ -36,7 +36,7 @@ onEachStore(
       visitor.post('/cart/lines', { json: { sku, quantity } });
     const count = async (visitor: HttpClient) => (await visitor.get('/cart')).json.count;
     const orders = async (visitor = one) => (await visitor.get('/orders')).json.orders;
-    /** A browser of the same person, on the other process. */
+    /** Another browser of the same person, on the other process. */
     async function secondDevice(guest = other.visitor()) {
       await guest.post('/login', { ...PAGE, form: { email, password: PASSWORD } });
       return guest;
@@ -358,5 +358,5 @@ onEachStore(
       assert.equal(await count(guest), 3);
     });
   },
-  DATABASES,
+  DOCUMENT_STORES,
 );

@@ -36,8 +36,8 @@ export function orderHandlers({ orders, carts, catalogue, pages }: Options) {
   };
 
   function newOrder(req: Request, id: string, accountId: string, cart: AccountCart): Order {
-    // The form showed another cart, or other prices, so the buyer has to see this cart first.
     const { lines, totalCents } = priceCart(cart.lines, catalogue);
+    // If the form showed another cart or other prices, the buyer has to see this cart first.
     if (id !== cart.orderId || !matchesForm(req, cart.version, totalCents)) throw cartHasChanged();
     if (lines.length === 0) throw new Refusal(409, 'Your cart is empty.');
     return { id, accountId, cartVersion: cart.version, placedAt: Date.now(), lines };

@@ -238,7 +238,7 @@ it('a killed worker is replaced, and the shop keeps serving', async (t) => {
   ]);
 });
 
-it('the wait before a replacement starts doubles while workers keep dying at once, until SIGHUP loads better code', async (t) => {
+it('while workers keep dying at once, the wait before each replacement doubles, until SIGHUP loads better code', async (t) => {
   const { server, edit } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   await edit('app/process/worker.ts', () => 'process.exit(7);');
   process.kill(workers(server)[0] ?? 0, 'SIGKILL');
@@ -288,7 +288,7 @@ it('at SIGTERM, the workers answer requests under way and on idle connections, c
   assert.deepEqual(running(server), []);
 });
 
-it('SIGTERM ends within 10 s even if a worker does not', async (t) => {
+it('the primary exits within 10 s of SIGTERM even if a worker hangs', async (t) => {
   const server = await startProduction(t, 2);
   process.kill(workers(server)[0] ?? 0, 'SIGSTOP');
   const started = performance.now();

@@ -66,7 +66,7 @@ it('a cookie that browsers refuse does not compile, and is refused at the start 
     }),
     // @ts-expect-error
     typed({ name: 'sid', attributes: { ...usual, httpOnly: false } }),
-    // @ts-expect-error: as JavaScript may write it
+    // @ts-expect-error: as plain JavaScript could pass it
     typed({ name: 'sid', attributes: { ...usual, sameSite: 'None' } }),
     typed({ name: 'sid', attributes: { ...usual, path: 'app' } }),
     // @ts-expect-error
@@ -151,14 +151,14 @@ it('the cookie has the same attributes when it is set, signed again and cleared'
   }
 });
 
-it('a request outside the path of the cookie has no session, and a change there says why', async (t) => {
+it('a request outside the cookie’s path has no session, and an attempt to change it fails with the reason', async (t) => {
   for (const path of ['/app', '/app/']) {
     const attributes = { ...usual, secure: false, path };
     const visitor = httpClient(await startApp(t, { name: 'sid', attributes }));
     await visitor.post('/app/');
     for (const inside of ['/app/', '/app/cart?size=M', ...(path === '/app' ? ['/app?a'] : [])])
       assert.equal((await visitor.get(inside)).json.views, 1, inside);
-    // express-session itself counts /apple, but browsers send no cookie there.
+    // express-session itself treats /apple as inside /app, but browsers send no cookie there.
     for (const outside of ['/', '/apple', '/apple/app/', '/App/', '/x?/app/']) {
       assert.equal((await visitor.get(outside)).json.views, 'no session', outside);
       const answer = await visitor.post(outside);
@@ -171,7 +171,7 @@ it('a request outside the path of the cookie has no session, and a change there 
   }
 });
 
-it('a part of an app can have a session of its own, also while its secret is rotated', async (t) => {
+it('a part of an app can have its own session, even while the secret is rotated', async (t) => {
   const app = express();
   for (const path of ['/admin', '/'])
     app.use(

@@ -96,7 +96,7 @@ const steal = (
   method = 'GET',
 ) => ask(app.origin + path, { method, headers: { cookie, ...headers } });
 
-it('asks for a key at log-in only, and takes ES256 and RS256', async () => {
+it('asks for a key at log-in only, and accepts ES256 and RS256', async () => {
   const first = await browser.request('/', { method: 'POST' });
   assert.equal(first.headers.get('secure-session-registration'), null);
   const { headers } = await browser.request('/login', { method: 'POST' });
@@ -129,11 +129,11 @@ it('refuses, when the app starts, a cookie that browsers would not bind', () => 
     );
 });
 
-it('refuses a stolen ticket alone, and accepts it with the bound cookie for ten minutes only', async () => {
+it('refuses a stolen session cookie alone, and accepts it with the bound cookie for ten minutes only', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   const both = stolen('__Host-sid', COOKIE);
-  assert.equal((await steal('/', ticket)).status, 401);
+  assert.equal((await steal('/', sessionCookie)).status, 401);
   assert.equal(await userOf(steal('/', both)), 'Ada');
   clock += 11 * MINUTE;
   assert.equal((await steal('/', both)).status, 401);
@@ -150,7 +150,7 @@ it('understands a browser that puts its proof and the id in quotation marks, as 
   assert.equal(events.filter(({ type }) => type === 'device-proved').length, 2);
 });
 
-it('lets requests pass for ten seconds that were under way when the key was first proved', async () => {
+it('for ten seconds, accepts requests that were under way when the key was first proved', async () => {
   await browser.request('/login', { method: 'POST' });
   await browser.registered();
   clock += 9 * MINUTE;
@@ -162,52 +162,52 @@ it('lets requests pass for ten seconds that were under way when the key was firs
   assert.equal((await steal('/', early)).status, 401);
 });
 
-it('refuses a stolen ticket everywhere: pages, scripts, forms and sockets', async () => {
+it('refuses a stolen session cookie everywhere: pages, scripts, forms and sockets', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   const page = await answerOf(
-    steal('/cart?a=1', ticket, { ...NAVIGATE, 'sec-fetch-site': 'none' }),
+    steal('/cart?a=1', sessionCookie, { ...NAVIGATE, 'sec-fetch-site': 'none' }),
   );
   assert.deepEqual(page, { status: 303, location: '/login?next=%2Fcart%3Fa%3D1', refresh: null });
-  const form = await answerOf(steal('/cart', ticket, NAVIGATE, 'POST'));
+  const form = await answerOf(steal('/cart', sessionCookie, NAVIGATE, 'POST'));
   assert.deepEqual(form, { status: 303, location: '/login', refresh: null });
-  assert.equal((await steal('/cart', ticket, {}, 'POST')).status, 401);
-  assert.equal(await userOf(steal('/stream', ticket)), null);
-  assert.equal(await userOf(steal('/login', ticket)), null);
+  assert.equal((await steal('/cart', sessionCookie, {}, 'POST')).status, 401);
+  assert.equal(await userOf(steal('/stream', sessionCookie)), null);
+  assert.equal(await userOf(steal('/login', sessionCookie)), null);
   for (const [path, method] of [
     ['//login', 'GET'],
     ['/login/', 'GET'],
     ['/login/../cart', 'POST'],
   ])
-    assert.notEqual((await steal(path ?? '', ticket, {}, method)).status, 200);
+    assert.notEqual((await steal(path ?? '', sessionCookie, {}, method)).status, 200);
 });
 
 it('a request without proof neither changes nor prolongs the session', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   for (let n = 0; n < 4; n++) {
     clock += 9 * MINUTE;
-    for (const path of ['/', '/login', '/stream']) await steal(path, ticket);
+    for (const path of ['/', '/login', '/stream']) await steal(path, sessionCookie);
     for (const path of ['/dbsc/refresh', '/dbsc/registration'])
-      await steal(path, ticket, {}, 'POST');
+      await steal(path, sessionCookie, {}, 'POST');
   }
   assert.equal(await userOf(browser.request('/')), null); // idle for more than 30 minutes
 });
 
 it('refuses a second key, and a refresh by a thief, who cannot sign', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
-  const asked = await steal('/dbsc/refresh', ticket, {}, 'POST');
+  const sessionCookie = stolen('__Host-sid');
+  const asked = await steal('/dbsc/refresh', sessionCookie, {}, 'POST');
   assert.equal(asked.status, 403);
   const jti = /"([^"]+)"/.exec(asked.headers.get('secure-session-challenge') ?? '')?.[1] ?? '';
   const own = ecKeys();
   const jwk = own.publicKey.export({ format: 'jwk' });
   for (const proof of [proofOf(own, { jti }), proofOf(own, { jti, jwk })]) {
     const headers = { 'secure-session-response': proof };
-    assert.equal((await steal('/dbsc/refresh', ticket, headers, 'POST')).status, 403);
-    assert.equal((await steal('/dbsc/registration', ticket, headers, 'POST')).status, 400);
+    assert.equal((await steal('/dbsc/refresh', sessionCookie, headers, 'POST')).status, 403);
+    assert.equal((await steal('/dbsc/registration', sessionCookie, headers, 'POST')).status, 400);
   }
-  assert.equal((await steal('/', ticket)).status, 401);
+  assert.equal((await steal('/', sessionCookie)).status, 401);
 });
 
 it('registers only one key, even if the same registration comes twice', async () => {
@@ -271,7 +271,7 @@ for (const [name, change] of Object.entries(malformed))
     assert.equal(await userOf(browser.request('/')), 'Ada');
   });
 
-it('takes a proof twice, because its answer may get lost, but not after 15 minutes', async () => {
+it('accepts a proof twice, because the answer to it may get lost, but not after 15 minutes', async () => {
   await bind();
   const { id = '', challenge = '' } = browser.device ?? {};
   const headers = {
@@ -298,13 +298,17 @@ it('refuses a registration after a minute', async () => {
   assert.equal((await browser.send('/dbsc/registration', late)).status, 400);
 });
 
-it('takes RSA keys of 2,048 to 4,096 bits', () => {
-  const read = (keys: Keys) => {
-    const jwk = keys.publicKey.export({ format: 'jwk' });
-    return readProof(proofOf(keys, { alg: 'RS256', jti: 'x', jwk })).key.kty;
-  };
-  assert.equal(read(rsa(2048)), 'RSA');
-  assert.throws(() => read(rsa(1024)), /key/);
+it('accepts RSA keys only from 2,048 to 4,096 bits, and no curve but P-256', () => {
+  const keys = rsa(2048);
+  const read = (jwk: object) =>
+    readProof(proofOf(keys, { alg: 'RS256', jti: 'x', jwk })).key.kty;
+  const ofBytes = (size: number) => ({
+    ...keys.publicKey.export({ format: 'jwk' }),
+    n: Buffer.alloc(size, 255).toString('base64url'),
+  });
+  assert.equal(read(keys.publicKey.export({ format: 'jwk' })), 'RSA');
+  for (const size of [256, 512]) assert.throws(() => read(ofBytes(size)), /signature/);
+  for (const size of [255, 513]) assert.throws(() => read(ofBytes(size)), /key/);
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const jwk = p384.publicKey.export({ format: 'jwk' });
   assert.throws(() => readProof(proofOf(p384, { jti: 'x', jwk })), /malformed/);
@@ -369,7 +373,7 @@ it('lets a browser that lost its key log in again, which ends the old session, o
   for (const way of ['/login', '/logout']) {
     browser = boundBrowser(() => app.origin, now);
     await bind();
-    const ticket = stolen('__Host-sid');
+    const sessionCookie = stolen('__Host-sid');
     const { value = '' } = browser.cookies.get(COOKIE) ?? {};
     browser.loseKey();
     clock += 11 * MINUTE;
@@ -382,18 +386,18 @@ it('lets a browser that lost its key log in again, which ends the old session, o
     clock += 11 * SECOND;
     assert.equal(await userOf(browser.request('/')), way === '/login' ? 'Ada' : null);
     // The old session is gone, so even its own proof brings nothing back.
-    assert.equal(await userOf(steal('/', `${ticket}; ${COOKIE}=${value}`)), null);
+    assert.equal(await userOf(steal('/', `${sessionCookie}; ${COOKIE}=${value}`)), null);
   }
 });
 
-it('keeps the new session of a browser that lost its key when a request under the old id comes late', async () => {
+it('after a browser has lost its key and logged in again, a late request under the old id does not replace its session', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   browser.loseKey();
   browser.cookies.delete(COOKIE);
   await browser.request('/login', { method: 'POST' });
   // Its cookie would overwrite the one of the log-in.
-  assert.deepEqual((await steal('/', ticket, {}, 'POST')).headers.getSetCookie(), []);
+  assert.deepEqual((await steal('/', sessionCookie, {}, 'POST')).headers.getSetCookie(), []);
 });
 
 it('leads to the log-in page that the app names', async () => {
@@ -415,16 +419,16 @@ it('leads to the log-in page that the app names', async () => {
 
 it('lets the log-in page store something for a browser that lost its key, in a session of its own', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   browser.loseKey();
   browser.cookies.delete(COOKIE);
   assert.equal(await userOf(browser.request('/login?begin')), null);
-  assert.notEqual(stolen('__Host-sid'), ticket);
+  assert.notEqual(stolen('__Host-sid'), sessionCookie);
   assert.deepEqual(await (await browser.request('/')).json(), { user: null, views: 1 });
-  assert.equal((await steal('/', ticket)).status, 401);
+  assert.equal((await steal('/', sessionCookie)).status, 401);
 });
 
-it('answers a link from another site with a page that loads it again, for which the browser refreshes', async () => {
+it('answers a link from another site with a page that reloads, so that the browser first refreshes its cookie', async () => {
   await bind();
   clock += 11 * MINUTE;
   const link = { headers: { ...NAVIGATE, 'sec-fetch-site': 'cross-site' } };
@@ -441,11 +445,11 @@ it('answers a link from another site with a page that loads it again, for which 
   assert.match(evil.refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/\/evil\.test\/$/);
 });
 
-it('lets no cache keep what it answers without proof: others would get it', async () => {
+it('forbids caching the answer to a request without proof: other visitors would get it', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   const cachingOf = async (path: string, headers: Record<string, string>) =>
-    (await steal(path, ticket, headers)).headers.get('cache-control');
+    (await steal(path, sessionCookie, headers)).headers.get('cache-control');
   const foreign = { ...NAVIGATE, 'sec-fetch-site': 'cross-site' };
   assert.deepEqual(
     [await cachingOf('/', foreign), await cachingOf('/', NAVIGATE), await cachingOf('/login', {})],
@@ -512,11 +516,11 @@ it('works while a secret is rotated', async () => {
 
 it('signs no cookie again for a thief while a secret is rotated', async () => {
   await bind();
-  const ticket = stolen('__Host-sid');
+  const sessionCookie = stolen('__Host-sid');
   const rotated = await start({ secrets: ['the next secret', 'a secret of the tests'] });
   const signed = async (path: string, cookie: string) =>
     (await ask(rotated.origin + path, { headers: { cookie } })).headers.getSetCookie().length;
-  const forThief = [await signed('/', ticket), await signed('/login', ticket)];
+  const forThief = [await signed('/', sessionCookie), await signed('/login', sessionCookie)];
   const forOwner = await signed('/', stolen('__Host-sid', COOKIE));
   await rotated.close();
   assert.deepEqual([...forThief, forOwner], [0, 0, 1]);
@@ -538,7 +542,7 @@ it('does not depend on the clock of the browser', async () => {
   assert.equal(headers.get('expires'), null);
 });
 
-it('recovers when the clock of the server is set forward by an hour', async () => {
+it('recovers when the server’s clock is set forward by half an hour', async () => {
   await bind();
   // The browser's own clock stands still, so its cookie looks fresh to it.
   const frozen = clock;

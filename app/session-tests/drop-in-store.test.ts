@@ -31,7 +31,7 @@ type Loose = any;
 const fields = (req: Request) => req.session as Loose;
 
 /** An app as the tutorials write it: it uses nothing of this module except the store. */
-function tutorialApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {}) {
+function plainApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {}) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors
   app.use(
@@ -143,7 +143,7 @@ async function logOutDuringEdit(client: HttpClient, gate: Gate): Promise<boolean
   return (await old.get('/')).json.user === 'Ada';
 }
 
-it('each row of the table in the docs has a test of its name, on each store', () => {
+it('each row of the table in the docs has a test named after it, on each store', () => {
   const docs = readFileSync(new URL('../../docs/drop-in-store.md', import.meta.url), 'utf8');
   const tests = readFileSync(import.meta.filename, 'utf8');
   const [, table = ''] = docs.split('| | Drop-in store | `updateSession` |\n');
@@ -160,7 +160,7 @@ it('each row of the table in the docs has a test of its name, on each store', ()
 describe("express-session's MemoryStore, for comparison,", () => {
   it('loses simultaneous changes and revives sessions after log-out', async (t) => {
     const gate = new Gate();
-    const site = await listen(tutorialApp(new MemoryStore(), gate));
+    const site = await listen(plainApp(new MemoryStore(), gate));
     t.after(site.close);
     const client = httpClient(site.origin);
     await client.post('/edit', { json: { cart: {} } });
@@ -196,7 +196,7 @@ onEachStore(
       const { backend = store.backend, cookie = {}, ...rest } = options;
       const onEvent = (event: DropInEvent) => events.push(event);
       const dropIn = dropInStore(backend, { now: () => now, onEvent, ...rest });
-      const site = await listen(tutorialApp(dropIn, gate, { cookie }));
+      const site = await listen(plainApp(dropIn, gate, { cookie }));
       sites.push(site);
       return httpClient(site.origin);
     }
@@ -535,7 +535,7 @@ it('a counter that is no longer a number is merged like any other field', async 
   assert.deepEqual(conflicts, [{ type: 'conflict', field: 'n' }]);
 });
 
-it('of any changes that requests make at once, the last one of each field is kept', async () => {
+it('whatever requests change at once, the last change to each field is kept', async () => {
   const paths = ['a', 'o.x', 'o.p.q', 'o.p.r'];
   const at = (session: Loose, path: string) =>
     path.split('.').reduce((place, name) => place[name], session);

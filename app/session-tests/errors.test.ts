@@ -31,6 +31,6 @@ it('the error handler of Express itself answers session errors with the right st
   }
 });
 
-it('a session that is gone says so, even without a message of its own', () => {
+it('SessionGone has a default message', () => {
   assert.equal(String(new SessionGone()), 'SessionGone: The session has ended or has a new id');
 });

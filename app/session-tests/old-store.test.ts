@@ -28,7 +28,7 @@ const HOUR = 60 * MINUTE;
 const secret = 'keyboard cat';
 
 /** An app as the tutorials write it, over any store of express-session. */
-function tutorialApp(store: Store, options: { name?: string; cookie?: { maxAge: number } } = {}) {
+function oldApp(store: Store, options: { name?: string; cookie?: { maxAge: number } } = {}) {
   const app = express();
   app.set('env', 'test'); // Express then prints no errors
   app.use(expressSession({ store, secret, resave: false, saveUninitialized: false, ...options }));
@@ -53,13 +53,13 @@ function tutorialApp(store: Store, options: { name?: string; cookie?: { maxAge: 
 
 type Options = { backend: Backend; importFrom: OldStore; idleMs?: number };
 type OldMethods = Pick<Store, 'get' | 'destroy'>;
-/** `ms`: how long the new site imports. `breaksOff`: it crashes just before an import leaves its mark. */
-type NewSite = { from?: Partial<OldMethods>; ms?: number; idleMs?: number; breaksOff?: boolean };
+/** `ms`: how long the new site imports. `crashes`: it crashes just before an import leaves its mark. */
+type NewSite = { from?: Partial<OldMethods>; ms?: number; idleMs?: number; crashes?: boolean };
 type ToFields = NonNullable<OldStoreOptions['map']>;
 type Events = { type: string; reason?: string }[];
 
 const withDropInStore = (options: Options, events: Events, now: () => number) =>
-  tutorialApp(
+  oldApp(
     dropInStore(options.backend, { ...options, now, onEvent: (event) => events.push(event) }),
   );
 
@@ -133,13 +133,13 @@ for (const host of hosts)
       events.length = 0;
       // On Redis, the old and the new keys share their prefix.
       old = client ? new RedisStore({ client }) : new MemoryStore();
-      oldSite = await listen(tutorialApp(old));
+      oldSite = await listen(oldApp(old));
       sites = [oldSite];
     });
     afterEach(() => Promise.all(sites.map(({ close }) => close())));
 
     /** The new app. `from` replaces methods of the old store. */
-    async function openNewSite({ from = {}, ms = HOUR, breaksOff, ...more }: NewSite = {}) {
+    async function openNewSite({ from = {}, ms = HOUR, crashes, ...more }: NewSite = {}) {
       const methods: OldMethods = {
         get: (id, done) => old.get(id, done),
         destroy: (id, done) => old.destroy(id, done),
@@ -149,7 +149,7 @@ for (const host of hosts)
       const backend: Backend = {
         ...store.backend,
         compareAndSet: async (key, ...rest) => {
-          if (breaksOff && key.startsWith('imported:')) throw new Error('crashed');
+          if (crashes && key.startsWith('imported:')) throw new Error('crashed');
           return store.backend.compareAndSet(key, ...rest);
         },
       };
@@ -208,7 +208,7 @@ for (const host of hosts)
       assert.deepEqual((await visitor.get('/')).json, { user: 'Ada', cart: { hat: 2, coat: 1 } });
     });
 
-    it('does not import a session again that an old process writes after it ended', async () => {
+    it('does not import an ended session again when an old process writes it once more', async () => {
       for (const how of ['log-out', 'idle']) {
         const { cookie, id } = await visitorOfOldSite();
         const late = await inOldStore(id);
@@ -238,9 +238,9 @@ for (const host of hosts)
       assert.equal(count('imported'), 1);
     });
 
-    it('keeps a session whose import broke off, and does not undo its log-out', async () => {
+    it('keeps a session whose import was interrupted, and does not undo its log-out', async () => {
       const { cookie } = await visitorOfOldSite();
-      const broken = httpClient(await openNewSite({ breaksOff: true }), cookie);
+      const broken = httpClient(await openNewSite({ crashes: true }), cookie);
       assert.equal((await broken.get('/')).status, 503);
       const visitor = httpClient(await openNewSite(), cookie);
       assert.deepEqual((await visitor.get('/')).json, ADA);
@@ -248,12 +248,12 @@ for (const host of hosts)
       assert.equal((await httpClient(visitor.origin, cookie).get('/')).json.user, undefined);
     });
 
-    it('does not undo a log-out by a second import that broke off', async () => {
+    it('does not undo a log-out when a second import is interrupted', async () => {
       const { cookie } = await visitorOfOldSite();
       const other = httpClient(await openNewSite(), cookie);
       const get: Store['get'] = (id, reply) =>
         old.get(id, (...answer) => void other.post('/log-out').then(() => reply(...answer)));
-      const broken = httpClient(await openNewSite({ from: { get }, breaksOff: true }), cookie);
+      const broken = httpClient(await openNewSite({ from: { get }, crashes: true }), cookie);
       assert.equal((await broken.get('/')).status, 503);
       assert.equal((await httpClient(other.origin, cookie).get('/')).json.user, undefined);
     });
@@ -327,9 +327,9 @@ for (const host of hosts)
     });
   });
 
-async function oldAppWithAda(options?: Parameters<typeof tutorialApp>[1]) {
+async function oldAppWithAda(options?: Parameters<typeof oldApp>[1]) {
   const store = new MemoryStore();
-  const site = await listen(tutorialApp(store, options));
+  const site = await listen(oldApp(store, options));
   const visitor = httpClient(site.origin);
   await visitor.post('/log-in');
   await site.close();
@@ -386,7 +386,7 @@ it('refuses an invalid date', () => {
 it('the drop-in store ends a session that it has not imported yet', async (t) => {
   const { store, cookie } = await oldAppWithAda();
   const dropIn = dropInStore(memoryBackend(), { importFrom: oldStore(store, { until: inAnHour }) });
-  const site = await listen(tutorialApp(dropIn));
+  const site = await listen(oldApp(dropIn));
   t.after(site.close);
   const id = /s:(.+)\./.exec(decodeURIComponent(cookie))?.[1] ?? '';
   await new Promise((resolve) => dropIn.destroy(id, resolve));
@@ -407,7 +407,7 @@ function barrier(size: number): () => Promise<void> {
 it('the drop-in store does not remember the end of a session that was never in the old store', async (t) => {
   const backend = memoryBackend();
   const importFrom = oldStore(new MemoryStore(), { until: new Date(Date.now() + HOUR) });
-  const site = await listen(tutorialApp(dropInStore(backend, { importFrom })));
+  const site = await listen(oldApp(dropInStore(backend, { importFrom })));
   t.after(site.close);
   const visitor = httpClient(site.origin);
   await visitor.post('/log-out');

@@ -19,7 +19,7 @@ const good = {
   idleMs: 60_000,
   absoluteMs: 60_000,
 };
-// As JavaScript may write them.
+// As plain JavaScript could pass them.
 type Bad = { [option: string]: unknown };
 const start = (bad: Bad) => () => sessionMiddleware({ ...good, ...bad });
 const startDropIn =

@@ -61,7 +61,7 @@ it('a write that PostgreSQL cannot serialize runs again', async (t) => {
   }
 });
 
-it('expired rows are deleted every minute in the background, by one process at a time, and no others', async (t) => {
+it('only expired rows are deleted, every minute in the background, by one process at a time', async (t) => {
   const { client, open, count } = await connections(t);
   await client.query(`delete from records; insert into records
     select n, 1, '{}', now() + (n - 2500) * interval '1 hour' from generate_series(1, 2502) as n`);

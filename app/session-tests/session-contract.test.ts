@@ -13,7 +13,7 @@ import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { inLanes } from '../../test-support/in-lanes.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { run as runCommand } from '../../test-support/run.ts';
-import { ALL_STORES, onEachStore } from '../../test-support/stores.ts';
+import { COMMON_STORES, onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import {
   type Backend,
@@ -150,7 +150,7 @@ onEachStore(
       }
     });
   },
-  ALL_STORES,
+  COMMON_STORES,
 );
 
 onEachStore(
@@ -682,7 +682,7 @@ onEachStore(
       assert.equal(await views(), 1);
     });
   },
-  ALL_STORES,
+  COMMON_STORES,
 );
 
 const attributes = { path: '/', httpOnly: true, secure: false, sameSite: 'lax' } as const;
@@ -745,7 +745,7 @@ it('a session refuses a field that JSON would change, and names it', async (t) =
   assert.equal((await visitor.get('/')).json.session.views, 1);
 });
 
-it('a session refuses an async change, in types and when it runs', async (t) => {
+it('a session refuses an async change, at compile time and at run time', async (t) => {
   const { visitor } = await inSession(t, (req) =>
     // @ts-expect-error: a change must not wait
     updateSession(req, async (draft) => {
@@ -756,7 +756,7 @@ it('a session refuses an async change, in types and when it runs', async (t) => 
   assert.match((await visitor.get('/')).json.error, /updateSession takes no async function/);
 });
 
-it('a session refuses an async `carry`, in types and when it runs', async (t) => {
+it('a session refuses an async `carry`, at compile time and at run time', async (t) => {
   const { visitor, texts } = await inSession(t, (req) =>
     // @ts-expect-error: the new session must not wait
     renewSession(req, async () => {
@@ -821,7 +821,7 @@ it('a session cannot be changed by assignment at any depth', async (t) => {
     },
     (req: Request) => Object.assign(req.session.user ?? {}, { role: 'admin' }),
     (req: Request) => Object.assign(req.session, { views: 9 }),
-    // As much of the code on npm is written: there, a frozen object would ignore it.
+    // In sloppy mode, which much code on npm uses, a write to a frozen object would be ignored.
     sloppy('session.views = 9'),
     sloppy('session.added = 9'),
     sloppy('session.user.name = "Eve"'),
@@ -898,7 +898,7 @@ it('a change cannot set the fields that the session module keeps for itself', as
   assert.deepEqual((await visitor.get('/')).json.result, [2, true, true, null, null]);
 });
 
-it('a method of express-session says what to call instead, in types and when it runs', async (t) => {
+it('a method of express-session says what to call instead, at compile time and at run time', async (t) => {
   const { visitor } = await inSession(t, ({ session }) => {
     // @ts-expect-error: updateSession has stored the change
     assert.throws(() => session.save(), /nothing to save: .* To log out, call endSession/);

@@ -41,7 +41,7 @@ it('a write that the database refuses is reported, and changes nothing', async (
   assert.equal(await backend.compareAndSet('coat', 1, { ...big, version: 2 }), true);
 });
 
-it('expired rows are deleted in the background, 200 at a time and once for all backends of a database, and no others', async (t) => {
+it('only expired rows are deleted, in the background, 200 at a time and once for all backends of a database', async (t) => {
   const [database, other] = await twoConnections(t);
   database.exec(SQLITE_SCHEMA);
   const insert = database.prepare("insert into records values (?, 1, '{}', ?)");

@@ -29,7 +29,8 @@ type Named<Name extends string> = Name extends unknown
 
 /**
  * A combination that browsers refuse does not compile, if the compiler knows the name.
- * No `expires`: computed for a persistent session; any other cookie ends with the browser.
+ * There is no `expires`: the module sets it for a persistent session, and any other cookie ends with the
+ * browser.
  */
 export type SessionCookie<Name extends string = string> = { name: Name } & Named<Name>;
 

@@ -21,7 +21,7 @@ export function crossSiteSign(
   if (from?.protocol !== 'https:' && from?.protocol !== 'http:') return 'protocol';
   // The app may not know that it is reached over HTTPS, so the default port is that of the origin.
   if (hostOf(from) !== hostOf(URL.parse(`${from.protocol}//${host}`))) return 'host';
-  // Anyone on the network between can answer as the HTTP site.
+  // Anyone on the network path can pose as this site over plain HTTP.
   return secure && from.protocol === 'http:' ? 'protocol' : undefined;
 }
 

@@ -34,7 +34,10 @@ export class DeviceUnproved extends SessionError {
   readonly status = 401;
 }
 
-/** The browser could not prove its key just now, because it got no answer from this server. */
+/**
+ * The browser could not prove its key just now: this server did not answer, for example, or the session had
+ * just got a new id. The browser can try again.
+ */
 export class ProofUnavailable extends SessionError {
   override name = 'ProofUnavailable';
   readonly status = 503;

@@ -5,12 +5,12 @@ import type { SessionCookie } from './cookie.ts';
 import type { DeviceBinding } from './device-bound.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { OpenSessions } from './open-sessions.ts';
-import { type ReadOnlySession, readOnly } from './read-only-session.ts';
+import { type ReadOnlySession, readOnlyView } from './read-only-session.ts';
 import type { SessionRecord } from './record.ts';
 
 type Callback = (error?: unknown) => void;
 
-/** The store that express-session talks to. Its callbacks appear in this file only. */
+/** The store that `sessionMiddleware` gives to express-session. Behind it, promises replace callbacks. */
 export class ExpressSessionStore extends Store {
   // express-session gives its store this function.
   declare generate: (req: Request) => void;
@@ -63,9 +63,9 @@ export class ExpressSessionStore extends Store {
    *   again at each change. So only a new id gets one: otherwise a late answer could overwrite a
    *   newer id with this one.
    */
-  show(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
+  setSession(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
     this.createSession(req, this.#withCookie(record, maxAge));
-    req.session = readOnly(req.session);
+    req.session = readOnlyView(req.session);
   }
 
   /** @returns milliseconds; null when the cookie ends with the browser */

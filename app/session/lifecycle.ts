@@ -214,8 +214,8 @@ export function createLifecycle(options: LifecycleOptions) {
   const markMoved = (key: string) =>
     store.compareAndSet(movedKey(key), 0, { ...fresh(), version: 1 }, MOVED_MS);
 
-  /** Ends a session that a new one replaces, which carries nothing over. Late requests: see `MOVED`. */
-  async function replace(id: string): Promise<void> {
+  /** Ends a session that a new one has replaced, and carries nothing over. For late requests, see `MOVED`. */
+  async function abandon(id: string): Promise<void> {
     const key = sessionHandle(id);
     await markMoved(key);
     await store.destroy(key);
@@ -250,7 +250,7 @@ export function createLifecycle(options: LifecycleOptions) {
     return new Map((await Promise.all(found)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, replace, end, findAll };
+  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, abandon, end, findAll };
 }
 
 /** A change such as `(draft) => ({ ...draft, views: 9 })` would be lost without a word. */

@@ -12,7 +12,7 @@ import { createDeviceBinding, type DeviceBoundOption } from './device-bound.ts';
 import { ExpressSessionStore } from './express-session-store.ts';
 import { createLifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts';
-import { readOnly } from './read-only-session.ts';
+import { readOnlyView } from './read-only-session.ts';
 import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
 import { areTimes, isBackend, requireAll } from './stores/require.ts';
@@ -105,7 +105,7 @@ export function sessionMiddleware<CookieName extends string>({
     if ('lazyrouter' in req.app)
       throw new Error('sessionMiddleware needs Express 5. On Express 4, use dropInStore');
     if (!Object.is(req.sessionStore, store)) return next(); // the session of another sessionMiddleware
-    req.session = readOnly(req.session);
+    req.session = readOnlyView(req.session);
     if (isReadOnly(req)) store.readOnly.add(req.session);
     next();
   };

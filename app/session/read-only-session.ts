@@ -10,7 +10,7 @@ const INSTEAD = {
   touch: 'There is nothing to touch: each request restarts the idle clock',
 } as const;
 
-/** Calling one does not compile, and the compiler's message contains the sentence. */
+/** A call of one of these methods does not compile, and the compiler's message contains the advice. */
 type Instead = {
   [Method in keyof typeof INSTEAD]: (this: (typeof INSTEAD)[Method], ...args: unknown[]) => never;
 };
@@ -32,33 +32,33 @@ type Fields = { readonly [name: string]: unknown };
  * A view of a session that throws at every write. A frozen object would not do: in sloppy mode, which
  * much code on npm uses, JavaScript ignores a write to it, and the change is lost without a word.
  */
-export const readOnly = <S extends object>(session: S): S =>
-  new Proxy(session as Fields, new ReadOnly(session as Fields)) as S;
+export const readOnlyView = <S extends object>(session: S): S =>
+  new Proxy(session as Fields, new SessionView(session as Fields)) as S;
 
-class RefuseWrites implements ProxyHandler<Fields> {
+class WriteGuard implements ProxyHandler<Fields> {
   set(): never {
-    return refuseWrite();
+    return throwOnWrite();
   }
 
   deleteProperty(): never {
-    return refuseWrite();
+    return throwOnWrite();
   }
 
   defineProperty(): never {
-    return refuseWrite();
+    return throwOnWrite();
   }
 
   setPrototypeOf(): never {
-    return refuseWrite();
+    return throwOnWrite();
   }
 }
 
-class ReadOnly extends RefuseWrites {
+class SessionView extends WriteGuard {
   readonly #session: Fields;
   /** Of nested objects. Each is made once, so that a field is always the same object. */
   #views: Map<object, object> | undefined;
   #plain: object | undefined;
-  #isEnding = false;
+  #isTouched = false;
 
   constructor(session: Fields) {
     super();
@@ -80,9 +80,9 @@ class ReadOnly extends RefuseWrites {
     return value;
   }
 
-  /** As the answer begins, express-session restarts the cookie's `maxAge`. */
+  /** Writable after a call of `touch`, which restarts the cookie's `maxAge`. */
   #cookieOf(cookie: Fields): Fields {
-    return this.#isEnding ? cookie : new Proxy(cookie, REFUSE_WRITES);
+    return this.#isTouched ? cookie : new Proxy(cookie, WRITE_GUARD);
   }
 
   #plainOf(target: Fields): object {
@@ -106,9 +106,10 @@ class ReadOnly extends RefuseWrites {
   }
 
   #methodOf(name: string, method: unknown): unknown {
-    // express-session calls `touch`, and then `save`, as the answer ends.
-    if (name === 'touch') this.#isEnding = true;
-    if (name === 'touch' || !Object.hasOwn(INSTEAD, name) || (name === 'save' && this.#isEnding))
+    // express-session calls `touch` as the headers go out or as the answer ends, whichever comes first. Only
+    // after that may it call `save`.
+    if (name === 'touch') this.#isTouched = true;
+    if (name === 'touch' || !Object.hasOwn(INSTEAD, name) || (name === 'save' && this.#isTouched))
       return method;
     return () => {
       throw new Error(INSTEAD[name as keyof typeof INSTEAD]);
@@ -116,10 +117,10 @@ class ReadOnly extends RefuseWrites {
   }
 }
 
-const REFUSE_WRITES = new RefuseWrites();
+const WRITE_GUARD = new WriteGuard();
 
 const asItIs = (value: object) => value;
 
-function refuseWrite(): never {
+function throwOnWrite(): never {
   throw new TypeError('req.session is read only: change it with updateSession(req, (draft) => …)');
 }

@@ -29,7 +29,7 @@ export interface SessionFields extends z.infer<typeof sessionFields> {}
 /** The fields, which `updateSession` may change. */
 export type SessionDraft = SessionFields;
 type FieldsSchema = z.ZodObject & z.ZodType<SessionFields>;
-/** The option is required once an app has added a field that `fields.ts` does not start with. */
+/** The option is required once an app declares a field that is always there and that `fields.ts` lacks. */
 export type FieldsOption =
   z.infer<typeof sessionFields> extends SessionFields
     ? { fields?: FieldsSchema }
@@ -102,7 +102,7 @@ export function recordFormat(fields: z.ZodObject) {
    *   JSON would change it: both are programming errors
    */
   function recordOf(draft: object, stamp: SessionStamp): SessionRecord {
-    // The optional fields of the stamp: a draft that brings one, as `{ ...old }` does, must not set it.
+    // A draft may contain the optional fields of the stamp, as `{ ...old }` does, but must not set them.
     const { persistent, boundTo, ...checked } = anyDraft.parse(draft);
     for (const [name, value] of Object.entries(checked))
       if (value !== undefined) requireJson(value, name);

@@ -31,16 +31,16 @@ export async function updateSession<T>(
   const store = storeOf(req);
   requireDeliverableCookie(req);
   if (store.device?.unproved.delete(req)) {
-    // The log-in page stores something for a browser that has lost its key. It gets a session of its own.
+    // A browser that has lost its key is at the log-in page, which stores something: in a new session.
     req.sessionID = newSessionId();
-    store.show(req, store.lifecycle.fresh());
+    store.setSession(req, store.lifecycle.fresh());
   }
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
     result = requireSync(change(draft), 'updateSession');
     return result;
   });
-  store.show(req, record);
+  store.setSession(req, record);
   return result;
 }
 
@@ -63,10 +63,10 @@ export async function renewSession(
   const start: typeof carry = (old) => requireSync(carry(old), 'renewSession');
   const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), start, renewal);
   req.sessionID = renewed.id;
-  store.show(req, renewed.record, store.maxAgeOf(renewed.record));
+  store.setSession(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
-  if (store.device?.unproved.delete(req)) await store.lifecycle.replace(oldId).catch(() => {});
+  if (store.device?.unproved.delete(req)) await store.lifecycle.abandon(oldId).catch(() => {});
   if (renewed.failure) throw renewed.failure;
 }
 
@@ -125,7 +125,10 @@ export const describeDevice = (req: Request) => storeOf(req).device?.describe(re
 export const cookieReachesBrowser = (req: Request) =>
   req.secure || !storeOf(req).cookie.attributes.secure;
 
-/** Whether `updateSession` can store anything for this request. */
+/**
+ * Whether this request should change its session: not if the browser would not get the cookie, if the session
+ * has a new id, or if the option `readOnly` names the request. `updateSession` does not check the last.
+ */
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);
 

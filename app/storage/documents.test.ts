@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { z } from 'zod';
-import { DATABASES, onEachStore } from '../../test-support/stores.ts';
+import { DOCUMENT_STORES, onEachStore } from '../../test-support/stores.ts';
 import {
   memoryBackend,
   newSessionId,
@@ -185,5 +185,5 @@ onEachStore(
       await assert.rejects(broken.change('x', undefined, plusOne), StoreUnavailable);
     });
   },
-  [...DATABASES, 'PostgreSQL', 'MariaDB'],
+  [...DOCUMENT_STORES, 'PostgreSQL', 'MariaDB'],
 );

@@ -55,7 +55,7 @@ it('says at the start why a database or Memcached cannot be reached', async () =
   assert.match(reasons.sort().join(), /^Memcached: .*REFUSED.*,the database: .*REFUSED/);
 });
 
-it('says which file is no database, and notices one that was moved, deleted or replaced', async () => {
+it('names a file that is not a database, and notices one that was moved, deleted or replaced', async () => {
   await using dir = await tempDir('sqlite');
   const open = (path: string) => openDatabase({ kind: 'sqlite', path }, () => {});
   for (const [path, reason] of [

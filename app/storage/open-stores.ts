@@ -102,14 +102,14 @@ function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').Da
     database.exec(`PRAGMA synchronous = ${synchronous}`);
     return database;
   };
-  const lasting = open('FULL');
+  const durable = open('FULL');
   const { ino } = statSync(path);
   // A power cut may undo the last changes of sessions and limits, so that they need not wait for the disk.
-  const passing = open('NORMAL');
+  const relaxed = open('NORMAL');
   return storeOf({
-    backend: (prefix) => sqliteBackend(prefix === 'doc:' ? lasting : passing, prefix),
-    rows: async (...range) => lasting.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
-    close: async () => [lasting, passing].map((database) => database.close()),
+    backend: (prefix) => sqliteBackend(prefix === 'doc:' ? durable : relaxed, prefix),
+    rows: async (...range) => durable.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
+    close: async () => [durable, relaxed].map((database) => database.close()),
     // SQLite would go on with the file that it has open, and the next start would not find the changes.
     verify: () => {
       if (statSync(path).ino !== ino) throw new Error(`${path} was replaced. Restart the shop`);

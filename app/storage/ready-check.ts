@@ -4,7 +4,7 @@ import type { Backend } from '../session/index.ts';
 
 type Checked = { backend: (prefix: string) => Backend; check: () => Promise<unknown> };
 
-/** A record of nobody, among the counts of the rate limits, which may be lost. */
+/** A record that belongs to nobody. It is kept with the counts of the rate limits, which may be lost. */
 const KEY = `ready:${randomUUID()}`;
 const TTL_MS = 60_000;
 const EVERY_MS = 1000;

@@ -114,14 +114,14 @@ it('keeps its connection to a Redis that is slow for a second', async (t) => {
   const redis = connectTo(server.url);
   t.after(redis.close);
   await redis.connected;
-  const ids = async () => /^id=\d+/gm.exec(await server.cli('CLIENT', 'LIST'))?.[0];
-  const before = await ids();
+  const connectionId = async () => /^id=\d+/gm.exec(await server.cli('CLIENT', 'LIST'))?.[0];
+  const before = await connectionId();
   await sleep(600); // until its first ping
   server.pause();
   await sleep(1200);
   server.resume();
   await sleep(300);
-  assert.equal(await ids(), before);
+  assert.equal(await connectionId(), before);
 });
 
 it('finds the successor of a master that was dead at the start', async (t) => {

@@ -20,7 +20,7 @@ export const assigning: Style = {
 };
 
 /** The tutorials' app: a counter, log-in, log-out. */
-export function tutorialApp(
+export function leagueApp(
   sessions: RequestHandler | RequestHandler[],
   style: Style,
   { waitMs = 50 } = {},
@@ -30,19 +30,19 @@ export function tutorialApp(
   app.use(sessions);
   const slow = { arrived: Promise.withResolvers<void>(), goOn: Promise.withResolvers<void>() };
 
-  // The handlers read the session, wait as for a database, and change the session.
-  const waitAsForDatabase = async () => {
+  // Like handlers that query a database: the session is loaded, they wait, and then they change it.
+  const simulateQuery = async () => {
     if (waitMs > 0) await sleep(Math.random() * waitMs);
   };
   app.post('/add', async (req, res) => {
-    await waitAsForDatabase();
+    await simulateQuery();
     await style.change(req, (session) => {
       session.items = (session.items ?? 0) + 1;
     });
     res.json({});
   });
   app.post('/set/:field', async (req, res) => {
-    await waitAsForDatabase();
+    await simulateQuery();
     await style.change(req, (session) => {
       session[req.params.field] = 1;
     });

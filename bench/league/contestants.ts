@@ -40,9 +40,9 @@ type Running = {
   count?: () => Promise<number>;
   /** Where another process finds the store. Undefined if no other process can use it. */
   url?: string;
-  /** Of this repository's stores. */
+  /** Undefined for the stores of other packages. */
   backend?: Backend;
-  /** Stores this text many times. Undefined: by the backend, one record after another. */
+  /** Stores `text` in `count` records. If undefined, `backend` stores them. */
   fill?: (count: number, text: string) => Promise<unknown>;
 };
 export type Contestant = {
@@ -56,8 +56,8 @@ export type Contestant = {
   /** Whether its server is stopped instead of refusing writes. */
   stopped?: true;
   /**
-   * @param maxAgeMs of the session
-   * @param url of a store that another process has started. Default: it starts its own
+   * @param maxAgeMs how long a session lives
+   * @param url the store that another process has started. Default: it starts its own
    */
   start(stack: AsyncDisposableStack, maxAgeMs: number, url?: string): Promise<Running>;
 };
@@ -380,7 +380,8 @@ async function startLeagueRedis(stack: AsyncDisposableStack, at?: string) {
   };
 }
 
-// The servers of the league wait for the disk and use memory as they do by default.
+// Unlike in the tests, these servers wait for the disk and have their memory as they do by default. Only
+// Memcached gets more, so that it evicts no session.
 async function startLeagueMemcached(stack: AsyncDisposableStack, at?: string) {
   if (at) return { url: at };
   const server = stack.adopt(await startMemcached('--memory-limit=1024'), (each) => each.stop());

@@ -19,7 +19,7 @@ describe('the league', { concurrency: true }, () => {
     assert.equal(undone, LOG_OUTS);
   });
 
-  it('shows that connect-redis does, too, and that it answers 200 to a write that Redis refused', async () => {
+  it('shows the same of connect-redis, which answers 200 to a write that Redis refused', async () => {
     const { counter, fields, undone, refused } = await figuresOf('connect-redis');
     assert.ok(counter < CHANGES && fields < CHANGES, `${counter} and ${fields} kept`);
     assert.deepEqual({ undone, refused }, { undone: LOG_OUTS, refused: '200' });
@@ -30,7 +30,7 @@ describe('the league', { concurrency: true }, () => {
     assert.deepEqual({ counter, fields, undone }, lossless);
   });
 
-  it('shows that updateSession does, too, and answers 503 to a write that Redis refused', async () => {
+  it('shows the same of updateSession, which answers 503 to a write that Redis refused', async () => {
     const { left, ...figures } = await figuresOf('updateSession, Redis');
     assert.deepEqual(figures, { ...lossless, refused: '503' });
   });
@@ -38,7 +38,7 @@ describe('the league', { concurrency: true }, () => {
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
 
-it('the README says of the chart what the table says', () => {
+it('the README gives the same range of kept changes as the table', () => {
   const others = [...read('docs/league.md').matchAll(/^\| [\w-]+ [\d(].*?\| (\d+)[^|]*\| (\d+)/gm)];
   const kept = others.flatMap(([, counter, fields]) => [Number(counter), Number(fields)]);
   assert.equal(others.length, 10);

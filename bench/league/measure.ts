@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../../test-support/listen.ts';
-import { assigning, tutorialApp } from './app.ts';
+import { assigning, leagueApp } from './app.ts';
 import { type Browser, browser } from './browser.ts';
 import type { Contestant } from './contestants.ts';
 
@@ -26,7 +26,7 @@ export type Figures = {
 export async function measure(contestant: Contestant): Promise<Figures> {
   await using stack = new AsyncDisposableStack();
   const running = await contestant.start(stack, LONG_MS);
-  const { app, during } = tutorialApp(running.session, running.style ?? assigning);
+  const { app, during } = leagueApp(running.session, running.style ?? assigning);
   const { origin } = stack.adopt(await listen(app), (site) => site.close());
 
   async function newVisitor(): Promise<Browser> {
@@ -82,7 +82,7 @@ export async function measure(contestant: Contestant): Promise<Figures> {
 async function countExpired(contestant: Contestant): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const { session, style = assigning, count } = await contestant.start(stack, SHORT_MS);
-  const { origin } = stack.adopt(await listen(tutorialApp(session, style).app), (s) => s.close());
+  const { origin } = stack.adopt(await listen(leagueApp(session, style).app), (s) => s.close());
   const visitors = Array.from({ length: LOG_OUTS }, () => browser(origin));
   for (const visitor of visitors) await ok(visitor.post('/log-in'));
   await sleep(2 * SHORT_MS);

@@ -57,7 +57,7 @@ function show(figures: readonly number[]): string {
   return least === most ? `${median}` : `${median} (${least}–${most})`;
 }
 
-const medianOf = (figures: readonly number[]) =>
+const upperMedian = (figures: readonly number[]) =>
   figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? 0;
 
 export function nameOf({ name, package: from }: Contestant): string {
@@ -77,8 +77,8 @@ export function chart(rows: readonly Row[]): string {
   const bars = [...kinds].map(([name, stores]) => ({
     name: stores.length > 1 ? `${name}, ${stores.length} stores` : name,
     ours: !stores[0]?.contestant.package,
-    counter: Math.min(...stores.map(({ runs }) => medianOf(runs.map((run) => run.counter)))),
-    fields: Math.min(...stores.map(({ runs }) => medianOf(runs.map((run) => run.fields)))),
+    counter: Math.min(...stores.map(({ runs }) => upperMedian(runs.map((run) => run.counter)))),
+    fields: Math.min(...stores.map(({ runs }) => upperMedian(runs.map((run) => run.fields)))),
   }));
   const [left, width, step] = [250, 360, 38];
   const bar = (kept: number, y: number, kind: string) => {

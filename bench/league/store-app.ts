@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { inLanes } from '../../test-support/in-lanes.ts';
 import { listen } from '../../test-support/listen.ts';
-import { assigning, tutorialApp } from './app.ts';
+import { assigning, leagueApp } from './app.ts';
 import { contestants } from './contestants.ts';
 
 const HOUR_MS = 3_600_000;
@@ -15,7 +15,7 @@ await using stack = new AsyncDisposableStack();
 const contestant = contestants.find((each) => each.name === name);
 if (!contestant) throw new Error(`No store is called ${name}`);
 const { session, style = assigning, ...store } = await contestant.start(stack, HOUR_MS, url);
-const { app } = tutorialApp(session, style, { waitMs: 0 });
+const { app } = leagueApp(session, style, { waitMs: 0 });
 const { origin } = stack.adopt(await listen(app), (site) => site.close());
 
 /** Stores that many sessions, whose visitors never come. */

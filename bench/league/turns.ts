@@ -20,7 +20,7 @@ export type Workload = keyof typeof workloads;
 
 export type StoreApp = Awaited<ReturnType<typeof startStoreApp>>;
 /**
- * Of one turn: requests a second, CPU time a request of app and server together and p99 in ms.
+ * One turn: requests a second, CPU time a request (app and server together) and p99, both in ms.
  * `isGood`: neither the hypervisor nor another process took a core meanwhile.
  */
 export type Turn = { rps: number; cpu: number; p99: number; isGood: boolean };
@@ -34,7 +34,7 @@ export const pinLoad = () =>
 
 /**
  * The app of a contestant, in a process of its own.
- * @param url of the store of another one. Default: it starts its own
+ * @param url the store that another process has started. Default: it starts its own
  */
 export async function startStoreApp(name: string, isPinned: boolean, url?: string) {
   const child = fork(join(import.meta.dirname, 'store-app.ts'), url ? [name, url] : [name], {

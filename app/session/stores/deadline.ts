@@ -8,8 +8,8 @@ type Kind = 'read' | 'change';
 /**
  * Gives a store `ms` milliseconds for each answer. Once it has missed that deadline, later callers wait
  * only 50 ms, until it answers again.
- * @param onChange called when the store goes silent or fails, and when it works again: with a full disk
- *   it still answers reads, so it is back once a change succeeds
+ * @param onChange called when the store starts to fail, and when it works again. Reads and changes count
+ *   separately, because a store with a full disk still answers reads
  * @returns a function that passes an answer on, and rejects with StoreUnavailable when the answer
  *   fails or is late
  */

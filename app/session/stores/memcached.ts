@@ -57,7 +57,7 @@ export function memcachedBackend(client: MemcachedCommands, prefix = 'sess:'): B
   };
 }
 
-/** Any other key could end the command and begin another one. */
+/** Refuses a key with a space or a line break: it could end the command and begin another one. */
 function keyOf(prefix: string, id: string): string {
   if (/^[\x21-\x7e]{1,250}$/.test(prefix + id)) return prefix + id;
   throw new RangeError('Memcached takes keys of 1 to 250 ASCII characters without spaces');

@@ -119,9 +119,9 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
 }
 
 /**
- * An old process that still runs may store its session once more. A second import would undo a log-out.
- * So each import leaves a mark until `until`. Of several imports, the first mark decides: a session of
- * another import does not count, even before it is deleted.
+ * An old process that still runs may store an imported session once more. A second import would undo a
+ * log-out. So each import leaves a mark until `until`. Of several imports, the first mark decides: a session
+ * of another import does not count, even before it is deleted.
  */
 function rememberingImports(backend: Backend, msLeft: () => number) {
   const markOf = (key: string) => `imported:${key}`;
@@ -151,5 +151,5 @@ function rememberingImports(backend: Backend, msLeft: () => number) {
   return { backend: remembering, mark };
 }
 
-/** As JSON brings it back: without undefined fields, and with dates as texts. */
+/** As JSON returns it: without undefined fields, and with dates as texts. */
 const asJson = (value: object) => JSON.parse(JSON.stringify(value));

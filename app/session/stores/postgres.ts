@@ -31,7 +31,8 @@ const UPDATE = `update records set version = $2, text = $3, expires_at = ${EXPIR
   where key = $1 and version = $5 and ${LIVE}`;
 const DELETE = `delete from records where key = $1 and version = $2 and ${LIVE}`;
 const DESTROY = 'delete from records where key = $1';
-// The last condition spares a row that was replaced after the first one found it expired.
+// The outer `expires_at <= now()` is checked again once the row is locked: it spares a row that was
+// replaced after the inner one had found it expired.
 const SWEEP = `with turn as materialized (select pg_try_advisory_xact_lock(7240113) as mine)
   delete from records where expires_at <= now() and key in
   (select key from records, turn where mine and expires_at <= now() limit ${SWEEP_ROWS})`;

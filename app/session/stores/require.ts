@@ -1,7 +1,7 @@
 type Rule = readonly [isKept: unknown, rule: string];
 
 /**
- * Checks options when the app starts. JavaScript has no types, and to TypeScript, NaN is a number.
+ * Checks options when the app starts. No compiler checks JavaScript, and to TypeScript, NaN is a number.
  * @throws TypeError with the first rule that is broken
  */
 export function requireAll(...rules: Rule[]): void {
@@ -18,7 +18,7 @@ export const isBackend = (backend: unknown): Rule => [
   'The backend must be a store of this module, such as memoryBackend()',
 ];
 
-/** @param longest what a time may be at most */
+/** @param longest the longest time allowed */
 export const areTimes = (times: object, longest = Number.MAX_VALUE): Rule[] =>
   Object.entries(times).map(([name, ms]: [string, unknown]) => [
     typeof ms === 'number' && ms > 0 && ms <= longest,

@@ -87,8 +87,8 @@ type Waiting = {
 };
 
 /**
- * Runs all the writes that are waiting in one transaction, so that they wait only once for the lock
- * and once for the disk. If one fails, all of them fail.
+ * Runs all waiting writes in one transaction, so that they wait only once for the lock and once for the
+ * disk. If one fails, all of them fail.
  * @returns a function that resolves to whether its write changed a row, once that is stored
  */
 function inTransactions(database: DatabaseSync) {

@@ -1,4 +1,4 @@
-// Takes the session module into an empty folder, by the commands of the README, as a reader would.
+// Copies the session module into an empty folder with the README's commands, as a reader would.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ const FROM_CACHE = '--prefer-offline --no-audit --no-fund';
 const OLDER = [24, 22];
 
 before(async () => {
-  folder = cleanup.use(await tempDir('take-along')).path;
+  folder = cleanup.use(await tempDir('copy-module')).path;
   nodes = cleanup.use(await tempDir('nodes')).path;
   const redis = await startRedis();
   cleanup.defer(redis.stop);
@@ -109,7 +109,7 @@ async function start(t: TestContext, node: string, file: string) {
   return { origin, stop: child.stop };
 }
 
-it('the README’s command brings the module without its tests, and its example compiles and runs', async (t) => {
+it('the README’s command downloads the module without its tests, and the README’s example compiles and runs', async (t) => {
   assert.ok(existsSync(join(folder, 'src/session/stores/redis.ts')));
   assert.deepEqual(globSync('src/**/*.test.ts', { cwd: folder }), []);
   await compile(optionsIn(/^.*"noEmit".*$/m.exec(page)?.[0] ?? ''));
