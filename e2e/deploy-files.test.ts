@@ -100,7 +100,7 @@ before(async () => {
   }
 });
 
-it('the image runs as compose runs it: all but its volume is read-only, and nobody in it is root', async (t) => {
+it('the image runs as compose runs it: all but its volume is read-only, and nothing in it runs as root', async (t) => {
   // tempDir() lets only its owner in.
   chmodSync(image.path, 0o755);
   const files = async () => (await readdir(image.path, { recursive: true })).toSorted();

@@ -417,7 +417,7 @@ it('leads to the log-in page that the app names', async () => {
   await own.close();
 });
 
-it('lets the log-in page store something for a browser that lost its key, in a session of its own', async () => {
+it('lets the log-in page store something in a new session for a browser that lost its key', async () => {
   await bind();
   const sessionCookie = stolen('__Host-sid');
   browser.loseKey();

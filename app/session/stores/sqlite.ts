@@ -23,7 +23,7 @@ const SWEEP = `delete from records where key in
 /**
  * Keeps records in a SQLite database, one row each, under keys that start with `prefix`. Several
  * processes of one machine may share the file. It must not be on a network file system.
- * Each acknowledged write survives a crash of the process. It survives a power cut, too, unless the
+ * Each acknowledged write survives a crash of the process. It also survives a power cut, unless the
  * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
  */
 export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
