@@ -4,7 +4,6 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { run } from '../test-support/run.ts';
@@ -13,6 +12,7 @@ import { ADA, GRACE } from '../test-support/start-shop.ts';
 import { tempDatabase } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 import { type Context, HAT, tempFolder } from './run-drill.ts';
+import { countLost, startVisitors } from './visitors.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 const PRODUCTION = {

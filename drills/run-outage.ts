@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
+import { type Answer, countLost, startVisitors } from './visitors.ts';
 
 export type Print = (line: string) => void;
 

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { newVisitors } from '../bench/load.ts';
-import { countLost, startVisitors } from './visitors.ts';
 import { startRedisCluster } from '../test-support/redis.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
+import { countLost, startVisitors } from './visitors.ts';
 
 export type Resharding = {
   /** Keys on each of the three masters, before the move. */

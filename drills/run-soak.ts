@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from './visitors.ts';
 import { startRedis } from '../test-support/redis.ts';
 import { type AppServer, startServer } from '../test-support/start-server.ts';
 import { tempDatabase } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 import type { Print } from './run-outage.ts';
 import { startSoakVisitors } from './soak-visitors.ts';
+import type { Answer } from './visitors.ts';
 
 type Parts = { app: AppServer; redis: Awaited<ReturnType<typeof startRedis>>; database: string };
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from './visitors.ts';
 import { demoProducts } from '../config/demo-data.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
+import type { Answer } from './visitors.ts';
 
 const VISITORS = 12;
 const STEPS_A_LOG_IN = 40;

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { countLost, startVisitors } from './visitors.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { postgresPath, startPostgres } from '../test-support/postgres.ts';
 import { startRedis, startRedisSentinel } from '../test-support/redis.ts';
@@ -12,6 +11,7 @@ import { ADA } from '../test-support/start-shop.ts';
 import { tempDatabase } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 import { type Context, HAT, tempFolder } from './run-drill.ts';
+import { countLost, startVisitors } from './visitors.ts';
 
 const root = new URL('../', import.meta.url).pathname;
 

@@ -182,13 +182,13 @@ const budgets: {
   },
 ];
 
-for (const { what, before: steps = [], request, commands: expected, renders: expectedRenders } of budgets)
-  it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${expectedRenders} renders`, async () => {
+for (const { what, before: steps = [], request, commands: expected, renders: times } of budgets)
+  it(`${what} costs ${expected.join(', ') || 'nothing'} in Redis and ${times} renders`, async () => {
     const visitor = httpClient(shop.origin);
     for (const step of steps) await step(visitor);
     compile.mock.resetCalls();
     assert.deepEqual(await commandsOf(() => request(visitor)), expected);
-    assert.equal(renders(), expectedRenders);
+    assert.equal(renders(), times);
   });
 
 it('pages, headers and sessions are small', async () => {

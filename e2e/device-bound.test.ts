@@ -63,9 +63,9 @@ async function refusals(browser: BoundBrowser, n: number): Promise<number> {
   return (await Promise.all(answers)).filter((right) => !right).length;
 }
 
-const atMostTwenty = pLimit(20);
+const limit = pLimit(20);
 const total = async (browsers: BoundBrowser[], run: (each: BoundBrowser) => Promise<number>) =>
-  (await Promise.all(browsers.map((each) => atMostTwenty(() => run(each))))).reduce((a, b) => a + b, 0);
+  (await Promise.all(browsers.map((each) => limit(() => run(each))))).reduce((a, b) => a + b, 0);
 
 it('refuses no request of 300 log-ins, each with ten simultaneous requests', async () => {
   const browsers = Array.from({ length: 300 }, newBrowser);

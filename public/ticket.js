@@ -21,7 +21,8 @@ function tick() {
     clock.output.textContent = clock.inWords(Math.floor(secondsLeft(clock)));
     if (clock.bar) clock.bar.value = secondsLeft(clock);
   }
-  enter(secondsLeft(sessionClock) === 0 ? 'ended' : secondsLeft(sessionClock) <= 60 ? 'last-minute' : 'open');
+  const left = secondsLeft(sessionClock);
+  enter(left === 0 ? 'ended' : left <= 60 ? 'last-minute' : 'open');
 }
 
 /** @param why the sentence that says how the session ended */

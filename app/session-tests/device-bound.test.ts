@@ -300,8 +300,7 @@ it('refuses a registration after a minute', async () => {
 
 it('accepts RSA keys only from 2,048 to 4,096 bits, and no curve but P-256', () => {
   const keys = rsa(2048);
-  const read = (jwk: object) =>
-    readProof(proofOf(keys, { alg: 'RS256', jti: 'x', jwk })).key.kty;
+  const read = (jwk: object) => readProof(proofOf(keys, { alg: 'RS256', jti: 'x', jwk })).key.kty;
   const ofBytes = (size: number) => ({
     ...keys.publicKey.export({ format: 'jwk' }),
     n: Buffer.alloc(size, 255).toString('base64url'),

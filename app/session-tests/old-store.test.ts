@@ -59,9 +59,7 @@ type ToFields = NonNullable<OldStoreOptions['map']>;
 type Events = { type: string; reason?: string }[];
 
 const withDropInStore = (options: Options, events: Events, now: () => number) =>
-  oldApp(
-    dropInStore(options.backend, { ...options, now, onEvent: (event) => events.push(event) }),
-  );
+  oldApp(dropInStore(options.backend, { ...options, now, onEvent: (event) => events.push(event) }));
 
 function withUpdateSession(options: Options, events: Events, now: () => number) {
   const app = express();

@@ -36,7 +36,7 @@ const CHALLENGE_MS = 900_000;
 
 type Options = {
   /** The session store, without its callbacks. */
-  store: { lifecycle: Lifecycle; setSession: (req: Request, record: SessionRecord) => void };
+  store: { lifecycle: Lifecycle; attach: (req: Request, record: SessionRecord) => void };
   secrets: readonly string[];
   cookie: SessionCookie;
   logIn?: string;
@@ -108,7 +108,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   ): Promise<void> => {
     const stampOf = ({ boundTo }: SessionRecord) => ({ boundTo: change(boundTo) });
     const seen = req.session.toJSON();
-    store.setSession(req, await lifecycle.update(req.sessionID, seen, () => {}, stampOf));
+    store.attach(req, await lifecycle.update(req.sessionID, seen, () => {}, stampOf));
   };
 
   async function register(req: Request, res: Response): Promise<void> {
@@ -216,7 +216,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     const cookieIsOurs = provedAt(req.session, req.headers) !== undefined;
     const skipped = isSkipped(req.headers);
     unproved.add(req);
-    store.setSession(req, { ...lifecycle.fresh(), version: MOVED });
+    store.attach(req, { ...lifecycle.fresh(), version: MOVED });
     // If a shared cache kept the page "One moment", that page would reload forever.
     res.set('Cache-Control', 'no-store');
 

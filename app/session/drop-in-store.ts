@@ -172,19 +172,19 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   }
 
   const dropIn: Partial<Store> = {
-    get: (id, callback) => answerLater(load(id), callback),
-    set: (id, session, callback) => answerLater(saveInTurn(id, session).catch(drop), callback),
+    get: (id, callback) => passOn(load(id), callback),
+    set: (id, session, callback) => passOn(saveInTurn(id, session).catch(drop), callback),
     touch: (id, session, callback) => {
       const record = seenBy.get(session)?.record;
       const cookie: unknown = JSON.parse(JSON.stringify(session.cookie));
       // express-session calls only `touch` if nothing but the cookie's settings changed.
       if (record && !isOnlyRestarted(record.session.cookie, cookie))
-        return answerLater(saveInTurn(id, session).catch(drop), callback);
+        return passOn(saveInTurn(id, session).catch(drop), callback);
       // express-session would cut off an answer that is complete.
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
-      answerLater(record && touch(id, record, cookie).catch(hide), callback);
+      passOn(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => answerLater(end(id), callback),
+    destroy: (id, callback) => passOn(end(id), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);
@@ -201,9 +201,9 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
         return record ? [[key, record.session]] : [];
       });
     return {
-      all: (callback) => answerLater(Object.fromEntries(entries()), callback as Callback),
-      length: (callback) => answerLater(entries().length, callback as Callback),
-      clear: (callback) => answerLater(Promise.all([...texts.keys()].map(records.destroy)), callback),
+      all: (callback) => passOn(Object.fromEntries(entries()), callback as Callback),
+      length: (callback) => passOn(entries().length, callback as Callback),
+      clear: (callback) => passOn(Promise.all([...texts.keys()].map(records.destroy)), callback),
     };
   }
 
@@ -236,7 +236,7 @@ function isOnlyRestarted(before: unknown, after: unknown): boolean {
  * Calls back outside the promise, so that an error in the callback is not taken for the store's. Not by
  * setImmediate, which would cost a turn of the event loop for each call.
  */
-function answerLater<T>(
+function passOn<T>(
   value: Promise<T> | T,
   callback: ((error: unknown, value?: T) => void) | undefined,
 ) {

@@ -63,7 +63,7 @@ export class ExpressSessionStore extends Store {
    *   again at each change. So only a new id gets one: otherwise a late answer could overwrite a
    *   newer id with this one.
    */
-  setSession(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
+  attach(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
     this.createSession(req, this.#withCookie(record, maxAge));
     req.session = readOnlyView(req.session);
   }

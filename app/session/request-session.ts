@@ -33,14 +33,14 @@ export async function updateSession<T>(
   if (store.device?.unproved.delete(req)) {
     // A browser that has lost its key is at the log-in page, which stores something: in a new session.
     req.sessionID = newSessionId();
-    store.setSession(req, store.lifecycle.fresh());
+    store.attach(req, store.lifecycle.fresh());
   }
   let result!: T; // `change` runs at least once
   const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
     result = requireSync(change(draft), 'updateSession');
     return result;
   });
-  store.setSession(req, record);
+  store.attach(req, record);
   return result;
 }
 
@@ -63,7 +63,7 @@ export async function renewSession(
   const start: typeof carry = (old) => requireSync(carry(old), 'renewSession');
   const renewed = await store.lifecycle.renew(oldId, req.session.toJSON(), start, renewal);
   req.sessionID = renewed.id;
-  store.setSession(req, renewed.record, store.maxAgeOf(renewed.record));
+  store.attach(req, renewed.record, store.maxAgeOf(renewed.record));
   if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
   if (store.device?.unproved.delete(req)) await store.lifecycle.abandon(oldId).catch(() => {});
