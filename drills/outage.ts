@@ -11,15 +11,16 @@ for (const [n, outage] of outages.entries()) {
   const outcome = await runOutage(outage, print);
   const { acknowledged, before, lost } = outcome;
   print(
-    `      ${acknowledged} adds acknowledged, ${before} before the failure; ${lost} of all lost.`,
+    `      ${acknowledged} adds acknowledged, ${before} before the failure; ${lost} lost in all.`,
   );
   outcomes.push([outage, outcome]);
 }
 print('');
 tableOf(outcomes).forEach(print);
 print(`
-The kernel keeps everything that a killed process has written. A power cut loses that, too: with
-appendfsync everysec, about the last second. No drill on one machine can show this.`);
+The kernel keeps everything that a killed process has written. But a power cut loses what the kernel
+has not yet put on the disk: with appendfsync everysec, about the last second. No drill on one machine
+can show this.`);
 
 function tableOf(results: readonly [Outage, Outcome][]): string[] {
   const titles =

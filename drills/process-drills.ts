@@ -61,11 +61,11 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
   const first = await logIn(ADA);
   user.cookie = first;
   await step(
-    'Restart one instance, then the other, with `old,new`. Both know the user all the time.',
+    'Restart one instance, then the other, with `old,new`. Throughout, both know the user.',
     () => restart('old,new'),
   );
   await step(
-    "Restart them with `new,old`. Both know the user all the time, and the user's browser gets a cookie that is signed with the new secret.",
+    "Restart them with `new,old`. Throughout, both know the user. The user's browser gets a cookie that is signed with the new secret.",
     async () => {
       assert.equal(user.cookie, first);
       await restart('new,old');
@@ -73,7 +73,7 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Restart them with `new`. Both know the user all the time. A browser that has not sent a request since the first step has to log in again.',
+    'Restart them with `new`. Throughout, both know the user. A browser that has not sent a request since the first step has to log in again. After the 12 hours, its session has ended anyway.',
     async () => {
       await restart('new');
       assert.deepEqual(await namesOf({ cookie: absent }), [undefined, undefined]);
@@ -232,11 +232,11 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
       await sleep(100);
     }
   });
-  await step('`/readyz` answers 503: `The database takes no changes.`', async ([status]) => {
+  await step('`/readyz` answers 503: `The database does not accept writes.`', async ([status]) => {
     const unready = await user.get('/readyz');
     assert.deepEqual(
       [unready.status, unready.json.errorMessage],
-      [status, 'The database takes no changes.'],
+      [status, 'The database does not accept writes.'],
     );
   });
   await step(
@@ -251,7 +251,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
     },
   );
   await step(
-    'The log continues. It has the lines from the meantime, too, and no worker was replaced.',
+    'The log continues, and includes the lines written while the disk was full. No worker was replaced.',
     async () => {
       const kept = () => log().slice(size).split('"status":503').length - 1;
       await until(async () => kept() >= 4, 'the lines of the four refusals');
@@ -288,7 +288,7 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
     },
   });
   await step(
-    'A process may open 100 files, and clients open 200 connections. The process closes the connections that do not fit, within 1 s.',
+    'The limit is 100 open files for a process, and clients open 200 connections. The process closes the connections that do not fit, within 1 s.',
     async ([files, connections = 0, seconds = 0]) => {
       assert.equal(files, FILES);
       for (let n = 0; n < connections; n++) sockets.push(await connection());
@@ -301,7 +301,7 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
   await step('The log says `Too many connections`.', async () => {
     await until(async () => shop.output().includes('Too many connections'), 'the log');
   });
-  await step('Connections that were open before still get answers.', () => ask(kept));
+  await step('Connections that were open before still get responses.', () => ask(kept));
   await step('When connections end, the shop takes new ones within 1 s.', async ([seconds = 0]) => {
     for (const socket of sockets) socket.destroy();
     // Not fetch, which may have an open connection.

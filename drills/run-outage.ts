@@ -63,7 +63,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   stopReport();
 
   const { answers, acknowledged } = visitors;
-  if (answers.some(({ status }) => status === 0)) throw new Error('A request got no answer');
+  if (answers.some(({ status }) => status === 0)) throw new Error('A request got no response');
   const kept = answers.filter(({ status }) => status === 200);
   const refused = answers.filter(({ status }) => status === 503);
   const refusedFrom = Math.min(...refused.map(({ at }) => at));

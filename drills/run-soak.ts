@@ -191,7 +191,7 @@ function phaseOf(
   const unanswered = answers.filter(({ status }) => status === 0);
   if (refused.length > 0 && !event?.refuses) problems.push(`${what}: ${refused.length} refused`);
   if (unanswered.length > 0 && !event?.cutsOff)
-    problems.push(`${what}: ${unanswered.length} without an answer`);
+    problems.push(`${what}: ${unanswered.length} without a response`);
   const lastRefusal = Math.max(overAt, ...refused.map(({ at, ms }) => at + ms));
   return {
     what,

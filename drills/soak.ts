@@ -32,7 +32,7 @@ function textOf({ phases, uses, acknowledged, problems }: SoakReport): string {
       'Event',
       'Requests',
       'Refused (503)',
-      'No answer',
+      'No response',
       'Longest wait',
       'Still refused after the event',
     ),
