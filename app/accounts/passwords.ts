@@ -5,7 +5,7 @@ import bcrypt from 'bcrypt';
 import { invalidField, Refusal } from '../http/refusal.ts';
 import { type Client, fairQueue } from './fair-queue.ts';
 
-const MIN_BYTES = 15;
+const MIN_CHARACTERS = 15;
 /** bcrypt ignores the rest, so longer passwords with the same beginning would match. */
 const MAX_BYTES = 72;
 
@@ -93,8 +93,9 @@ export function requireGoodPassword(
 }
 
 function problemOf(password: string, names: readonly string[]): string | undefined {
+  if (Array.from(password).length < MIN_CHARACTERS)
+    return `must have at least ${MIN_CHARACTERS} characters: a few words work well`;
   const bytes = Buffer.byteLength(password);
-  if (bytes < MIN_BYTES) return `must have at least ${MIN_BYTES} characters: a few words work well`;
   if (bytes > MAX_BYTES)
     return `is too long: the limit is ${MAX_BYTES} bytes (${MAX_BYTES} plain letters), and this one has ${bytes}`;
   if (password.includes('\0')) return 'must not contain a NUL character';
