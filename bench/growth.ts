@@ -81,7 +81,7 @@ async function inTurns(one: () => Promise<Cost>, two: () => Promise<Cost>) {
   return {
     one: mediansOf(rounds.map(([a]) => a)),
     two: mediansOf(rounds.map(([, b]) => b)),
-    ratios: `${ratio('app')} times the CPU time a request, ${ratio('rps')} times the requests`,
+    ratios: `${ratio('app')} times the CPU time per request, ${ratio('rps')} times the requests`,
   };
 }
 
@@ -96,7 +96,7 @@ async function medianCost(app: App, workload: Workload, visitors: readonly Visit
 
 const tell = (what: string, { app, redis: store, rps }: Cost) =>
   print(
-    `${what.padEnd(28)} CPU a request: app ${app.toFixed(3)} ms, Redis ${store.toFixed(3)} ms; ${Math.round(rps)} requests/s`,
+    `${what.padEnd(28)} CPU per request: app ${app.toFixed(3)} ms, Redis ${store.toFixed(3)} ms; ${Math.round(rps)} requests/s`,
   );
 
 await carts();

@@ -24,7 +24,7 @@ export function tableOf(workload: Workload, rounds: Rounds): { isNoisy: boolean;
   };
   const head = [
     '',
-    'CPU time a request, ms',
+    'CPU time per request, ms',
     `${OURS} = 1`,
     'goal',
     'requests a second',

@@ -43,7 +43,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     .refine((list) => !list.includes(''), 'must not contain an empty secret')
     .refine(
       (list) => !production || list.every((secret) => secret.length >= 32),
-      'must have at least 32 characters (each one, if there are several, separated by commas)',
+      'must have at least 32 characters. If there are several secrets, separated by commas, each must',
     )
     .refine(
       (list) => !production || list.every((secret) => new Set(secret).size >= 8),
@@ -83,7 +83,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       .default(usualStore)
       .refine(
         (store) => !(production && store === 'memory'),
-        'memory is refused in production: it is lost at each restart, it grows with each visitor, and processes cannot share it. Use redis, database or memcached',
+        'must not be memory in production: it is lost at each restart, it grows with each visitor, and processes cannot share it. Use redis, database or memcached',
       ),
     REDIS_URL: z
       .string()
@@ -108,13 +108,13 @@ export function readConfig(env: Record<string, string | undefined>) {
       .default(1)
       .refine(
         (workers) => workers === 1 || (given.SESSION_STORE ?? usualStore) !== 'memory',
-        'above 1 is refused with SESSION_STORE=memory: each process would have its own sessions. Use redis, database or memcached',
+        'must be 1 with SESSION_STORE=memory: each process would have its own sessions. For more, use redis, database or memcached',
       ),
     DEVICE_BOUND: onOrOff()
       .default(production)
       .refine(
         (on) => production || !on,
-        'on needs NODE_ENV=production: browsers bind a session over HTTPS only',
+        'must be off without NODE_ENV=production: browsers bind a session over HTTPS only',
       ),
     METRICS_PORT: wholeNumber(1, 65535).optional(),
     OTEL_EXPORTER_OTLP_ENDPOINT: z
@@ -126,7 +126,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       .string()
       .regex(
         /^(off|\d{1,10}(,subdomains)?)$/,
-        'must be off or seconds (31536000), which may be followed by ,subdomains',
+        'must be off or a number of seconds, such as 31536000 or 31536000,subdomains',
       )
       .default('31536000')
       .transform(hstsOf),
@@ -139,7 +139,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     const problems = error.issues.map(({ path, message }) => {
       const name = path.join();
       const value = SECRET.test(name) ? undefined : given[name];
-      return `${name} ${message}${value === undefined ? '' : `. It is ${JSON.stringify(value)}.`}`;
+      return `${name} ${message}${value === undefined ? '' : ` (now: ${JSON.stringify(value)})`}`;
     });
     throw new ConfigError(problems.join('\n'));
   }

@@ -49,7 +49,9 @@ test(
     await page.getByLabel('Name').fill('Regenstein');
     await page.getByLabel('Password', { exact: true }).fill('regenstein-regenstein');
     await page.getByRole('button', { name: 'Register' }).click();
-    await expect(page.getByRole('alert')).toContainText('must not contain “regenstein”');
+    await expect(page.getByRole('alert')).toContainText(
+      'The password must not contain “regenstein”',
+    );
     await expect(page.getByLabel('Email')).toHaveValue('refused@example.test');
     await expect(page.getByLabel('Password', { exact: true })).toHaveValue('');
   },
@@ -90,7 +92,7 @@ test('one browser ends another’s session, and the open page there says so befo
   await expect(page.getByRole('status')).toHaveText('Session ended.');
   await expect(page.getByRole('heading', { name: /Firefox on Windows/ })).toHaveCount(0);
 
-  await expect(other.getByText('You were logged out elsewhere.')).toBeVisible();
+  await expect(other.getByText('You were logged out here, from another device.')).toBeVisible();
   await expect(other.getByRole('heading', { name: 'Your account' })).toBeVisible();
   await other.evaluate(() => window.dispatchEvent(new Event('focus')));
   await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();

@@ -3,8 +3,8 @@ import { DEVELOPMENT_ONLY, test } from '../test-support/shop-fixture.ts';
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 const beret = (page: Page) => page.getByLabel('Quantity of Wool beret');
-const more = (page: Page) => button(page, 'One Wool beret more');
-const less = (page: Page) => button(page, 'One Wool beret less');
+const more = (page: Page) => button(page, 'One more: Wool beret');
+const less = (page: Page) => button(page, 'One fewer: Wool beret');
 
 /** Opens a cart with these lines. With several, the last one is far down the page. */
 async function openCart(page: Page, quantities: Record<string, number>): Promise<void> {

@@ -203,7 +203,7 @@ it('with updateSession, a redirect arrives after the session is stored', async (
   assert.equal((await visitor.get('/')).json.views, 2);
 });
 
-it('express-session restarts maxAge at each change or, with rolling, at each answer, so a session in use never ends', async (t) => {
+it('express-session restarts maxAge at each change or, with rolling, at each response, so a session in use never ends', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
   for (const rolling of [false, true]) {
     const options = { rolling, cookie: { maxAge: 60_000 } };

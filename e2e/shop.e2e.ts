@@ -114,7 +114,7 @@ test('says why a quantity is refused, and keeps the cart', DEVELOPMENT_ONLY, asy
   await page.getByRole('button', { name: 'Update Wool beret' }).click();
   await page.goto('/');
   await page.getByRole('button', { name: 'Add Wool beret to cart' }).click();
-  await expect(page.getByText(/at most 99 of one product.*Nothing was changed/)).toBeVisible();
+  await expect(page.getByText(/at most 99 of each product.*Nothing was changed/)).toBeVisible();
   await expect(page.getByLabel('Quantity of Wool beret')).toHaveValue('99');
 });
 

@@ -83,7 +83,7 @@ async function keep(button) {
 const WHY = {
   ended: 'You are logged out.',
   expired: 'Your session has expired.',
-  revoked: 'You were logged out elsewhere.',
+  revoked: 'You were logged out here, from another device.',
   otherUser: 'Another user has logged in.',
 };
 const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};

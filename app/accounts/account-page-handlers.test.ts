@@ -260,12 +260,12 @@ onEachStore(
         const { status, json } = await change(PASSWORD, bad);
         assert.deepEqual([status, json.errorMessage.split(' ')[0]], [422, 'newPassword'], bad);
       }
-      const page = await one.post('/account/password', {
-        ...PAGE,
-        form: { currentPassword: 'wrong', newPassword: NEXT },
-      });
-      assert.equal(page.status, 403);
-      assert.match(page.text, /Wrong password\..*name="currentPassword"/s);
+      const page = (currentPassword: string, newPassword: string) =>
+        one.post('/account/password', { ...PAGE, form: { currentPassword, newPassword } });
+      const wrong = await page('wrong', NEXT);
+      assert.equal(wrong.status, 403);
+      assert.match(wrong.text, /Wrong password\..*name="currentPassword"/s);
+      assert.match((await page(PASSWORD, 'short')).text, /The new password must have at least 15/);
       assert.equal((await logIn(PASSWORD)).status, 200);
     });
 

@@ -15,5 +15,5 @@ export const clientOf = (req: Request, email: string): Client => ({
  *   The log shows it as 499, as nginx does.
  */
 export function requireClient(req: Request): void {
-  if (req.res?.closed) throw new Refusal(499, 'The client left before the answer.');
+  if (req.res?.closed) throw new Refusal(499, 'The client disconnected before the response.');
 }

@@ -48,9 +48,9 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     await changeCart(req, carts, `${name} added.`, (cart) => {
       const fuller = addLine(cart, sku, quantity);
       if (fuller) return fuller;
-      const already = `yours already has ${quantityOf(cart, sku)} of ${name}`;
-      const why = `A cart holds at most ${MAX_QUANTITY} of one product, and ${already}.`;
-      throw new Refusal(409, `${why} Nothing was changed.`);
+      const limit = `A cart holds at most ${MAX_QUANTITY} of each product.`;
+      const already = `Yours already has ${quantityOf(cart, sku)} × ${name}.`;
+      throw new Refusal(409, `${limit} ${already} Nothing was changed.`);
     });
     // The shop's own form asks to stay in the shop.
     const { next } = req.body;

@@ -93,7 +93,7 @@ export async function adoptGuestCart(req: Request, carts: Carts): Promise<void> 
     delete draft.cart;
     if (didNotFit === 0) return;
     const items = didNotFit === 1 ? '1 item' : `${didNotFit} items`;
-    const limit = `a cart holds at most ${MAX_QUANTITY} of one product`;
+    const limit = `a cart holds at most ${MAX_QUANTITY} of each product`;
     const sentence = `${items} from this device did not fit: ${limit}.`;
     leaveFlashInDraft(req, draft, `${draft.flash ?? ''} ${sentence}`.trim());
   });

@@ -51,14 +51,14 @@ export function errorHandler(options: Options): ErrorRequestHandler {
       return res.redirect(303, returnPath(req.originalUrl));
     res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
     if (req.wantsJson) return res.json({ errorMessage: message });
+    const shown = { status, message: status === 422 ? withLabel(message) : message };
     if (req.errorPage) {
       const { view, content } = req.errorPage;
-      return pages.showHtml(req, res, view, { ...content, status, message });
+      return pages.showHtml(req, res, view, { ...content, ...shown });
     }
     return pages.showHtml(req, res, 'error', {
       title: nodeHttp.STATUS_CODES[status],
-      status,
-      message,
+      ...shown,
       retry: status === 503 && req.method === 'GET' && returnPath(req.originalUrl),
       wayBack: wayBack(req.path),
       requestId: req.requestId,
@@ -66,6 +66,10 @@ export function errorHandler(options: Options): ErrorRequestHandler {
     });
   };
 }
+
+/** "newPassword must …" becomes "The new password must …", as the form calls this field. */
+const withLabel = (message: string) =>
+  message.replace(/^\w+/, (field) => `The ${field.replace(/[A-Z]/g, ' $&').toLowerCase()}`);
 
 function describeFault(req: Request): string {
   const headers = Object.entries(req.headers).map(([name, value]) =>
@@ -110,7 +114,7 @@ const SESSION_MESSAGES: Record<string, string> = {
   StoreUnavailable:
     'The shop is unavailable right now. Your last change may not have been saved. Please try again in a moment.',
   TooManyConflicts:
-    'Too many requests changed your session at once. This change was not saved. Please try again.',
+    'Too many requests changed your session at the same time. This change was not saved. Please try again.',
   DeviceUnproved:
     'This session belongs to another browser, or this browser has lost its key. Log in again.',
   ProofUnavailable:

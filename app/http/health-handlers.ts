@@ -38,7 +38,7 @@ export function healthHandlers({ checks, log }: { checks: Checks; log: Logger })
     const full = failed.filter(({ isSilent }) => !isSilent);
     const errorMessage = [
       ...sentence(silent, 'does not answer', 'do not answer'),
-      ...sentence(full, 'takes no changes', 'take no changes'),
+      ...sentence(full, 'does not accept writes', 'do not accept writes'),
     ].join(' ');
     return res.status(503).set('Retry-After', '2').json({ errorMessage });
   };

@@ -58,7 +58,7 @@ describe('the race lab', () => {
     }
     assert.ok(query.length < 500, 'the address is short');
     const { text } = await visitor.get(`/lab${query}`, PAGE);
-    for (const words of ['20 of 20</b> hats', '1 of 1</b> log-outs', '2 of 2</b> items'])
+    for (const words of ['20 of 20</b> hats', 'The visitor stays logged out.', '2 of 2</b> items'])
       assert.ok(text.includes(words), words);
     assert.equal(text.match(/class="race newest" id="tabs"/g)?.length, 1);
     assert.doesNotMatch(text, /style=|<script>/);

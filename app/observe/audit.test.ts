@@ -58,7 +58,7 @@ it('logs once that the store went down and once that it is back', async (t) => {
   assert.deepEqual(storeEvents, ['store-down', 'store-up']);
 });
 
-it('logs once that the store takes no changes, although it still answers reads', async (t) => {
+it('logs once that the store does not accept writes, although it still answers reads', async (t) => {
   const memory = memoryBackend();
   let full = false;
   const compareAndSet: typeof memory.compareAndSet = (...args) =>

@@ -134,7 +134,7 @@ export const canUpdateSession = (req: Request) =>
 
 /** @throws CookieUndeliverable if the browser would not get the cookie with the answer */
 export function requireDeliverableCookie(req: Request): void {
-  if (req.res?.headersSent) throw new Error('Change the session before the answer begins');
+  if (req.res?.headersSent) throw new Error('Change the session before the response starts');
   if (!cookieReachesBrowser(req))
     throw new CookieUndeliverable(
       'The session cookie is Secure, but the request came over plain HTTP. Behind a proxy, tell Express ' +

@@ -31,7 +31,7 @@ it('documents move from Redis once: a second run changes nothing, not even after
 
   const first = await move();
   assert.deepEqual([first.status, first.stderr], [0, '']);
-  assert.match(first.stdout, /^From Redis at 127\.0\.0\.1:\d+ to \/.+\/shop\.db\n2 moved$/m);
+  assert.match(first.stdout, /^From Redis at 127\.0\.0\.1:\d+ to \/.+\/shop\.db\ncopied: 2$/m);
   const { documents, backend, close } = await openTestStore(target.url);
   t.after(close);
   assert.equal(await documents.get('account:ada'), '{"version":7,"name":"Adá"}');
@@ -43,7 +43,7 @@ it('documents move from Redis once: a second run changes nothing, not even after
   assert.equal(second.status, 1);
   assert.match(second.stderr, /^doc:order:1 is unreadable, and was left in Redis$/m);
   assert.match(second.stderr, /^doc:cart:ada differs in the database, and was left alone$/m);
-  assert.match(second.stdout, /^0 moved\n1 were there already\n1 differ and were left alone$/m);
+  assert.match(second.stdout, /^copied: 0\nalready there: 1\ndifferent, left alone: 1$/m);
   assert.equal(await documents.get('cart:ada'), '{"version":3}');
 
   const away = await move({ REDIS_URL: 'redis://127.0.0.1:1' });

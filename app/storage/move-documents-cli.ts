@@ -38,9 +38,9 @@ async function move(): Promise<void> {
   });
   const [from, to] = [redis.backend(PREFIX), database.backend(PREFIX)];
   const counts = {
-    moved: 0,
-    'were there already': 0,
-    'differ and were left alone': 0,
+    copied: 0,
+    'already there': 0,
+    'different, left alone': 0,
     unreadable: 0,
   };
   for (const key of keys) {
@@ -50,15 +50,15 @@ async function move(): Promise<void> {
     if (!parsed.success) {
       counts.unreadable += 1;
       complain(`${key} is unreadable, and was left in Redis`);
-    } else if (await to.compareAndSet(id, 0, parsed.data)) counts.moved += 1;
+    } else if (await to.compareAndSet(id, 0, parsed.data)) counts.copied += 1;
     else if (isDeepStrictEqual(jsonOf((await to.get(id)) ?? ''), jsonOf(text)))
-      counts['were there already'] += 1;
+      counts['already there'] += 1;
     else {
-      counts['differ and were left alone'] += 1;
+      counts['different, left alone'] += 1;
       complain(`${key} differs in the database, and was left alone`);
     }
   }
-  for (const [what, count] of Object.entries(counts)) print(`${count} ${what}`);
+  for (const [what, count] of Object.entries(counts)) print(`${what}: ${count}`);
 }
 
 function jsonOf(text: string): unknown {

@@ -41,7 +41,7 @@ it('/readyz names a Redis or a database that answers but stores nothing, and lea
   assert.equal(await server.cli('DBSIZE'), '0');
 
   const setRedis = (name: string, value: string) => server.cli('CONFIG', 'SET', name, value);
-  const noSessions = 'The session store takes no changes.';
+  const noSessions = 'The session store does not accept writes.';
   for (const [name, refuse, allow] of [
     ['maxmemory', '1', '0'],
     ['min-replicas-to-write', '1', '0'],
@@ -52,11 +52,11 @@ it('/readyz names a Redis or a database that answers but stores nothing, and lea
     await says('ok');
   }
   disk.exec('pragma query_only = on');
-  await says('The database takes no changes.');
+  await says('The database does not accept writes.');
   await setRedis('maxmemory', '1');
-  await says('The session store and the database take no changes.');
+  await says('The session store and the database do not accept writes.');
   await server.kill();
-  await says('The session store does not answer. The database takes no changes.');
+  await says('The session store does not answer. The database does not accept writes.');
 });
 
 it('however often it is asked, it writes once a second at most', async () => {

@@ -32,7 +32,7 @@ export function readyCheck({ backend, check }: Checked): () => Promise<void> {
       latest = write();
     }
     await latest.catch((cause: unknown) => {
-      throw new TakesNoChanges('The store takes no changes', { cause });
+      throw new TakesNoChanges('The store does not accept writes', { cause });
     });
   };
 }

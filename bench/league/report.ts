@@ -16,9 +16,9 @@ export function table(rows: readonly Row[]): string {
     'Store',
     `${CHANGES} changes of one counter`,
     `${CHANGES} changes of different fields`,
-    `${LOG_OUTS} log-outs, undone`,
-    'Answer to a refused write',
-    `${LOG_OUTS} expired records, left after 1 s`,
+    `Log-outs undone, of ${LOG_OUTS}`,
+    'Response to a refused write',
+    `Expired records left after 1 s, of ${LOG_OUTS}`,
   ];
   return [head, head.map(() => '---'), ...rows.map(cellsOf)]
     .map((cells) => `| ${cells.join(' | ')} |`)

@@ -100,7 +100,7 @@ function sideBySide(turns: Map<string, Turns>): string {
 function tables(first: string, other: string, rows: readonly Measured[]): string {
   const head = [
     ...[first, 'Requests a second', `Against ${other}`],
-    ...['CPU time a request', `Against ${other}`, 'p99'],
+    ...['CPU time per request', `Against ${other}`, 'p99'],
   ];
   const texts = names.map((name) => {
     const cells = rows.map(({ name: row, turns, against }) => {
