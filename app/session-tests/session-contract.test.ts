@@ -38,7 +38,10 @@ import {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-const UNREADABLE = ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"'];
+const UNREADABLE = [
+  ...['{"views":1,', '{"version":3,"views":', '{"version":1}'],
+  ...['[]', '7', 'null', '"__proto__"'],
+];
 
 const OTHER_PROCESS = 'test-support/other-process.ts';
 
@@ -134,6 +137,15 @@ onEachStore(
         assert.equal((await store.read(`${key}k${n}`)).text, text);
         const changed = { ...next, version: 2 };
         assert.equal(await store.backend.compareAndSet(`${key}k${n}`, 1, changed, MINUTE), true);
+      }
+    });
+
+    it('changes a record whatever the order of its fields', async () => {
+      for (const text of ['{"version":3,"views":1}', '{"views":1,"note":"\\ud83d","version":3}']) {
+        const key = newSessionId();
+        await store.plant(key, text);
+        assert.equal(await store.backend.compareAndSet(key, 2, record(3), MINUTE), false, text);
+        assert.equal(await store.backend.compareAndSet(key, 3, record(4), MINUTE), true, text);
       }
     });
 
