@@ -4,10 +4,10 @@ import { after, before, describe, it } from 'node:test';
 import { startRedis } from '../test-support/redis.ts';
 import { until } from '../test-support/until.ts';
 import { compete, type Rounds, ratioOf, type Turn } from './contest.ts';
-import { type Contestant, entries, startContestants } from './contestants.ts';
+import { type Contestant, entries, startContestants, WORKLOADS } from './contestants.ts';
 import { BROWSER, newVisitors, type Visitor, visit } from './load.ts';
 import { disturbedMs, faultOf, type Usage } from './machine.ts';
-import { tableOf } from './report.ts';
+import { tableOf, withTable } from './report.ts';
 import { estimate } from './statistics.ts';
 
 const CHANGES_PER_MINUTE = '40';
@@ -134,4 +134,20 @@ it('an interval wider than the effect means that the machine is too noisy for a 
   assert.match(text, /too noisy for a table: Other, shop’s work 1\.50 \(1\.00–2\.00\)\./);
   assert.doesNotMatch(text, /\|/);
   assert.ok(!tableOf('view', roundsOf([0.9, 1.2, 0.9, 1.2, 0.9, 1.2])).isNoisy);
+});
+
+it('a new table takes the place of its earlier version in docs/bench.md, and the others stay', async () => {
+  const page = await readFile(new URL('../docs/bench.md', import.meta.url), 'utf8');
+  const partsOf = (text: string) => text.split(/(?=\n### |\n<!-- )/);
+  const before = partsOf(page);
+  for (const workload of WORKLOADS) {
+    const table = tableOf(workload, roundsOf([2, 2, 2, 2, 2, 2]));
+    const after = partsOf(withTable(page, table));
+    const changed = after.filter((part, n) => part !== before[n]);
+    assert.deepEqual(
+      changed.map((part) => part.trim()),
+      [table.text],
+    );
+    assert.equal(after.length, before.length);
+  }
 });

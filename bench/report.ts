@@ -11,7 +11,7 @@ const TABLES: Partial<Record<Workload, { title: string; goal: number }>> = {
 };
 
 /** The table of one workload. If the machine was too noisy for a table, the text says so instead. */
-export function tableOf(workload: Workload, rounds: Rounds): { isNoisy: boolean; text: string } {
+export function tableOf(workload: Workload, rounds: Rounds) {
   const { title = '', goal = 0 } = TABLES[workload] ?? {};
   const turns = rounds.flat();
   const names = new Set(turns.map(({ name }) => name).filter((name) => name !== OURS));
@@ -48,7 +48,13 @@ export function tableOf(workload: Workload, rounds: Rounds): { isNoisy: boolean;
     : table.join('\n');
   const count = (fault: Turn['fault']) => turns.filter((turn) => turn.fault === fault).length;
   const thrown = `${turns.length} turns. Thrown away: ${count('stolen')} with stolen time, ${count('disturbed')} with another process on the core.`;
-  return { isNoisy, text: `### ${title}\n\n${body}\n\n${thrown}` };
+  return { title, isNoisy, text: `### ${title}\n\n${body}\n\n${thrown}` };
+}
+
+/** The page with this table in place of its earlier version. */
+export function withTable(page: string, { title, text }: { title: string; text: string }): string {
+  const earlier = new RegExp(`### ${title}\\n.*?(?=\\n\\n(###|<!--))`, 's');
+  return page.replace(earlier, () => text);
 }
 
 function verdict({ low, high }: Estimate, goal: number): string {

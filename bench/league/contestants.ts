@@ -279,7 +279,7 @@ const ourStores: Record<
       return { ...postgres, fill, backend: postgresBackend(pool) };
     },
   },
-  MySQL: {
+  MariaDB: {
     start: async (stack, url) => {
       const { pool, ...mysql } = await startLeagueMysql(stack, 'records', url);
       const fill = (count: number, text: string) =>

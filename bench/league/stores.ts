@@ -33,7 +33,7 @@ const servers: Record<string, [plain: string, ours: string]> = {
   SQLite: ['better-sqlite3-session-store', 'SQLite'],
   Redis: ['connect-redis', 'Redis'],
   PostgreSQL: ['connect-pg-simple', 'PostgreSQL'],
-  MariaDB: ['express-mysql-session', 'MySQL'],
+  MariaDB: ['express-mysql-session', 'MariaDB'],
   Memcached: ['connect-memcached', 'Memcached'],
 };
 const names = Object.keys(workloads) as Workload[];

@@ -31,7 +31,7 @@ end
 return 1`;
 
 /** The version comes first, where the script finds it without decoding the rest. */
-const textOf = (record: Versioned) => JSON.stringify({ version: record.version, ...record });
+const textOf = ({ version, ...fields }: Versioned) => JSON.stringify({ version, ...fields });
 
 /** Keeps records in Redis, under keys that start with `prefix`. Redis deletes them when they expire. */
 export function redisBackend(client: RedisCommands, prefix = 'sess:'): Backend {
