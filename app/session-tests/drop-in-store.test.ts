@@ -476,6 +476,22 @@ onEachStore(
       }
     });
 
+    it('stores a session that expires in the same moment, and then it is gone', async () => {
+      let time = Date.now();
+      const clock = () => (time += 60); // at each look, so less than nothing is left in the end
+      const errors: unknown[] = [];
+      const dropIn = dropInStore(store.backend, {
+        absoluteMs: 100,
+        now: clock,
+        onEvent: (event) => errors.push(event),
+      });
+      const id = newSessionId();
+      const session = { cookie: { originalMaxAge: null }, user: 'Ada' };
+      await promisify((done: (error: unknown) => void) => dropIn.set(id, session, done))();
+      assert.deepEqual(errors, []);
+      assert.equal(await promisify(dropIn.get)(id), null);
+    });
+
     it('starts afresh when the stored text is unreadable', async () => {
       await client.post('/log-in');
       const id = /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';

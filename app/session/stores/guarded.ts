@@ -39,9 +39,9 @@ export function guarded<R extends Versioned>(
       const text = await ask(both.get(key));
       return text === undefined ? undefined : parse(text);
     },
-    /** @param ttlMs see `Backend`; Infinity: it stays */
+    /** @param ttlMs see `Backend`; Infinity: it stays; 0 or less: it has expired since it was made */
     compareAndSet: (key: string, version: number, next: R | null, ttlMs = Infinity) => {
-      const ttl = ttlMs === Infinity ? undefined : ttlMs;
+      const ttl = ttlMs === Infinity ? undefined : Math.max(ttlMs, 1);
       return ask(both.compareAndSet(key, version, next, ttl), 'change');
     },
     destroy: (key: string) => ask(both.destroy(key), 'change'),
