@@ -4,7 +4,6 @@ import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../test-support/http-client.ts';
 import { startRedis, startRedisCluster } from '../test-support/redis.ts';
-import { startRelay } from '../test-support/relay.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
 
@@ -177,21 +176,3 @@ for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of
     assert.ok(median < usual + 100, `${median} ms once the outage is known, ${usual} ms before`);
     assert.doesNotMatch(server.output(), /Unhandled|Unexpected error/);
   });
-
-it('replaces a connection that falls silent without closing, under load', async (t) => {
-  const store = await startRedis();
-  t.after(store.stop);
-  const relay = await startRelay(store.port);
-  t.after(relay.stop);
-  const server = await startServer({
-    SESSION_STORE: 'redis',
-    REDIS_URL: `redis://127.0.0.1:${relay.port}`,
-  });
-  t.after(server.stop);
-  const visitor = httpClient(server.origin);
-  const works = async () => (await visitor.get('/')).status === 200;
-  await until(works, 'ready');
-  relay.silence();
-  assert.equal((await visitor.get('/')).status, 503);
-  await until(works, 'another connection', 8000);
-});

@@ -3,6 +3,7 @@ import { it } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { connectTo } from '../../test-support/connect-to.ts';
 import { freePort } from '../../test-support/free-port.ts';
+import { httpClient } from '../../test-support/http-client.ts';
 import {
   type RedisServer,
   startRedis,
@@ -11,6 +12,7 @@ import {
   startReplica,
 } from '../../test-support/redis.ts';
 import { startRelay } from '../../test-support/relay.ts';
+import { startServer } from '../../test-support/start-server.ts';
 import { onEachStore } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { redisBackend } from '../session/index.ts';
@@ -106,6 +108,22 @@ it('opens another connection when the first one gets no answer', async (t) => {
   relay.silence();
   server.resume();
   await until(() => redis.check().then(() => true), 'another connection', 6000);
+});
+
+it('the shop works again on another connection when one falls silent without closing', async (t) => {
+  const server = await startRedis();
+  t.after(server.stop);
+  const relay = await startRelay(server.port);
+  t.after(relay.stop);
+  const url = `redis://127.0.0.1:${relay.port}`;
+  const shop = await startServer({ SESSION_STORE: 'redis', REDIS_URL: url });
+  t.after(shop.stop);
+  const visitor = httpClient(shop.origin);
+  const works = async () => (await visitor.get('/')).status === 200;
+  await until(works, 'ready');
+  relay.silence();
+  assert.equal((await visitor.get('/')).status, 503);
+  await until(works, 'another connection', 20_000);
 });
 
 it('keeps its connection to a Redis that is slow for a second', async (t) => {
