@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { startChild } from './child.ts';
 import { freePort } from './free-port.ts';
 import { tempDatabase } from './temp-dir.ts';
@@ -41,6 +41,7 @@ export async function startServer(
       NODE_ENV: 'development',
       PORT: String(port),
       DATABASE_URL: database.url,
+      NODE_COMPILE_CACHE: join(cwd, 'node_modules/.cache/compile'),
       ...cheapPasswords,
       ...env,
     },
