@@ -139,15 +139,15 @@ it('an interval wider than the effect means that the machine is too noisy for a 
 it('a new table takes the place of its earlier version in docs/bench.md, and the others stay', async () => {
   const page = await readFile(new URL('../docs/bench.md', import.meta.url), 'utf8');
   const partsOf = (text: string) => text.split(/(?=\n### |\n<!-- )/);
-  const before = partsOf(page);
+  const parts = partsOf(page);
   for (const workload of WORKLOADS) {
     const table = tableOf(workload, roundsOf([2, 2, 2, 2, 2, 2]));
-    const after = partsOf(withTable(page, table));
-    const changed = after.filter((part, n) => part !== before[n]);
+    const renewed = partsOf(withTable(page, table));
+    const changed = renewed.filter((part, n) => part !== parts[n]);
     assert.deepEqual(
       changed.map((part) => part.trim()),
       [table.text],
     );
-    assert.equal(after.length, before.length);
+    assert.equal(renewed.length, parts.length);
   }
 });

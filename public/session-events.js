@@ -6,7 +6,10 @@ const pages = new BroadcastChannel('session');
 const alone = (signal, run) =>
   navigator.locks ? navigator.locks.request('session-events', { signal }, run) : run();
 
-/** @param onEvent gets `{user}` when a stream begins, and `{ended}` with the reason when the session ends */
+/**
+ * @param onEvent gets `{user}` when a stream begins, and `{ended}` with the reason when the session ends. It
+ *   resolves to whether the page goes on: after a new log-in, a stream may still know the old id only
+ */
 export function follow(onEvent) {
   let leaving;
   const join = () => {
@@ -26,11 +29,11 @@ export function follow(onEvent) {
       let timer;
       const open = () => {
         source = new EventSource('/session/events');
-        source.onmessage = ({ data }) => {
+        source.onmessage = async ({ data }) => {
           const event = JSON.parse(data);
           pages.postMessage(event);
-          onEvent(event);
           if (event.ended) leave(); // another page may know of another session
+          if ((await onEvent(event)) && event.ended) join();
         };
         source.onerror = () => {
           if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);

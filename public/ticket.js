@@ -102,14 +102,16 @@ document.addEventListener('visibilitychange', () => void check());
 addEventListener('focus', () => void check());
 addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history
 
-/** A page that comes back into view asks by itself. */
+/** A page that comes back into view asks by itself. @returns whether this page goes on */
 async function onEvent({ ended, user: now }) {
   const isNews = state !== 'ended' && (ended || now !== user);
-  if (!isNews || document.visibilityState !== 'visible') return;
-  // This page may be newer than the event.
-  const headers = { accept: 'application/json' };
-  const answer = await fetch('/session/events', { headers }).catch(() => undefined);
-  const current = answer?.ok ? (await answer.json()).user?.id : undefined;
-  if (current !== user) enter('ended', WHY[current ? 'otherUser' : (ended ?? 'ended')]);
+  if (isNews && document.visibilityState === 'visible') {
+    // This page may be newer than the event.
+    const headers = { accept: 'application/json' };
+    const answer = await fetch('/session/events', { headers }).catch(() => undefined);
+    const current = answer?.ok ? (await answer.json()).user?.id : undefined;
+    if (current !== user) enter('ended', WHY[current ? 'otherUser' : (ended ?? 'ended')]);
+  }
+  return state !== 'ended';
 }
 if (user) void import('./session-events.js').then(({ follow }) => follow(onEvent));
