@@ -398,7 +398,7 @@ onEachStore(
       }
     });
 
-    it('The answer: may arrive before the session is stored, unless the app calls `save` first', async () => {
+    it('The response: may arrive before the session is stored, unless the app calls `save` first', async () => {
       await client.post('/edit', { json: { theme: 'dark' } });
       const writes = new Gate();
       let held: boolean;

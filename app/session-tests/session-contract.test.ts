@@ -38,10 +38,7 @@ import {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-const UNREADABLE = [
-  ...['{"views":1,', '{"version":3,"views":', '{"version":1}'],
-  ...['[]', '7', 'null', '"__proto__"'],
-];
+const UNREADABLE = ['{"views":1,', '[]', '7', 'null', '{"version":1}', '"__proto__"'];
 
 const OTHER_PROCESS = 'test-support/other-process.ts';
 
@@ -151,7 +148,9 @@ onEachStore(
 
     it('does not overwrite unreadable text', async () => {
       const key = newSessionId();
-      for (const text of UNREADABLE) {
+      // Databases have the version in a column of its own.
+      const truncated = store.redis ? ['{"version":3,"views":'] : [];
+      for (const text of [...UNREADABLE, ...truncated]) {
         await store.plant(key, text);
         assert.equal(await store.backend.get(key), text);
         for (const version of [0, 3]) {
