@@ -501,6 +501,8 @@ onEachStore(
         await store.plant(sessionHandle(id), text);
         const answer = await client.get('/');
         assert.deepEqual([answer.status, answer.json.user], [200, undefined], text);
+        assert.equal(events.at(-1)?.type, 'unreadable', text);
+        events = [];
       }
     });
   },

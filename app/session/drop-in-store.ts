@@ -17,7 +17,7 @@ export type DropInEvent =
   /** A request changed a session that had ended meanwhile. The change was dropped. */
   | { type: 'gone' }
   | { type: 'touch-failed' | 'store-down'; error: unknown }
-  /** An old session could not be read, so its visitor starts afresh. */
+  /** A stored session, or one of the old store, could not be read. Its visitor starts afresh. */
   | { type: 'unreadable'; reason: string }
   | { type: 'imported' | 'store-up' };
 
@@ -62,12 +62,14 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   const lastSave = new WeakMap<object, Promise<void>>();
 
   function parse(text: string): DropInRecord | undefined {
+    let record: Partial<DropInRecord> | null = null;
     try {
-      const record: DropInRecord | null = JSON.parse(text);
-      return record && isPlain(record.session.cookie) && msLeft(record) > 0 ? record : undefined;
-    } catch {
-      return undefined;
-    }
+      record = JSON.parse(text);
+    } catch {}
+    if (isPlain(record?.session?.cookie))
+      return msLeft(record as DropInRecord) > 0 ? (record as DropInRecord) : undefined;
+    emit({ type: 'unreadable', reason: record ? 'no cookie' : 'not JSON' });
+    return undefined;
   }
 
   function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
