@@ -3,7 +3,7 @@ import { load, type Visitor, visitorsFor, type Workload } from './load.ts';
 import { type Fault, watch } from './machine.ts';
 import { type Estimate, estimate } from './statistics.ts';
 
-/** One app under load: CPU time a request in ms, requests a second, p99 in ms. */
+/** One app under load: CPU time per request in ms, requests a second, p99 in ms. */
 export type Turn = {
   name: string;
   cpu: number;

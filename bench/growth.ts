@@ -54,7 +54,7 @@ type App = Awaited<ReturnType<typeof startApp>>;
 
 type Cost = { app: number; redis: number; rps: number };
 
-/** CPU time a request in ms, of the app and of Redis, and requests a second, while `asking` runs. */
+/** CPU time per request in ms, of the app and of Redis, and requests a second, while `asking` runs. */
 async function costOf(app: App, asking: () => Promise<Load[]>, store = redisPid): Promise<Cost> {
   const used = () => {
     const [ours, theirs] = [usageOf(...family(app.pid)), usageOf(store)];

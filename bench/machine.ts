@@ -72,7 +72,7 @@ export function faultOf(ms: number, stolen: number, disturbed: number): Fault {
 /**
  * What the server used while `work` ran, and whether it ran undisturbed.
  * @param pid the server, which may have child processes
- * @param others processes that may share the core of this one, which sends the load: they do not disturb it
+ * @param others processes that share a core with this process, which sends the load: they are no disturbance
  */
 export async function watch<T>(pid: number, others: readonly number[], work: () => Promise<T>) {
   const look = () => ({

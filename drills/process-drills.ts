@@ -61,11 +61,11 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
   const first = await logIn(ADA);
   user.cookie = first;
   await step(
-    'Restart one instance, then the other, with `old,new`. Throughout, both know the user.',
+    'Restart one instance, then the other, with `old,new`. Throughout, users stay logged in on both instances.',
     () => restart('old,new'),
   );
   await step(
-    "Restart them with `new,old`. Throughout, both know the user. The user's browser gets a cookie that is signed with the new secret.",
+    "Restart them with `new,old`. Throughout, users stay logged in on both. Each user's browser gets a cookie that is signed with the new secret.",
     async () => {
       assert.equal(user.cookie, first);
       await restart('new,old');
@@ -73,7 +73,7 @@ export async function rotateSecret({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'Restart them with `new`. Throughout, both know the user. A browser that has not sent a request since the first step has to log in again. After the 12 hours, its session has ended anyway.',
+    'Restart them with `new`. Throughout, users stay logged in on both. A browser that has not sent a request since the second step has to log in again. After the 12 hours, its session has ended anyway.',
     async () => {
       await restart('new');
       assert.deepEqual(await namesOf({ cookie: absent }), [undefined, undefined]);
@@ -169,7 +169,7 @@ export async function jumpInTime({ step, use }: Context): Promise<void> {
   const set = (hours: number) => writeFileSync(file, `${hours * 3_600_000}`);
   const early = await begin();
   await step(
-    'The clock jumps 1 hour ahead. All sessions seem to have been idle for 30 min: guests lose their carts, and users log in again. No request fails.',
+    'The clock jumps 1 hour ahead. All sessions seem to have been idle for 30 min: guests lose their carts, and users have to log in again. No request fails.',
     async ([hours = 0]) => {
       set(hours);
       assert.equal((await early.guest.get('/cart')).json.count, 0);

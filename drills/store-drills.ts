@@ -145,7 +145,7 @@ export async function restoreRedis({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'The carts of guests are as they were at the copy, and users are logged in.',
+    'The carts of guests are as they were when the copy was made, and users are logged in.',
     async () => {
       assert.equal((await guest.get('/cart')).json.count, 1);
       assert.equal((await user.get('/')).json.user.name, 'Ada');
@@ -197,7 +197,7 @@ async function assertRestored(url: string, cookie: string): Promise<void> {
 }
 
 const RESTORED =
-  'Start the shop. Accounts, carts and orders are as they were at the backup, and users log in again.';
+  'Start the shop. Accounts, carts and orders are as they were at the backup, and users have to log in again.';
 
 export async function restoreSqlite({ step, use }: Context): Promise<void> {
   const database = use(await tempDatabase());

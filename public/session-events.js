@@ -1,14 +1,15 @@
 // Says within seconds that the session of an open page has ended. One page in view holds the stream for
-// all pages of the browser, because over plain HTTP a browser opens only six connections to a server.
+// all pages of the browser, because a browser may open only six connections to a server.
 const RETRY_MS = 15_000; // after an error that the browser does not retry, such as 503
 const pages = new BroadcastChannel('session');
-// Plain HTTP has no locks, except on localhost.
+// Over plain HTTP, except on localhost, there are no locks: each page in view holds a stream.
 const alone = (signal, run) =>
   navigator.locks ? navigator.locks.request('session-events', { signal }, run) : run();
 
 /**
- * @param onEvent gets `{user}` when a stream begins, and `{ended}` with the reason when the session ends. It
- *   resolves to whether the page goes on: after a new log-in, a stream may still know the old id only
+ * @param onEvent gets `{user}` when a stream begins, and `{ended}` with the reason when the session ends.
+ *   Its promise resolves to whether the page goes on: just after a log-in, a stream may still know only the
+ *   old id
  */
 export function follow(onEvent) {
   let leaving;

@@ -57,7 +57,7 @@ export const COMMON_STORES: readonly StoreName[] = [
   'Redis Sentinel',
   'SQLite',
 ];
-/** Those of them that hold documents, as PostgreSQL and MariaDB do, too. */
+/** Those that can hold documents. PostgreSQL and MariaDB can, too, but few tests need them. */
 export const DOCUMENT_STORES: readonly StoreName[] = ['memory', 'SQLite'];
 
 /** The only store to test, if there is one: its name, or the URL of a file that exports a backend. */

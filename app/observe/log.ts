@@ -4,7 +4,7 @@ import pino, { type DestinationStream, type Logger } from 'pino';
 
 /**
  * Standard output, written 8 KB at a time to save system calls. A SIGKILL can lose the last 100 ms. If
- * its disk is full, the shop goes on: it keeps the next 1 MB until there is room, and drops what follows.
+ * the log's disk is full, the shop goes on: it keeps the next 1 MB until there is room, and drops the rest.
  */
 export function buffered() {
   const output = pino.destination({

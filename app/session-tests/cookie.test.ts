@@ -24,7 +24,7 @@ const production: boolean = process.env.NODE_ENV === 'production';
 /** Does not compile if TypeScript knows that browsers refuse the cookie. */
 const typed = <Name extends string>(cookie: SessionCookie<Name>): SessionCookie => cookie;
 
-it('a cookie that browsers accept compiles, and is accepted at the start', () => {
+it('a cookie that browsers accept compiles, and is accepted when the app starts', () => {
   for (const cookie of [
     typed({ name: 'sid', attributes: { ...usual, secure: production } }),
     typed({ name: production ? '__Host-sid' : 'sid', attributes: usual }),
@@ -40,7 +40,7 @@ it('a cookie that browsers accept compiles, and is accepted at the start', () =>
     sessionMiddleware({ ...options, cookie });
 });
 
-it('a cookie that browsers refuse does not compile, and is refused at the start with the reason', () => {
+it('a cookie that browsers refuse does not compile, and is refused when the app starts with the reason', () => {
   const open = { ...usual, secure: false } as const;
   const cookies = [
     // @ts-expect-error

@@ -478,7 +478,7 @@ onEachStore(
 
     it('stores a session that expires in the same moment, and then it is gone', async () => {
       let time = Date.now();
-      const clock = () => (time += 60); // at each look, so less than nothing is left in the end
+      const clock = () => (time += 60); // at each look, so the time is over when the session is stored
       const errors: unknown[] = [];
       const dropIn = dropInStore(store.backend, {
         absoluteMs: 100,

@@ -955,7 +955,7 @@ it('a session holds the fields that the app names, and starts with their default
   assert.match((await visitor.get('/')).json.error, /expected string, received number/);
 });
 
-it('a field that express-session would hide is refused at the start, and so is one without a default', () => {
+it('a field that express-session would hide is refused when the app starts, and so is one without a default', () => {
   const start = (fields: Record<string, z.ZodType>) => () =>
     sessionMiddleware({ ...OPTIONS, fields: sessionFields.extend(fields) as typeof sessionFields });
   for (const name of ['save', 'toJSON', 'cookie', 'version', 'constructor'])

@@ -31,7 +31,7 @@ export async function updateSession<T>(
   const store = storeOf(req);
   requireDeliverableCookie(req);
   if (store.device?.unproved.delete(req)) {
-    // A browser that has lost its key is at the log-in page, which stores something: in a new session.
+    // A browser that has lost its key is at the log-in page. What that page stores goes into a new session.
     req.sessionID = newSessionId();
     store.attach(req, store.lifecycle.fresh());
   }

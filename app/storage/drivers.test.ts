@@ -40,7 +40,7 @@ it('no driver is loaded before it is chosen, by the session module or by open-st
   assert.doesNotMatch(stdout, /node_modules\/(pg|mysql2|memcache)|node:sqlite/);
 });
 
-it('says at the start why a database or Memcached cannot be reached', async () => {
+it('says why a database or Memcached cannot be reached when the app starts', async () => {
   const reasons: string[] = [];
   const config = readConfig({
     DATABASE_URL: 'postgres://127.0.0.1:1/shop',

@@ -104,7 +104,7 @@ function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').Da
   };
   const durable = open('FULL');
   const { ino } = statSync(path);
-  // A power cut may undo the last changes of sessions and limits, so that they need not wait for the disk.
+  // Changes of sessions and limits do not wait for the disk, so a power cut may undo the last ones.
   const relaxed = open('NORMAL');
   return storeOf({
     backend: (prefix) => sqliteBackend(prefix === 'doc:' ? durable : relaxed, prefix),

@@ -20,7 +20,7 @@ export type Workload = keyof typeof workloads;
 
 export type StoreApp = Awaited<ReturnType<typeof startStoreApp>>;
 /**
- * One turn: requests a second, CPU time a request (app and server together) and p99, both in ms.
+ * One turn: requests a second, CPU time per request (app and server together) and p99, both in ms.
  * `isGood`: neither the hypervisor nor another process took a core meanwhile.
  */
 export type Turn = { rps: number; cpu: number; p99: number; isGood: boolean };
@@ -116,7 +116,7 @@ export async function warmUp(app: StoreApp, requests: number): Promise<void> {
       sent += (await turn(app, workload, 500)).rps / 2;
 }
 
-/** @returns milliseconds a change, and which share of the changes was kept */
+/** @returns milliseconds per change, and which share of the changes was kept */
 export async function contend(apps: readonly StoreApp[], writers: number, changes: number) {
   const [first] = apps as [StoreApp];
   const cookie = await newVisitor(first);

@@ -11,8 +11,8 @@ export type RedisCommands = {
 
 // KEYS[1] the key; ARGV[1] the version that must be stored, 0 for none; ARGV[2] the new text, empty to
 // delete; ARGV[3] the time to live in milliseconds, empty for no end. It touches one key, so it runs
-// unchanged on Redis Cluster. Other text than `textOf` writes is decoded, which takes twice the time. The
-// gsub is for half an emoji, which JSON writes as \ud83d: cjson would refuse the whole text.
+// unchanged on Redis Cluster. Text that `textOf` did not write is decoded, which takes twice as long.
+// The gsub is for half an emoji, which JSON writes as \ud83d: cjson would refuse the whole text.
 const COMPARE_AND_SET = String.raw`
 local text = redis.call('GET', KEYS[1])
 local version = text and tonumber(string.match(text, '^{"version":(%d+),.*}$')) or 0
