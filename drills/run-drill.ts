@@ -13,7 +13,7 @@ export type Context = {
   step: Step;
   /** Each time limit of the page is multiplied by this. */
   slowness: number;
-  /** Stops it when the drill is over, the last one first. @returns what it was given */
+  /** Returns what it is given, and stops it when the drill is over: what came last is stopped first. */
   use: <T extends { stop: () => Promise<unknown> }>(started: T) => T;
 };
 export type Drill = (context: Context) => Promise<void>;

@@ -32,8 +32,8 @@ const AWAKE_MS = 30 * 60_000;
 
 /**
  * Records what the last requests of each session did to it. Each process knows only its own.
- * @param alwaysOn otherwise it records only for half an hour after each X-ray, because recording
- *   takes time
+ * @param alwaysOn otherwise it records only for half an hour after each visit to `/session` (the
+ *   X-ray), because recording takes time
  */
 export function createRecorder({ alwaysOn = true, now = performance.now.bind(performance) } = {}) {
   let awakeUntil = alwaysOn ? Number.POSITIVE_INFINITY : 0;

@@ -58,8 +58,8 @@ export function createOrders(documents: Documents) {
   }
 
   /**
-   * @param before the page shows orders among the first `before` of the account, so it stays the same
-   *   while orders are placed
+   * @param before how many of the account's oldest orders to look at. The page begins with the newest of
+   *   these, so it stays the same while orders are placed
    * @returns at most 50 orders, the newest first, and the `before` of the next page, if there is one
    */
   async function ofAccount(accountId: string, before = Number.POSITIVE_INFINITY) {

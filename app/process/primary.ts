@@ -32,7 +32,7 @@ const SMALL_HEAP = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
  * drain all workers and exit with 0 within 10 s.
  */
 export function runPrimary({ count, env, log, onEvent = () => {} }: PrimaryOptions): void {
-  // Oldest first, without draining workers and successors that are not listening yet.
+  // Oldest first. It leaves out workers that are draining, and successors that are not listening yet.
   const serving = new Set<Worker>();
   let everListened = false;
   let deathsAtOnce = 0;

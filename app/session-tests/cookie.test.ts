@@ -40,7 +40,7 @@ it('a cookie that browsers accept compiles, and is accepted when the app starts'
     sessionMiddleware({ ...options, cookie });
 });
 
-it('a cookie that browsers refuse does not compile, and is refused when the app starts with the reason', () => {
+it('a cookie that browsers refuse does not compile, and is refused with the reason when the app starts', () => {
   const open = { ...usual, secure: false } as const;
   const cookies = [
     // @ts-expect-error

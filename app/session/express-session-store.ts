@@ -59,8 +59,8 @@ export class ExpressSessionStore extends Store {
 
   /**
    * Makes `req.session` a read-only copy of `record`.
-   * @param maxAge of the cookie, in milliseconds. express-session sends a cookie that has a maxAge
-   *   again at each change. So only a new id gets one: otherwise a late answer could overwrite a
+   * @param maxAge of the cookie, in milliseconds. If a cookie has a maxAge, express-session
+   *   sends it again at each change. So only a new id gets one: otherwise a late answer could overwrite a
    *   newer id with this one.
    */
   attach(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {

@@ -1,6 +1,6 @@
 /**
- * The public interface of this module: everything an app may use. Code outside the module imports
- * only this file. Start with `sessionMiddleware`, and `updateSession`, `renewSession` and
+ * The public interface of this module. Code outside the module imports only this file, and `oldStore`
+ * while it moves from another store (docs/migrate.md). Start with `sessionMiddleware`, and `updateSession`, `renewSession` and
  * `endSession`, the three ways to change a session. An app that keeps using plain express-session
  * needs only `session({ store: dropInStore(backend) })`.
  */

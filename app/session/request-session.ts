@@ -13,7 +13,7 @@ import {
 import { newSessionId, sessionHandle } from './session-id.ts';
 
 /**
- * Changes the fields of a session. It returns once the change is stored; answer after that.
+ * Changes the fields of a session. It returns once the change is stored. Respond only after that.
  *
  *     await updateSession(req, (draft) => { draft.views += 1; });
  *     res.redirect(303, '/');
