@@ -562,3 +562,29 @@ it('logs once that stored sessions do not fit their fields, and names the field'
   await until(async () => shop.log.some(isReport), 'logged');
   assert.equal(shop.log.filter(isReport).length, 1);
 });
+
+it('a failure that each page repeats is logged once a minute, with a count', async (t) => {
+  const memory = memoryBackend();
+  let isFull = false;
+  const backend: Backend = {
+    ...memory,
+    compareAndSet: async (...args) => {
+      if (isFull) throw new Error('The disk is full');
+      return memory.compareAndSet(...args);
+    },
+  };
+  const shop = await startShop(backend);
+  t.after(shop.close);
+  const visitor = shop.visitor();
+  await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  isFull = true;
+  for (let n = 0; n < 20; n++) assert.equal((await visitor.get('/cart')).status, 200);
+  const counts = () =>
+    shop.log
+      .map((line) => JSON.parse(line))
+      .filter(({ event }) => event === 'touch-failed')
+      .map(({ count }) => count);
+  t.mock.timers.tick(60_000);
+  assert.deepEqual(counts(), [1, 19]);
+});

@@ -28,6 +28,7 @@ import { warnOfLostCookie } from './inspector/proxy-doctor.ts';
 import { createRecorder } from './inspector/recorder.ts';
 import { pretendOutages } from './lab/pretend-outages.ts';
 import { createAudit } from './observe/audit.ts';
+import { countRepeats } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { requestLog } from './observe/request-log.ts';
 import type { Tracing } from './observe/tracing.ts';
@@ -110,6 +111,7 @@ function createParts(options: AppOptions) {
     tracing?.onTrip({ of, ...trip });
   };
   const unreadable = new Set<string>(); // each reason is logged once
+  const logOften = countRepeats((count, event, err) => log.error({ event, count, err }, event));
   const audit = createAudit(log, secret);
   const onEvent = (event: SessionEvent, req?: Request) => {
     metrics.session(event);
@@ -118,6 +120,7 @@ function createParts(options: AppOptions) {
     if (req && event.type === 'device-refused') audit(req, event.type, { reason: event.reason });
     else if (req && (event.type === 'device-registered' || event.type === 'device-proved'))
       audit(req, event.type);
+    else if (event.type === 'touch-failed') logOften(event.type, event.error);
     else if ('error' in event) log.error({ event: event.type, err: event.error }, event.type);
     else if (event.type === 'store-up') log.info({ event: event.type }, event.type);
     else if (event.type === 'unreadable' && !unreadable.has(event.reason)) {

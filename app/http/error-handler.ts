@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { Audit } from '../observe/audit.ts';
+import { countRepeats } from '../observe/log.ts';
 import { SessionError, SessionGone } from '../session/index.ts';
 import { TOO_LARGE, UNSUPPORTED_TYPE } from './body-parser.ts';
 import { nodeHttp } from './node-http.ts';
@@ -32,7 +33,9 @@ type Options = {
 /** The one place where an error becomes an answer: a page or `{"errorMessage"}`. */
 export function errorHandler(options: Options): ErrorRequestHandler {
   const { log, audit, pages, wayBack, showFaults } = options;
-  const warnBusy = countedWarning(log);
+  const warnBusy = countRepeats((count, message) =>
+    log.warn({ event: 'busy', count }, `Answered 503: ${message}`),
+  );
   return (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);
     if (status === 503 && error instanceof Refusal) warnBusy(message);
@@ -76,25 +79,6 @@ function describeFault(req: Request): string {
     ['cookie', 'authorization'].includes(name) ? `${name}: …` : `${name}: ${String(value)}`,
   );
   return [inspect(req.fault), '', `${req.method} ${req.originalUrl}`, ...headers].join('\n');
-}
-
-/**
- * Logs a warning at once, and repeats it a minute later with a count if it came again: a crowd must not flood
- * the log.
- */
-function countedWarning(log: Logger) {
-  const counts = new Map<string, number>();
-  return function warn(message: string, count = 1): void {
-    const waiting = counts.get(message);
-    if (waiting !== undefined) return void counts.set(message, waiting + count);
-    log.warn({ event: 'busy', count }, `Answered 503: ${message}`);
-    counts.set(message, 0);
-    setTimeout(() => {
-      const rest = counts.get(message);
-      counts.delete(message);
-      if (rest) warn(message, rest);
-    }, 60_000).unref();
-  };
 }
 
 function refusalFor(error: unknown): Refusal {

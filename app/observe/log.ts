@@ -26,6 +26,26 @@ export function buffered() {
 export const createLog = (level: string, destination?: DestinationStream): Logger =>
   pino({ level, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 
+/**
+ * Keeps a crowd from flooding the log.
+ * @param write is called at once for the first event of each `key`, and again a minute later, with their
+ *   number and the first one's error, if more have come
+ */
+export function countRepeats(write: (count: number, key: string, error?: unknown) => void) {
+  const counts = new Map<string, number>();
+  return function tell(key: string, error?: unknown, count = 1): void {
+    const waiting = counts.get(key);
+    if (waiting !== undefined) return void counts.set(key, waiting + count);
+    write(count, key, error);
+    counts.set(key, 0);
+    setTimeout(() => {
+      const rest = counts.get(key);
+      counts.delete(key);
+      if (rest) tell(key, error, rest);
+    }, 60_000).unref();
+  };
+}
+
 const COLORS: Record<string, 'dim' | 'yellow' | 'red'> = {
   debug: 'dim',
   warn: 'yellow',
