@@ -236,7 +236,7 @@ test(
 );
 
 test(
-  'when a user’s session ends, the ticket says that the cart is kept, and links to it',
+  'when a user’s session ends, the ticket says that the cart is kept, and links to the log-in that leads back to it',
   DEVELOPMENT_ONLY,
   async ({ page, context }) => {
     await stopTheClock(page);

@@ -190,7 +190,7 @@ async function finish(visit: Visit, page: Page, stopAt?: string): Promise<Page> 
   return finish(visit, await visit(page.url, form, stopAt), stopAt);
 }
 
-/** Logs in beside a slow request, which loads the session before the log-in and changes it during it. */
+/** Logs in while a slow request, which loaded the session before the log-in, changes it. */
 async function logInBesideSlowRequest(origin: string): Promise<Loose> {
   const visit = openBrowser();
   await visit(`${origin}/view`, {});
@@ -229,7 +229,7 @@ it('an OpenID log-in survives a slow request beside it with the docs’ example,
   assert.deepEqual(page, { user: 'ada@example.test', views: 0, isPending: false });
 });
 
-it('an answer of the OpenID provider to one browser logs no other browser in', async () => {
+it('the OpenID provider’s answer to one browser does not log in another one', async () => {
   assert.deepEqual(await openedElsewhere(origins.strategy), [400, undefined]);
   assert.deepEqual(await openedElsewhere(origins.own), [403, undefined]);
 });

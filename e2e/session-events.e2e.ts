@@ -53,7 +53,7 @@ test('eight open pages share one stream, and each says that the session has ende
 });
 
 test(
-  'a page stays as it is when its user gets a new session, and ends when another user logs in',
+  'a page stays as it is when its user gets a new session, and says so when another user logs in',
   DEVELOPMENT_ONLY,
   async ({ page, context }) => {
     await logIn(page, ADA.email, ADA.password);

@@ -20,7 +20,7 @@ const MINUTE = 60_000;
 /** A small app whose sessions are bound to the browser, with a log-in that asks for no password. */
 export function boundApp(options: Partial<SessionOptions> = {}): Express {
   const app = express();
-  app.set('env', 'test').set('trust proxy', true); // Express prints no errors, and believes HTTPS
+  app.set('env', 'test').set('trust proxy', true); // Express prints no errors, and trusts X-Forwarded-Proto
   const sessions = sessionMiddleware({
     backend: memoryBackend(),
     secrets: ['a secret of the tests'],

@@ -8,7 +8,7 @@ import { run } from './run.ts';
 import { runServer, type StoreServer } from './running-server.ts';
 import { tempDir } from './temp-dir.ts';
 
-/** PostgreSQL refuses to run as root: it then runs as nobody. */
+/** PostgreSQL refuses to run as root, so if the tests do, it runs as the user `nobody`. */
 const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 /** Debian and Homebrew keep its programs outside the PATH. */
 const places =

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 /**
- * A file of `deploy/` with the changes that its comments ask for. Each key of `changes` must occur
+ * A file of `deploy/` with these changes. Each key of `changes` must occur
  * in it exactly once.
  */
 export async function recipe(file: string, changes: Record<string, string>): Promise<string> {

@@ -125,7 +125,7 @@ it('a stream without a session ends at once, and a guest’s stays open', async 
   stream.answer.destroy();
 });
 
-it('asking who is logged in answers at once, and changes nothing in the store', async () => {
+it('a request that asks who is logged in is answered at once, and changes nothing in the store', async () => {
   const visitor = await loggedIn();
   const stored = [...backend.texts];
   const { user } = (await visitor.get('/session/events')).json;

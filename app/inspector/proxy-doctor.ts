@@ -41,7 +41,7 @@ function prescribe(req: Request, peer: string) {
       changes: [
         [`nginx at ${peer}`, PASS_ON],
         [`Caddy at ${peer}`, 'servers { trusted_proxies static private_ranges }'],
-        ['The first proxy', 'it terminates TLS, and redirects plain HTTP to HTTPS'],
+        ['The first proxy', 'let it terminate TLS, and redirect plain HTTP to HTTPS'],
       ],
     };
   if (scheme === '')

@@ -14,7 +14,7 @@ export function losslessShop(
   { deviceBound = false, now = Date.now } = {},
 ) {
   const app = express();
-  app.set('env', 'test').set('trust proxy', true); // Express prints no errors, and believes HTTPS
+  app.set('env', 'test').set('trust proxy', true); // Express prints no errors, and trusts X-Forwarded-Proto
   const attributes = { path: '/', httpOnly: true, secure: deviceBound, sameSite: 'lax' } as const;
   app.use(
     sessionMiddleware({

@@ -1,8 +1,8 @@
 /**
  * The public interface of this module. Code outside the module imports only this file, and `oldStore`
- * while it moves from another store (docs/migrate.md). Start with `sessionMiddleware`, and `updateSession`, `renewSession` and
- * `endSession`, the three ways to change a session. An app that keeps using plain express-session
- * needs only `session({ store: dropInStore(backend) })`.
+ * while it moves from another store (docs/migrate.md). Start with `sessionMiddleware`. Three functions
+ * change a session: `updateSession`, `renewSession` and `endSession`. An app that keeps using plain
+ * express-session needs only `session({ store: dropInStore(backend) })` (docs/drop-in-store.md).
  */
 
 export { readCookie, type SessionCookie } from './cookie.ts';

@@ -104,10 +104,7 @@ export function createLifecycle(options: LifecycleOptions) {
     return record;
   }
 
-  /**
-   * Reads a session by its handle.
-   * @returns what `load` returns, but nothing of the old store
-   */
+  /** Like `load`, but by handle, and without the old store. */
   async function find(key: string): Promise<SessionRecord | undefined> {
     const record = await store.get(key);
     if (!record) {
