@@ -251,7 +251,7 @@ function workersOf({ pid }: AppServer): number[] {
   return children ? children.split(' ').map(Number) : [];
 }
 
-/** Whether as many workers as before live, and `count` of the old ones do not. */
+/** Whether there are as many workers as before, and `count` of the old ones are gone. */
 function isReplaced(app: AppServer, old: number[], count: number): boolean {
   const now = workersOf(app);
   const left = old.filter((pid) => now.includes(pid));

@@ -108,7 +108,7 @@ export function startSoakVisitors(origin: string) {
       const logIn = await insist(client, 'POST', '/login', { email, password });
       expect('the log-in', logIn.status, 200);
       acknowledged.logIns += 1;
-      // A refused log-in may have taken the guest's lines along, and so may the one after it.
+      // Each refused attempt may have added the guest's lines, and so may the one that succeeded.
       const merges = logIn.refused + 1;
       own.acknowledged += logIn.refused > 0 ? 0 : guests.acknowledged;
       own.uncertain +=

@@ -132,7 +132,7 @@ export async function restoreRedis({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'If the data is lost, stop Redis, put the copy in the place of the folder, and start Redis. The shop keeps running.',
+    'If the data is lost, stop Redis, replace the folder with the copy, and start Redis. The shop keeps running.',
     async () => {
       await guest.post('/cart/lines', HAT);
       await leaver.post('/logout');
@@ -220,7 +220,7 @@ export async function restoreSqlite({ step, use }: Context): Promise<void> {
     },
   );
   await step(
-    'If the data is lost, stop the shop, put the copy in the place of the database, and delete the files whose names end in `-wal` and `-shm`.',
+    'If the data is lost, stop the shop, replace the database with the copy, and delete the files whose names end in `-wal` and `-shm`.',
     async () => {
       await goOn();
       await shop.stop();

@@ -27,7 +27,7 @@ const root = new URL('../', import.meta.url).pathname;
 const read = (file: string) => readFileSync(`${root}deploy/${file}`, 'utf8');
 
 if (process.platform === 'linux')
-  it('systemd accepts the service, with and without an instance name, and rates it as well locked down', async () => {
+  it('systemd accepts the service, with and without an instance name, and rates its exposure as low', async () => {
     await using dir = await tempDir('systemd');
     const unit = await recipe('systemd/cloakroom.service', {
       'WorkingDirectory=/opt/cloakroom': `WorkingDirectory=${root}`,

@@ -182,7 +182,7 @@ for (const [version, express] of Object.entries({ 'Express 5': express5, 'Expres
         assert.equal((await post(visitor, '/add/coat')).status, 200);
       });
 
-      it('an upload through multer keeps its change of the session, and so do requests beside it', async () => {
+      it('an upload through multer keeps its change of the session, and so do simultaneous requests', async () => {
         const visitor = await openPage(site.origin);
         const body = new FormData();
         body.set('photo', new Blob(['a'.repeat(100_000)]), 'coat.png');

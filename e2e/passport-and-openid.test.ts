@@ -218,13 +218,13 @@ async function openedElsewhere(origin: string): Promise<[number, unknown]> {
   return [status, JSON.parse((await other(origin)).text).user];
 }
 
-it('an OpenID log-in survives a slow request beside it with the drop-in store, and not with MemoryStore', async () => {
+it('an OpenID log-in survives a slow request at the same time with the drop-in store, and not with MemoryStore', async () => {
   const { user } = await logInBesideSlowRequest(origins.strategy);
   assert.equal(user, 'ada@example.test');
   assert.equal((await logInBesideSlowRequest(origins.memoryStore)).user, undefined);
 });
 
-it('an OpenID log-in survives a slow request beside it with the docs’ example, and drops its secrets', async () => {
+it('an OpenID log-in survives a slow request at the same time with the docs’ example, and drops its secrets', async () => {
   const page = await logInBesideSlowRequest(origins.own);
   assert.deepEqual(page, { user: 'ada@example.test', views: 0, isPending: false });
 });

@@ -1,5 +1,5 @@
 // Says within seconds that the session of an open page has ended. One page in view holds the stream for
-// all pages of the browser, because a browser may open only six connections to a server.
+// all pages of the browser, because over HTTP/1.1 a browser opens only six connections to a server.
 const RETRY_MS = 15_000; // after an error that the browser does not retry, such as 503
 const pages = new BroadcastChannel('session');
 // Over plain HTTP, except on localhost, there are no locks: each page in view holds a stream.

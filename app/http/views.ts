@@ -4,7 +4,7 @@ import ejs, { type TemplateFunction } from 'ejs';
 
 export type Render = (view: string, page: object) => string;
 
-/** Replaces `app.engine` and `res.render`, where Express and EJS copy `page` three more times. */
+/** Replaces `app.engine` and `res.render`, with which Express and EJS would copy `page` three more times. */
 export function createViews(folder: string, production: boolean): Render {
   const fileOf = (view: string) => join(folder, `${view}.ejs`);
   // EJS would look for an included file at each use.

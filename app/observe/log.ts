@@ -28,8 +28,8 @@ export const createLog = (level: string, destination?: DestinationStream): Logge
 
 /**
  * Keeps a crowd from flooding the log.
- * @param write is called at once for the first event of each `key`, and again a minute later, with their
- *   number and the first one's error, if more have come
+ * @param write is called at once for the first event of each `key`. If more come within a minute, it is then
+ *   called again, with their number and the error of the first event
  */
 export function countRepeats(write: (count: number, key: string, error?: unknown) => void) {
   const counts = new Map<string, number>();

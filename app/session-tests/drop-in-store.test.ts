@@ -476,7 +476,7 @@ onEachStore(
       }
     });
 
-    it('stores a session that expires in the same moment, and then it is gone', async () => {
+    it('stores a session that expires while it is being stored, and then it is gone', async () => {
       let time = Date.now();
       const clock = () => (time += 60); // at each look, so the time is over when the session is stored
       const errors: unknown[] = [];

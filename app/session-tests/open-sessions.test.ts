@@ -122,7 +122,7 @@ it('a session that runs out ends, and asking does not keep it alive', async () =
   assert.deepEqual(await told(), ['expired']);
 });
 
-it('a session that the store has deleted by itself has expired', async () => {
+it('a session that the store has deleted by itself is reported as expired', async () => {
   const { session, told } = await openSocket();
   later = IDLE_MS - 5;
   await memory.destroy(session.handle);

@@ -10,7 +10,7 @@ export type RedisCommands = {
 };
 
 // KEYS[1] the key; ARGV[1] the version that must be stored, 0 for none; ARGV[2] the new text, empty to
-// delete; ARGV[3] the time to live in milliseconds, empty for no end. It touches one key, so it runs
+// delete; ARGV[3] the time to live in milliseconds, empty if it never expires. It touches one key, so it runs
 // unchanged on Redis Cluster. Text that `textOf` did not write is decoded, which takes twice as long.
 // The gsub is for half an emoji, which JSON writes as \ud83d: cjson would refuse the whole text.
 const COMPARE_AND_SET = String.raw`
