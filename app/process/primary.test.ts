@@ -325,21 +325,26 @@ it('production has a primary even for one worker, and says that a port is taken'
   assert.match(stdout, /Cannot listen on http:\/\/127\.0\.0\.1:\d+/);
 });
 
-it('a primary and one worker stay below 190 MB under load', {
+it('a primary and one worker together stay below 220 MB under load', {
   skip: process.platform !== 'linux' && 'it reads /proc',
 }, async (t) => {
+  await (await startServer({})).stop(); // keeps the compiled code: compiling takes memory
   const server = await startProduction(t, 1);
   const visitors = Array.from({ length: 16 }, () => httpClient(server.origin));
   for (let views = 0; views < 250; views++)
     await Promise.all(visitors.map((visitor) => visitor.get('/', secure)));
   const memory = [server.pid, ...workers(server)].map(async (pid) => {
-    // Pss counts a page that processes share once.
     const pages = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
-    return Number(/^Pss: +(\d+) kB$/m.exec(pages)?.[1]) / 1024;
+    const mb = (name: string) =>
+      Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(pages)?.[1]) / 1024;
+    return { own: mb('Anonymous'), program: mb('Rss') - mb('Anonymous') };
   });
-  const [primary = 0, worker = 0] = await Promise.all(memory);
-  t.diagnostic(`${primary.toFixed(0)} and ${worker.toFixed(0)} MB`);
-  assert.ok(primary > 10 && worker > 50 && primary + worker < 190, `${primary}, ${worker}`);
+  const [primary, worker] = await Promise.all(memory);
+  assert.ok(primary && worker);
+  // Both run the same program, so its pages are in memory once. (Pss would depend on what else runs.)
+  const both = primary.own + worker.own + Math.max(primary.program, worker.program);
+  t.diagnostic(JSON.stringify({ primary, worker, both }));
+  assert.ok(primary.own > 10 && worker.own > 50 && both < 220, `${both} MB`);
 });
 
 it('development has one process, or workers with the same generated secret', async (t) => {
