@@ -70,30 +70,6 @@ test(
   },
 );
 
-test(
-  'a page follows its session again when a late stream has said that the old one ended',
-  DEVELOPMENT_ONLY,
-  async ({ page, context }) => {
-    await logIn(page, ADA.email, ADA.password);
-    const isStream = (request: Request) => request.resourceType() === 'eventsource';
-    let streams = 0;
-    await page.route('/session/events', (route) => {
-      if (!isStream(route.request()) || streams++ > 0) return route.continue();
-      // What the server says to a stream that still has the old cookie.
-      const body = 'data: {}\n\ndata: {"ended":"ended"}\n\n';
-      return route.fulfill({ contentType: 'text/event-stream', body });
-    });
-    const again = page.waitForResponse((response) => isStream(response.request()) && streams > 1);
-    const logInAs = (email: string, password: string) =>
-      context.request.post('/login', { form: { email, password } });
-    await logInAs(ADA.email, ADA.password);
-    await again;
-    await expect(said(page)).toBeHidden();
-    await logInAs('grace@cloakroom.test', 'nanosecond-wire');
-    await expect(said(page)).toContainText('Another user has logged in.');
-  },
-);
-
 test('the page of a guest opens no stream', DEVELOPMENT_ONLY, async ({ page }) => {
   const streams: string[] = [];
   page.on('request', (request) => {
