@@ -35,7 +35,7 @@ async function copyTo(target: string): Promise<void> {
   rmSync(unfinished, { force: true });
   process.umask(0o077); // it holds password hashes
   try {
-    const source = new DatabaseSync(path, { readOnly: true });
+    const source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
     await backup(source, unfinished, { rate: ALL_PAGES });
     source.close();
   } catch (cause) {

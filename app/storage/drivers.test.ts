@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, renameSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { ConfigError, readConfig } from '../../config/environment.ts';
 import { tempDir } from '../../test-support/temp-dir.ts';
 import { connectMemcached, connectMysql, connectPostgres } from './drivers.ts';
@@ -74,4 +76,30 @@ it('names a file that is not a database, and notices one that was moved, deleted
   copyFileSync(`${path}.moved`, path);
   await assert.rejects(database.check(), /shop\.db was replaced\. Restart the shop/);
   await database.close();
+});
+
+it('two connections that open a new SQLite database at the same moment both succeed', async () => {
+  await using dir = await tempDir('sqlite');
+  // Each waits in a busy loop for the other, so that both open the next file within microseconds.
+  const script = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { openDatabase } = await import('${new URL('open-stores.ts', import.meta.url)}');
+    const arrived = new Int32Array(workerData);
+    for (let n = 1; n <= 100; n++) {
+      Atomics.add(arrived, 0, 1);
+      while (Atomics.load(arrived, 0) < 2 * n);
+      const path = '${dir.path}/' + n + '.db';
+      const store = await openDatabase({ kind: 'sqlite', path }, () => {});
+      for (const prefix of ['doc:', 'sess:']) store.backend(prefix);
+      await store.close();
+    }`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
+  const workerData = new SharedArrayBuffer(4);
+  const workers = [0, 1].map(() => new Worker(url, { workerData }));
+  try {
+    const exits = await Promise.all(workers.map((worker) => once(worker, 'exit')));
+    assert.deepEqual(exits, [[0], [0]]);
+  } finally {
+    for (const worker of workers) void worker.terminate(); // the one that still waits
+  }
 });

@@ -98,7 +98,7 @@ function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').Da
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600)); // nobody else may read it
   const open = (synchronous: 'FULL' | 'NORMAL') => {
-    const database = new DatabaseSync(path);
+    const database = new DatabaseSync(path, { timeout: LOCK_MS });
     database.exec(`PRAGMA synchronous = ${synchronous}`);
     return database;
   };
@@ -144,6 +144,8 @@ async function openMemcached(url: string): Promise<Pick<Store, 'backend' | 'chec
   return { backend, check: () => sessions.get('check'), close: async () => client.shutdown() };
 }
 
+/** How long the start waits for another process that has the SQLite database locked. */
+const LOCK_MS = 5000;
 const KEYS = 'select key from records where';
 
 type Rows = readonly Record<string, unknown>[];

@@ -27,9 +27,7 @@ const SWEEP = `delete from records where key in
  * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
  */
 export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
-  database.exec(`PRAGMA busy_timeout = ${LOCK_MS}; PRAGMA journal_mode = WAL; ${SQLITE_SCHEMA}`);
-  // SQLite would block this whole process while it waits for a lock: `whenUnlocked` waits instead.
-  database.exec('PRAGMA busy_timeout = 0');
+  setUp(database);
   const live = '(expires_at is null or expires_at > :now)';
   const select = database.prepare(`select text from records where key = :key and ${live}`);
   const insert = database.prepare(
@@ -77,6 +75,23 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
       await write(() => destroy.run({ key: prefix + id }));
     },
   };
+}
+
+/**
+ * Blocks until the database is ready for use. `busy_timeout` alone does not do: SQLite ignores it for a
+ * process that switches a new database to WAL while another does the same.
+ */
+function setUp(database: DatabaseSync) {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (const start = performance.now(); ; Atomics.wait(pause, 0, 0, Math.random() * 5)) {
+    try {
+      // SQLite would block this whole process while it waits for a lock: `whenUnlocked` waits instead.
+      database.exec(`PRAGMA busy_timeout = 0; PRAGMA journal_mode = WAL; ${SQLITE_SCHEMA}`);
+      return;
+    } catch (error) {
+      if (!isLocked(error) || performance.now() - start > LOCK_MS) throw error;
+    }
+  }
 }
 
 type Write = () => StatementResultingChanges;
