@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { connect } from 'node:net';
@@ -148,6 +149,24 @@ it('reads .env with a byte order mark, and refuses one that is not UTF-8', async
   const other = await start(Buffer.from(`\uFEFF${settings}`, 'utf16le'));
   assert.match(other.stderr, /^Cloakroom cannot start:\n {2}\.env cannot be read: .*\n$/);
   assert.deepEqual([other.status, other.stdout], [1, '']);
+});
+
+it('with --check, only checks the settings and compiles the code', async () => {
+  await using dir = await tempDir('check');
+  const code = join(dir.path, 'code');
+  const check = (env: Record<string, string>) =>
+    spawnSync(process.execPath, ['app/server.ts', '--check'], {
+      cwd: new URL('..', import.meta.url),
+      env: { ...env, NODE_COMPILE_CACHE: code, DATABASE_URL: `sqlite:${dir.path}/shop.db` },
+      encoding: 'utf8',
+    });
+  const { stdout, stderr, status } = check({});
+  assert.deepEqual([stdout, stderr, status], ['', '', 0]);
+  assert.deepEqual(readdirSync(dir.path), ['code'], 'it opens no database');
+  assert.equal(readdirSync(code).length, 2, 'one folder for the primary, one for the workers');
+  const bad = check({ PORT: 'x' });
+  assert.match(bad.stderr, /^Cloakroom cannot start:\n {2}PORT /);
+  assert.equal(bad.status, 1);
 });
 
 it('says that the port is taken', async (t) => {

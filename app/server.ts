@@ -1,13 +1,15 @@
 import cluster from 'node:cluster';
+import { once } from 'node:events';
 import { utimesSync, watch } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
 import { buffered, createLog, readable } from './observe/log.ts';
-import { runPrimary } from './process/primary.ts';
+import { forkWorker, runPrimary } from './process/primary.ts';
 
 // Keeps compiled code, so that later starts are faster and take less memory. The workers inherit the
-// variable. In a read-only folder, nothing is kept.
+// variable. In a read-only folder, nothing is kept. With `--check`, this process only checks the settings
+// and compiles the code.
 process.env.NODE_COMPILE_CACHE ||= join(import.meta.dirname, '../node_modules/.cache/compile');
 enableCompileCache(process.env.NODE_COMPILE_CACHE);
 
@@ -20,6 +22,16 @@ if (isWatched)
   });
 
 const config = await configOrExit();
+if (process.argv.includes('--check')) {
+  // V8 keeps the code of a worker apart, because a worker runs with other options.
+  if (cluster.isPrimary) {
+    const [code] = await once(forkWorker({}), 'exit');
+    process.exit(code ?? 1);
+  }
+  const parts = ['./app.ts', './process/worker.ts', './storage/redis-client.ts'];
+  await Promise.all(parts.map((part) => import(part)));
+  process.exit();
+}
 const log = createLog(config.logLevel, config.production ? buffered() : readable());
 
 // In production even a single worker has a primary, so that SIGHUP can replace it.

@@ -6,13 +6,14 @@ import {
   chmodSync,
   chownSync,
   cpSync,
+  existsSync,
   globSync,
   readFileSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join, matchesGlob } from 'node:path';
+import { dirname, join, matchesGlob } from 'node:path';
 import { after, before, it } from 'node:test';
 import { DCLinter } from 'dclint';
 import { parse } from 'yaml';
@@ -31,6 +32,7 @@ if (process.platform === 'linux')
     await using dir = await tempDir('systemd');
     const unit = await recipe('systemd/cloakroom.service', {
       'WorkingDirectory=/opt/cloakroom': `WorkingDirectory=${root}`,
+      'ExecStartPre=node': `ExecStartPre=${process.execPath}`,
       'ExecStart=node': `ExecStart=${process.execPath}`,
     });
     for (const name of ['cloakroom.service', 'cloakroom@3000.service']) {
@@ -77,9 +79,10 @@ const deployPage = readFileSync(`${root}docs/deploy.md`, 'utf8');
 
 let image: Awaited<ReturnType<typeof tempDir>>;
 after(() => image[Symbol.asyncDispose]());
-/** Executes each COPY and the RUN of `npm ci`, as Docker would, in a new folder. */
+/** Executes each COPY, the RUN of `npm ci` and the one that compiles, as Docker would, in a new folder. */
 before(async () => {
   image = await tempDir('image');
+  await using compiled = await tempDir('compiled');
   const ignored = read('docker/Dockerfile.dockerignore').split('\n');
   const letIn = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
   const keptOut = ignored.filter((line) => line.startsWith('**'));
@@ -97,6 +100,13 @@ before(async () => {
         cwd: image.path,
         timeout: 120_000,
       });
+    const check = /^RUN (.+ --check)$/.exec(line)?.[1];
+    if (check) {
+      const NODE_COMPILE_CACHE = join(compiled.path, 'code');
+      const PATH = `${dirname(process.execPath)}:${process.env.PATH}`;
+      await run('sh', ['-c', check], { cwd: image.path, env: { PATH, NODE_COMPILE_CACHE } });
+      assert.ok(existsSync(NODE_COMPILE_CACHE), 'it compiles nothing');
+    }
   }
 });
 
