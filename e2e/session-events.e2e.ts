@@ -70,6 +70,36 @@ test(
   },
 );
 
+test(
+  'a page stays as it is when a log-in is not complete yet as it asks, and follows the new session',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    const isStream = (request: Request) => request.resourceType() === 'eventsource';
+    const nextStream = () => page.waitForResponse((response) => isStream(response.request()));
+    const first = nextStream();
+    await logIn(page, ADA.email, ADA.password);
+    await first;
+    let streams = 0;
+    let answers = 0;
+    // Until the browser has the new cookie, the server knows no user.
+    await page.route('/session/events', (route) => {
+      const body = 'data: {}\n\ndata: {"ended":"ended"}\n\n';
+      if (isStream(route.request()))
+        return streams++
+          ? route.continue()
+          : route.fulfill({ contentType: 'text/event-stream', body });
+      return answers++ < 2 ? route.fulfill({ json: { user: null } }) : route.continue();
+    });
+    const logInAs = (email: string, password: string) =>
+      context.request.post('/login', { form: { email, password } });
+    await logInAs(ADA.email, ADA.password);
+    await expect.poll(() => streams).toBe(2);
+    await expect(said(page)).toBeHidden();
+    await logInAs('grace@cloakroom.test', 'nanosecond-wire');
+    await expect(said(page)).toContainText('Another user has logged in.');
+  },
+);
+
 test('the page of a guest opens no stream', DEVELOPMENT_ONLY, async ({ page }) => {
   const streams: string[] = [];
   page.on('request', (request) => {

@@ -102,14 +102,22 @@ document.addEventListener('visibilitychange', () => void check());
 addEventListener('focus', () => void check());
 addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history
 
+async function currentUser() {
+  const headers = { accept: 'application/json' };
+  const response = await fetch('/session/events', { headers }).catch(() => undefined);
+  return response?.ok ? (await response.json()).user?.id : undefined;
+}
+
 /** A page that comes back into view asks by itself. @returns whether this page goes on */
 async function onEvent({ ended, user: now }) {
   const isNews = state !== 'ended' && (ended || now !== user);
   if (isNews && document.visibilityState === 'visible') {
-    // This page may be newer than the event.
-    const headers = { accept: 'application/json' };
-    const answer = await fetch('/session/events', { headers }).catch(() => undefined);
-    const current = answer?.ok ? (await answer.json()).user?.id : undefined;
+    let current = await currentUser(); // this page may be newer than the event
+    if (!current) {
+      // The cookie of a log-in may be on its way.
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      current = await currentUser();
+    }
     if (current !== user) enter('ended', WHY[current ? 'otherUser' : (ended ?? 'ended')]);
   }
   return state !== 'ended';
