@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { connect } from 'node:net';
@@ -167,6 +167,19 @@ it('with --check, only checks the settings and compiles the code', async () => {
   const bad = check({ PORT: 'x' });
   assert.match(bad.stderr, /^Cloakroom cannot start:\n {2}PORT /);
   assert.equal(bad.status, 1);
+});
+
+it('npm start and npm run dev keep compiled code', () => {
+  const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  for (const script of [scripts.prestart, scripts.start, scripts.dev])
+    assert.match(script, /\bnode --import \.\/app\/process\/compile-cache\.mjs /);
+  const args = ['--import', './app/process/compile-cache.mjs', '--print'];
+  const { stdout } = spawnSync(process.execPath, [...args, 'module.getCompileCacheDir()'], {
+    cwd: new URL('..', import.meta.url),
+    env: {},
+    encoding: 'utf8',
+  });
+  assert.match(stdout, /\/node_modules\/\.cache\/compile\/v26\./);
 });
 
 it('says that the port is taken', async (t) => {

@@ -1,17 +1,9 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { utimesSync, watch } from 'node:fs';
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
 import { type Config, ConfigError, loadEnvFile, readConfig } from '../config/environment.ts';
 import { buffered, createLog, readable } from './observe/log.ts';
 import { forkWorker, runPrimary } from './process/primary.ts';
-
-// Keeps compiled code, so that later starts are faster and take less memory. The workers inherit the
-// variable. In a read-only folder, nothing is kept. With `--check`, this process only checks the settings
-// and compiles the code.
-process.env.NODE_COMPILE_CACHE ||= join(import.meta.dirname, '../node_modules/.cache/compile');
-enableCompileCache(process.env.NODE_COMPILE_CACHE);
 
 // `npm run dev` restarts this process when a file of the watched folders is saved. It cannot watch .env,
 // which may not exist yet, so this process touches its own file instead.
@@ -23,7 +15,8 @@ if (isWatched)
 
 const config = await configOrExit();
 if (process.argv.includes('--check')) {
-  // V8 keeps the code of a worker apart, because a worker runs with other options.
+  // Loading the code compiles it for NODE_COMPILE_CACHE. V8 keeps a worker's code apart, because a worker
+  // runs with other options.
   if (cluster.isPrimary) {
     const [code] = await once(forkWorker({}), 'exit');
     process.exit(code ?? 1);

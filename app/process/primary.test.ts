@@ -335,8 +335,14 @@ it('a primary and one worker together stay below 200 MB under load, even at the 
 }, async (t) => {
   await using cache = await tempDir('compiled'); // empty
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  const start = scripts.start.replaceAll('node app/', '"$0" app/');
-  const server = await startProduction(t, 1, root, `NODE_COMPILE_CACHE=${cache.path}; ${start}`);
+  const [, check] = scripts.prestart.split(' && ');
+  const start = `${check} && ${scripts.start}`.replaceAll('node --', '"$0" --');
+  const server = await startProduction(
+    t,
+    1,
+    root,
+    `export NODE_COMPILE_CACHE=${cache.path}; ${start}`,
+  );
   const visitors = Array.from({ length: 16 }, () => httpClient(server.origin));
   for (let views = 0; views < 250; views++)
     await Promise.all(visitors.map((visitor) => visitor.get('/', secure)));
