@@ -174,11 +174,15 @@ it('npm start and npm run dev keep compiled code', () => {
   for (const script of [scripts.prestart, scripts.start, scripts.dev])
     assert.match(script, /\bnode --import \.\/app\/process\/compile-cache\.mjs /);
   const args = ['--import', './app/process/compile-cache.mjs', '--print'];
-  const { stdout } = spawnSync(process.execPath, [...args, 'module.getCompileCacheDir()'], {
-    cwd: new URL('..', import.meta.url),
-    env: {},
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync(
+    process.execPath,
+    [...args, "require('node:module').getCompileCacheDir()"],
+    {
+      cwd: new URL('..', import.meta.url),
+      env: {},
+      encoding: 'utf8',
+    },
+  );
   assert.match(stdout, /\/node_modules\/\.cache\/compile\/v26\./);
 });
 
