@@ -224,7 +224,7 @@ it('treats an empty variable as absent', () => {
 
 it('is described in full by .env.example', () => {
   const example = readFileSync(new URL('../.env.example', import.meta.url), 'utf8');
-  const source = readFileSync(new URL('./environment.ts', import.meta.url), 'utf8');
+  const source = readFileSync(new URL('./variables.ts', import.meta.url), 'utf8');
   const names = [...source.matchAll(/^ {4}([A-Z_]{4,}):/gm)].map((match) => match[1] ?? '');
   assert.ok(names.length >= 11);
   for (const name of [...names, 'SESSION_SECRET_FILE'])
