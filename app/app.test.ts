@@ -21,7 +21,7 @@ onEachStore('the shop', (store) => {
   });
   after(() => shop.close());
 
-  it('answers with a page or with JSON, depending on the Accept header', async () => {
+  it('responds with a page or with JSON, depending on the Accept header', async () => {
     const typeFor = async (accept: string) => {
       const { headers } = await shop.visitor().get('/', { headers: { accept } });
       return headers.get('content-type')?.split(';', 1)[0];
@@ -49,7 +49,7 @@ onEachStore('the shop', (store) => {
       assert.equal(await typeFor(accept), 'application/json', accept);
   });
 
-  it('answers 401, not a log-in page, to a guest who asks for JSON in UTF-8', async () => {
+  it('responds with 401, not a log-in page, to a guest who asks for JSON in UTF-8', async () => {
     const headers = { accept: 'application/json; charset=utf-8' };
     const { status, json } = await shop.visitor().get('/account', { headers });
     assert.deepEqual([status, json], [401, { errorMessage: 'Please log in first.' }]);
@@ -76,7 +76,7 @@ onEachStore('the shop', (store) => {
     assert.match(second, /Expires in: <span data-seconds-left>1800<\/span> seconds/);
   });
 
-  it('answers JSON with the views, the time left, the user, the cart and the products', async () => {
+  it('sends JSON with the views, the time left, the user, the cart and the products', async () => {
     const { status, json } = await shop.visitor().get('/');
     assert.equal(status, 200);
     const { products, ...rest } = json;
@@ -106,21 +106,21 @@ onEachStore('the shop', (store) => {
     assert.equal((await visitor.get('/')).json.views, 2);
   });
 
-  it('answers each page as HTML and as JSON', async () => {
+  it('serves each page as HTML and as JSON', async () => {
     for (const path of PAGES) {
       const page = await shop.visitor().get(path, PAGE);
       assert.equal(page.status, 200);
       assert.match(page.headers.get('content-type') ?? '', /^text\/html; charset=utf-8/);
       const json = await shop.visitor().get(path);
       assert.match(json.headers.get('content-type') ?? '', /^application\/json; charset=utf-8/);
-      for (const answer of [page, json]) {
-        assert.equal(answer.headers.get('cache-control'), 'no-store');
-        assert.equal(answer.headers.get('vary'), 'Accept');
+      for (const response of [page, json]) {
+        assert.equal(response.headers.get('cache-control'), 'no-store');
+        assert.equal(response.headers.get('vary'), 'Accept');
       }
     }
   });
 
-  it('answers every refusal as a page and as JSON', async () => {
+  it('sends every refusal as a page and as JSON', async () => {
     const visitor = shop.visitor();
     const type = (value: string) => ({ 'content-type': value });
     const refusals: [number, string, string, object][] = [
@@ -148,7 +148,7 @@ onEachStore('the shop', (store) => {
     }
   });
 
-  it('answers 405 with Allow to every other method', async () => {
+  it('responds with 405 and Allow to every other method', async () => {
     for (const [path, allow] of [
       ['/', 'GET, HEAD'],
       ['/login', 'GET, HEAD, POST'],
@@ -189,15 +189,15 @@ onEachStore('the shop', (store) => {
     assert.match(await text(socket), /^HTTP\/1\.1 400 /);
   });
 
-  it('sends its security headers with every answer', async () => {
-    const answers = [
+  it('sends its security headers with every response', async () => {
+    const responses = [
       await shop.visitor().get('/', PAGE),
       await shop.visitor().get('/nowhere'),
       await shop.visitor().get('/livez'),
       await shop.visitor().get('/assets/cloakroom.css'),
       await shop.visitor().post('/login', { json: '{' }),
     ];
-    for (const { headers } of answers) {
+    for (const { headers } of responses) {
       const policy = headers.get('content-security-policy') ?? '';
       for (const rule of ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"])
         assert.ok(policy.includes(rule), rule);
@@ -309,8 +309,8 @@ describe('in production', () => {
     ] as const) {
       const other = await startShop(memoryBackend(), {}, { ...env, HSTS });
       t.after(other.close);
-      const answer = await other.visitor().get('/livez');
-      assert.equal(answer.headers.get('strict-transport-security'), expected);
+      const response = await other.visitor().get('/livez');
+      assert.equal(response.headers.get('strict-transport-security'), expected);
     }
   });
 
@@ -464,7 +464,7 @@ describe('when the store fails', () => {
     assert.equal((await visitor.get('/')).status, 200);
   });
 
-  it('answers 500 to a log-out that fails, and says so', async (t) => {
+  it('responds with 500 to a log-out that fails, and says so', async (t) => {
     const memory = memoryBackend();
     const compareAndSet: Backend['compareAndSet'] = (key, version, next, ttlMs) =>
       next === null
@@ -486,7 +486,7 @@ describe('when the store fails', () => {
 onEachStore(
   'a store that fails',
   (store) => {
-    it('answers 503 with Retry-After and never a success, while files and /livez still answer', async (t) => {
+    it('responds with 503 and Retry-After, never with a success, while files and /livez still answer', async (t) => {
       const [server] = store.masters;
       assert.ok(server);
       const shop = await startShop(store.backend);

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
-import { type Answer, httpClient } from '../test-support/http-client.ts';
+import { type ClientResponse, httpClient } from '../test-support/http-client.ts';
 import {
   startRedis,
   startRedisCluster,
@@ -46,9 +46,9 @@ for (const [name, startStore] of Object.entries(stores))
       await a.get('/');
       b.cookie = a.cookie;
       const views = Array.from({ length: 200 }, (_, n) => (n % 2 ? a : b).get('/'));
-      const answers = await Promise.all(views);
-      assert.ok(answers.every(({ status }) => status === 200));
-      assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
+      const responses = await Promise.all(views);
+      assert.ok(responses.every(({ status }) => status === 200));
+      assert.equal(new Set(responses.map(({ json }) => json.views)).size, 200);
       assert.equal((await b.get('/')).json.views, 202);
 
       for (let attempt = 0; attempt < 40; attempt++) {
@@ -56,14 +56,16 @@ for (const [name, startStore] of Object.entries(stores))
         await a.get('/');
         const ended = a.cookie;
         b.cookie = ended;
-        const write: Promise<Answer> = b.post('/cart/lines', { json: { sku: 'bowler-hat' } });
+        const write: Promise<ClientResponse> = b.post('/cart/lines', {
+          json: { sku: 'bowler-hat' },
+        });
         await new Promise((resolve) => setTimeout(resolve, attempt % 5));
         await a.post('/logout');
         // 200: stored just before the log-out, or as the first item of a new session. 409: refused.
         // 503: on a busy machine, the store's answer may come too late.
         assert.ok([200, 409, 503].includes((await write).status));
         a.cookie = ended;
-        let cart: Answer | undefined;
+        let cart: ClientResponse | undefined;
         await until(async () => {
           cart = await a.get('/cart');
           return cart.status === 200;
@@ -83,7 +85,10 @@ it('two processes: a change on one is visible on the other when its redirect arr
   for (let attempt = 0; attempt < 10; attempt++) {
     await a.get('/');
     b.cookie = a.cookie;
-    const added: Answer = await a.post('/cart/lines', { ...PAGE, form: { sku: 'bowler-hat' } });
+    const added: ClientResponse = await a.post('/cart/lines', {
+      ...PAGE,
+      form: { sku: 'bowler-hat' },
+    });
     assert.equal(added.status, 303);
     assert.equal((await b.get('/cart')).json.count, attempt + 1);
   }
@@ -209,8 +214,8 @@ it('finishes requests under way at SIGTERM, then exits with 0', async () => {
   const code = server.stop();
   await until(() => refuses(server.port), 'it closes');
   login.end(JSON.stringify(ADA));
-  const [answer] = await once(login, 'response');
-  assert.equal(answer.statusCode, 200);
+  const [response] = await once(login, 'response');
+  assert.equal(response.statusCode, 200);
   assert.equal(await code, 0);
 });
 
@@ -276,8 +281,8 @@ it('closes a connection that sends too slowly, and keeps serving', async (t) => 
     const socket = connect(server.port, '127.0.0.1');
     socket.write(lines);
     const started = performance.now();
-    const answer = await text(socket);
-    return [answer.split('\r\n', 1)[0], performance.now() - started] as const;
+    const response = await text(socket);
+    return [response.split('\r\n', 1)[0], performance.now() - started] as const;
   };
   const slow = await Promise.all([
     closed('GET / HTTP/1.1\r\nHost: a.test\r\nX-Slow:'),
@@ -285,8 +290,8 @@ it('closes a connection that sends too slowly, and keeps serving', async (t) => 
       'POST /login HTTP/1.1\r\nHost: a.test\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
     ),
   ]);
-  for (const [answer, ms] of slow) {
-    assert.match(answer ?? '', /^HTTP\/1\.1 408 /);
+  for (const [response, ms] of slow) {
+    assert.match(response ?? '', /^HTTP\/1\.1 408 /);
     assert.ok(ms < 25_000, `${ms}`);
   }
   assert.equal((await httpClient(server.origin).get('/')).status, 200);

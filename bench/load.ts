@@ -37,7 +37,7 @@ function ask(workload: Workload, { address, cookie, token }: Visitor, n = 0) {
   } as const;
 }
 
-/** Sends one request, which must succeed. The visitor keeps the cookie and the token of the answer. */
+/** Sends one request, which must succeed. The visitor keeps the cookie and the token of the response. */
 export async function visit(
   origin: string,
   workload: Workload,
@@ -79,12 +79,12 @@ export async function visitorsFor(
   return members;
 }
 
-/** Requests a second, and the time in ms within which 99 % of the answers arrived. */
+/** Requests a second, and the time in ms within which 99 % of the responses arrived. */
 export type Load = { requests: number; rps: number; p99: number };
 
 /**
- * Sends requests for `ms` milliseconds over at most 32 connections. Each connection waits for its answer
- * before it sends again. Every answer must be a success.
+ * Sends requests for `ms` milliseconds over at most 32 connections. Each connection waits for its response
+ * before it sends again. Every response must be a success.
  */
 export async function load(
   origin: string,

@@ -103,11 +103,11 @@ export async function rollBack({ step, use }: Context): Promise<void> {
   const user = httpClient(shop.origin);
   assert.equal((await user.post('/login', { json: ADA })).status, 200);
   const visitors = use(startVisitors(shop.origin, 200));
-  const { answers, acknowledged } = visitors;
+  const { responses, acknowledged } = visitors;
   // Some visitors meet only the old version, some both, and some only the new one.
   const sell = async () => {
-    const before = answers.length;
-    await until(async () => answers.length > before + 60, 'visitors go on');
+    const before = responses.length;
+    await until(async () => responses.length > before + 60, 'visitors go on');
   };
   await sell();
   const roll = async (field: string) => {
@@ -117,7 +117,7 @@ export async function rollBack({ step, use }: Context): Promise<void> {
     const isOver = async () => shop.output().includes('All workers were replaced', from);
     await until(isOver, `rolled to the version with ${field}`);
     await sell();
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([200]));
   };
   await step(
     'Install the new version, which adds one session field and drops another, and send SIGHUP (`systemctl reload`). No request fails.',
@@ -224,7 +224,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
     },
   );
   const size = log().length;
-  await step('Pages that only read still answer 200.', async ([ok]) => {
+  await step('Pages that only read still respond with 200.', async ([ok]) => {
     // The shop writes its log ten times a second. Each of these writes fails now.
     for (let n = 0; n < 5; n++) {
       for (const path of ['/cart', '/orders', '/livez'])
@@ -232,13 +232,16 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
       await sleep(100);
     }
   });
-  await step('`/readyz` answers 503: `The database does not accept writes.`', async ([status]) => {
-    const unready = await user.get('/readyz');
-    assert.deepEqual(
-      [unready.status, unready.json.errorMessage],
-      [status, 'The database does not accept writes.'],
-    );
-  });
+  await step(
+    '`/readyz` responds with 503: `The database does not accept writes.`',
+    async ([status]) => {
+      const unready = await user.get('/readyz');
+      assert.deepEqual(
+        [unready.status, unready.json.errorMessage],
+        [status, 'The database does not accept writes.'],
+      );
+    },
+  );
   await step(
     'Make room, and leave the shop alone. Changes work again within 1 s, and nothing was half done.',
     async ([seconds = 0]) => {
@@ -276,8 +279,11 @@ export async function useUpDescriptors({ step, slowness, use }: Context): Promis
     socket.write('GET /cart HTTP/1.1\r\nHost: shop\r\nX-Forwarded-Proto: https\r\n\r\n');
     const signal = AbortSignal.timeout(10_000);
     // A connection that is closed brings no data.
-    const [answer] = await Promise.race([once(socket, 'data', { signal }), once(socket, 'close')]);
-    assert.match(String(answer), /^HTTP\/1.1 200/);
+    const [response] = await Promise.race([
+      once(socket, 'data', { signal }),
+      once(socket, 'close'),
+    ]);
+    assert.match(String(response), /^HTTP\/1.1 200/);
   };
   const kept = await connection();
   await ask(kept);

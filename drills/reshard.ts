@@ -7,6 +7,6 @@ const { keys, acknowledged, lost, refused, longestMs, movedKeys, crossSlot } = a
 );
 process.stdout.write(`keys on the three masters: ${keys.join(', ')}
 2000 slots moved, with ${movedKeys} keys, while visitors filled their carts
-${acknowledged} adds answered 200, ${lost} of them lost; ${refused} refused; the longest took ${Math.round(longestMs)} ms
+${acknowledged} adds answered with 200, ${lost} of them lost; ${refused} refused; the longest took ${Math.round(longestMs)} ms
 ${crossSlot} commands refused because their keys lie in several slots
 `);

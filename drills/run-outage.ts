@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { httpClient } from '../test-support/http-client.ts';
 import { startServer } from '../test-support/start-server.ts';
 import { until } from '../test-support/until.ts';
-import { type Answer, countLost, startVisitors } from './visitors.ts';
+import { countLost, startVisitors, type TimedResponse } from './visitors.ts';
 
 export type Print = (line: string) => void;
 
@@ -21,12 +21,12 @@ type Failing = {
 };
 
 export type Outcome = {
-  /** Adds answered 200, in all and before the failure began. */
+  /** Adds answered with 200, in all and before the failure began. */
   acknowledged: number;
   before: number;
   lost: number;
   longestMs: number;
-  /** From the first refused request to the answer to the last one. */
+  /** From the first refused request to the response to the last one. */
   unavailableMs: number;
 };
 
@@ -47,12 +47,12 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
 
   const visitors = startVisitors(app.origin);
   cleanup.defer(visitors.stop);
-  const stopReport = reportEachSecond(visitors.answers, print);
+  const stopReport = reportEachSecond(visitors.responses, print);
   cleanup.defer(stopReport);
   const say = (words: string) => print(`      ${words}`);
   say('All is well.');
   await sleep(1500);
-  await until(async () => visitors.answers.length > 100, 'the carts have something to lose');
+  await until(async () => visitors.responses.length > 100, 'the carts have something to lose');
   const failedAt = performance.now();
   await redis.failAndRepair(say);
   await sleep(1000);
@@ -62,30 +62,31 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   await visitors.stop();
   stopReport();
 
-  const { answers, acknowledged } = visitors;
-  if (answers.some(({ status }) => status === 0)) throw new Error('A request got no response');
-  const kept = answers.filter(({ status }) => status === 200);
-  const refused = answers.filter(({ status }) => status === 503);
+  const { responses, acknowledged } = visitors;
+  if (responses.some(({ status }) => status === 0)) throw new Error('A request got no response');
+  const kept = responses.filter(({ status }) => status === 200);
+  const refused = responses.filter(({ status }) => status === 503);
   const refusedFrom = Math.min(...refused.map(({ at }) => at));
   const refusedUntil = Math.max(...refused.map(({ at, ms }) => at + ms));
   return {
     acknowledged: kept.length,
     before: kept.filter(({ at, ms }) => at + ms < failedAt).length,
     lost: await countLost(app.origin, acknowledged),
-    longestMs: Math.max(...answers.map(({ ms }) => ms)),
+    longestMs: Math.max(...responses.map(({ ms }) => ms)),
     unavailableMs: Math.max(0, refusedUntil - refusedFrom),
   };
 }
 
 /** @returns a function that stops the reporting */
-function reportEachSecond(answers: readonly Answer[], print: Print): () => void {
+function reportEachSecond(responses: readonly TimedResponse[], print: Print): () => void {
   let second = 0;
   let reported = 0;
   const report = () => {
-    const latest = answers.slice(reported);
-    reported = answers.length;
+    const latest = responses.slice(reported);
+    reported = responses.length;
     second += 1;
-    const count = (status: number) => latest.filter((answer) => answer.status === status).length;
+    const count = (status: number) =>
+      latest.filter((response) => response.status === status).length;
     const others = latest.length - count(200) - count(503);
     const slowest = Math.max(0, ...latest.map(({ ms }) => ms));
     print(

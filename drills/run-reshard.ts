@@ -10,10 +10,10 @@ import { countLost, startVisitors } from './visitors.ts';
 export type Resharding = {
   /** Keys on each of the three masters, before the move. */
   keys: number[];
-  /** Adds answered 200, and how many of them are in no cart. */
+  /** Adds answered with 200, and how many of them are in no cart. */
   acknowledged: number;
   lost: number;
-  /** Answers other than 200. */
+  /** Responses other than 200. */
   refused: number;
   longestMs: number;
   /** The keys in the slots that were moved. */
@@ -55,16 +55,16 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
   ]);
   await sleep(500);
   await visitors.stop();
-  const { answers, acknowledged } = visitors;
+  const { responses, acknowledged } = visitors;
   const crossSlot = await ofEach(async ({ cli }) =>
     Number(/errorstat_CROSSSLOT:count=(\d+)/.exec(await cli('INFO', 'errorstats'))?.[1] ?? 0),
   );
   return {
     keys,
-    acknowledged: answers.filter(({ status }) => status === 200).length,
+    acknowledged: responses.filter(({ status }) => status === 200).length,
     lost: await countLost(app.origin, acknowledged),
-    refused: answers.filter(({ status }) => status !== 200).length,
-    longestMs: Math.max(...answers.map(({ ms }) => ms)),
+    refused: responses.filter(({ status }) => status !== 200).length,
+    longestMs: Math.max(...responses.map(({ ms }) => ms)),
     movedKeys: before - ((await sizes())[0] ?? 0),
     crossSlot: crossSlot.reduce((sum, n) => sum + n, 0),
   };

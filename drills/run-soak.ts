@@ -7,11 +7,11 @@ import { tempDatabase } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
 import type { Print } from './run-outage.ts';
 import { startSoakVisitors } from './soak-visitors.ts';
-import type { Answer } from './visitors.ts';
+import type { TimedResponse } from './visitors.ts';
 
 type Parts = { app: AppServer; redis: Awaited<ReturnType<typeof startRedis>>; database: string };
 
-/** `refuses`: visitors may get a 503. `cutsOff`: requests may get no answer. */
+/** `refuses`: visitors may get a 503. `cutsOff`: requests may get no response. */
 type Event = {
   what: string;
   refuses?: boolean;
@@ -90,7 +90,7 @@ export const SOAK = [
 type Phase = {
   what: string;
   minute: number;
-  answers: number;
+  responses: number;
   refused: number;
   unanswered: number;
   longestMs: number;
@@ -168,7 +168,7 @@ export async function runSoak({
     const overAt = performance.now();
     await visitors.allAnswered();
     await sleep(Math.max(0, next - performance.now()));
-    phases.push(phaseOf(event, beganAt, visitors.takeAnswers(), overAt, problems));
+    phases.push(phaseOf(event, beganAt, visitors.takeResponses(), overAt, problems));
   }
   clearInterval(timer);
   await visitors.stop();
@@ -182,13 +182,13 @@ export async function runSoak({
 function phaseOf(
   event: Event | undefined,
   minute: number,
-  answers: Answer[],
+  responses: TimedResponse[],
   overAt: number,
   problems: string[],
 ): Phase {
   const what = event?.what ?? 'all is well';
-  const refused = answers.filter(({ status }) => status === 503);
-  const unanswered = answers.filter(({ status }) => status === 0);
+  const refused = responses.filter(({ status }) => status === 503);
+  const unanswered = responses.filter(({ status }) => status === 0);
   if (refused.length > 0 && !event?.refuses) problems.push(`${what}: ${refused.length} refused`);
   if (unanswered.length > 0 && !event?.cutsOff)
     problems.push(`${what}: ${unanswered.length} without a response`);
@@ -196,10 +196,10 @@ function phaseOf(
   return {
     what,
     minute,
-    answers: answers.length,
+    responses: responses.length,
     refused: refused.length,
     unanswered: unanswered.length,
-    longestMs: Math.max(0, ...answers.map(({ ms }) => ms)),
+    longestMs: Math.max(0, ...responses.map(({ ms }) => ms)),
     refusedForMs: lastRefusal - overAt,
   };
 }

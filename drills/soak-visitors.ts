@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { demoProducts } from '../config/demo-data.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
-import type { Answer } from './visitors.ts';
+import type { TimedResponse } from './visitors.ts';
 
 const VISITORS = 12;
 const STEPS_A_LOG_IN = 40;
@@ -12,7 +12,7 @@ const FULL = 60;
 const PATIENCE_MS = 60_000;
 
 /**
- * What a cart must hold. A change that was refused, or that got no answer, may have been stored: it
+ * What a cart must hold. A change that was refused, or that got no response, may have been stored: it
  * counts as uncertain.
  */
 type Ledger = { acknowledged: number; uncertain: number };
@@ -22,7 +22,7 @@ export function startSoakVisitors(origin: string) {
   const acknowledged = { changes: 0, logIns: 0, logOuts: 0, views: 0 };
   const problems: string[] = [];
   const over = new AbortController();
-  let answers: Answer[] = [];
+  let responses: TimedResponse[] = [];
   const waiting = new Set<number>();
 
   const visit = async (n: number) => {
@@ -34,29 +34,29 @@ export function startSoakVisitors(origin: string) {
     };
     const problem = (what: string) => problems.push(`visitor ${n}: ${what}`);
 
-    /** One request. Its status is 0 if no answer came. */
+    /** One request. Its status is 0 if no response came. */
     const ask = async (client: HttpClient, method: string, path: string, json?: object) => {
       const at = performance.now();
-      const answer = await client
+      const response = await client
         .request(method, path, { headers, ...(json && { json }) })
         .catch(() => ({ status: 0, json: undefined }));
-      const { status } = answer;
-      answers.push({ at, ms: performance.now() - at, status });
+      const { status } = response;
+      responses.push({ at, ms: performance.now() - at, status });
       if (status === 503 || status === 0) waiting.add(n);
       else waiting.delete(n);
-      return answer;
+      return response;
     };
-    /** Asks until the answer is neither a refusal nor missing. */
+    /** Asks until the response is neither a refusal nor missing. */
     const insist = async (...args: Parameters<typeof ask>) => {
       for (let refused = 0; ; refused++) {
-        const answer = await ask(...args);
-        if (answer.status !== 503 && answer.status !== 0) return { ...answer, refused };
+        const response = await ask(...args);
+        if (response.status !== 503 && response.status !== 0) return { ...response, refused };
         if (refused * PAUSE_MS > PATIENCE_MS) throw new Error(`visitor ${n} was refused too long`);
         await sleep(PAUSE_MS);
       }
     };
     const expect = (what: string, status: number, ...wanted: number[]) => {
-      if (!wanted.includes(status)) problem(`${what} was answered ${status}`);
+      if (!wanted.includes(status)) problem(`${what} was answered with ${status}`);
     };
 
     const add = async (client: HttpClient, ledger: Ledger, step: number) => {
@@ -131,7 +131,7 @@ export function startSoakVisitors(origin: string) {
       }
 
       const { cookie } = client;
-      // A log-out that fails is answered 500, and the visitor tries again.
+      // A log-out that fails is answered with 500, and the visitor tries again.
       let logOut = await insist(client, 'POST', '/logout');
       for (; logOut.status === 500; logOut = await insist(client, 'POST', '/logout'))
         await sleep(PAUSE_MS);
@@ -153,13 +153,13 @@ export function startSoakVisitors(origin: string) {
   return {
     problems,
     acknowledged,
-    /** The answers since the last call. */
-    takeAnswers: () => {
-      const taken = answers;
-      answers = [];
+    /** The responses since the last call. */
+    takeResponses: () => {
+      const taken = responses;
+      responses = [];
       return taken;
     },
-    /** Resolves once no visitor waits for an answer after a refusal. */
+    /** Resolves once no visitor waits for a response after a refusal. */
     allAnswered: async () => {
       for (const until = performance.now() + 30_000; waiting.size > 0; await sleep(100))
         if (performance.now() > until) {

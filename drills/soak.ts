@@ -22,7 +22,7 @@ process.exitCode = report.problems.length > 0 ? 1 : 0;
 function textOf({ phases, uses, acknowledged, problems }: SoakReport): string {
   const { changes, logIns, logOuts, views } = acknowledged;
   const row = (...cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
-  const requests = phases.reduce((sum, each) => sum + each.answers, 0);
+  const requests = phases.reduce((sum, each) => sum + each.responses, 0);
   const found = problems.length > 0 ? `problems: ${problems.length}` : 'nothing lost';
   return [
     `${minutes} minutes, ${requests} requests, ${logIns} log-ins, ${logOuts} log-outs, ${views} views, ${changes} acknowledged changes: **${found}**.`,
@@ -37,9 +37,9 @@ function textOf({ phases, uses, acknowledged, problems }: SoakReport): string {
       'Still refused after the event',
     ),
     row('---', '---', '---', '---', '---', '---', '---'),
-    ...phases.map(({ minute, what, answers, refused, unanswered, longestMs, refusedForMs }) =>
+    ...phases.map(({ minute, what, responses, refused, unanswered, longestMs, refusedForMs }) =>
       row(
-        ...[minute.toFixed(1), what, answers, refused, unanswered],
+        ...[minute.toFixed(1), what, responses, refused, unanswered],
         ...[longestMs, refusedForMs].map((ms) => `${(ms / 1000).toFixed(1)} s`),
       ),
     ),

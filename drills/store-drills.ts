@@ -22,18 +22,18 @@ async function sellOn(url: string, { slowness, use }: Context) {
   const sells = async () => (await httpClient(shop.origin).post('/cart/lines', HAT)).status === 200;
   await until(sells, 'the shop sells');
   const visitors = use(startVisitors(shop.origin, 50));
-  const { answers, acknowledged } = visitors;
-  await until(async () => answers.length > 100, 'the carts have something to lose');
+  const { responses, acknowledged } = visitors;
+  await until(async () => responses.length > 100, 'the carts have something to lose');
   return {
     probe,
     assertRefused: async (status = 0, seconds = 0) => {
       const before = acknowledged.size;
-      const refused = () => answers.filter((answer) => answer.status !== 200);
+      const refused = () => responses.filter((response) => response.status !== 200);
       await until(
         async () => refused().length >= before,
         `a refusal for each of ${before} visitors`,
       );
-      assert.deepEqual(new Set(refused().map((answer) => answer.status)), new Set([status]));
+      assert.deepEqual(new Set(refused().map((response) => response.status)), new Set([status]));
       assert.equal((await probe.get('/')).headers.get('retry-after'), '2');
       const slowest = Math.max(...refused().map(({ ms }) => ms));
       assert.ok(slowest < seconds * 1000 * slowness, `the slowest took ${Math.round(slowest)} ms`);
@@ -43,7 +43,7 @@ async function sellOn(url: string, { slowness, use }: Context) {
       await until(async () => !visitors.wereRefusedWithin(500), 'nobody is refused');
       await visitors.stop();
       assert.equal(await countLost(shop.origin, acknowledged), 0, 'adds were lost');
-      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200, 503]));
+      assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([200, 503]));
     },
   };
 }
@@ -55,14 +55,14 @@ export async function restartRedis(context: Context): Promise<void> {
   const redis = use(await startRedis({ args: appendOnly }));
   const { probe, assertRefused, sellsWithin, assertNothingLost } = await sellOn(redis.url, context);
   await step(
-    'Redis is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
+    'Redis is killed. Pages with a session respond with 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await redis.kill();
       await assertRefused(status, seconds);
     },
   );
   await step(
-    '`/readyz` answers 503: `The session store does not answer.` `/livez` and files answer 200.',
+    '`/readyz` responds with 503: `The session store does not answer.` `/livez` and files respond with 200.',
     async ([unready, ok]) => {
       const { status, json } = await probe.get('/readyz');
       assert.deepEqual(
@@ -88,7 +88,7 @@ export async function failOver(context: Context): Promise<void> {
   const sentinel = use(await startRedisSentinel());
   const { assertRefused, sellsWithin, assertNothingLost } = await sellOn(sentinel.url, context);
   await step(
-    'The master is killed. Pages with a session answer 503 within 2 s, with `Retry-After: 2`.',
+    'The master is killed. Pages with a session respond with 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await sentinel.master.kill();
       await assertRefused(status, seconds);

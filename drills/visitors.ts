@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { demoProducts } from '../config/demo-data.ts';
 import { httpClient } from '../test-support/http-client.ts';
 
-/** When its request was sent, and how long the answer took, in milliseconds. Status 0: none came. */
-export type Answer = { at: number; ms: number; status: number };
+/** When its request was sent, and how long the response took, in milliseconds. Status 0: none came. */
+export type TimedResponse = { at: number; ms: number; status: number };
 
 const VISITORS = 20;
 /** An address may send 3,000 cart changes a minute without a cookie, as refused visitors do. */
@@ -11,9 +11,9 @@ const PAUSE_WHEN_REFUSED_MS = 250;
 
 /** Starts visitors who add one product after another to their carts, until `stop`. */
 export function startVisitors(origin: string, pauseMs = 20) {
-  /** The answers to every add, and to each look at the cart that failed. */
-  const answers: Answer[] = [];
-  /** How many adds were answered 200, by session cookie. */
+  /** The responses to every add, and to each look at the cart that failed. */
+  const responses: TimedResponse[] = [];
+  /** How many adds were answered with 200, by session cookie. */
   const acknowledged = new Map<string, number>();
   const over = new AbortController();
 
@@ -28,7 +28,7 @@ export function startVisitors(origin: string, pauseMs = 20) {
       // A cart holds 99 of each product. Taking them in turn leaves more room than any visitor needs.
       const sku = demoProducts[step % demoProducts.length]?.sku;
       const added = await ask(() => visitor.post('/cart/lines', { json: { sku } }));
-      answers.push(added);
+      responses.push(added);
       const { cookie } = visitor;
       if (added.status === 200 && cookie) {
         acknowledged.set(cookie, (acknowledged.get(cookie) ?? 0) + 1);
@@ -39,7 +39,7 @@ export function startVisitors(origin: string, pauseMs = 20) {
       for (let isSeen = false; !isSeen && !over.signal.aborted; ) {
         await sleep(PAUSE_WHEN_REFUSED_MS);
         const looked = cookie && (await ask(() => visitor.get('/cart')));
-        if (looked && looked.status !== 200) answers.push(looked);
+        if (looked && looked.status !== 200) responses.push(looked);
         else isSeen = true;
       }
       // A refused add may have been stored, and can then hide one lost add. So the next add goes
@@ -54,10 +54,12 @@ export function startVisitors(origin: string, pauseMs = 20) {
     await visits;
   };
   const wereRefusedWithin = (ms: number) => {
-    const latest = answers.filter((answer) => answer.at + answer.ms > performance.now() - ms);
+    const latest = responses.filter(
+      (response) => response.at + response.ms > performance.now() - ms,
+    );
     return latest.length === 0 || latest.some(({ status }) => status !== 200);
   };
-  return { answers, acknowledged, stop, wereRefusedWithin };
+  return { responses, acknowledged, stop, wereRefusedWithin };
 }
 
 /** @returns how many acknowledged adds the carts do not hold */

@@ -108,9 +108,9 @@ test(
     await register(page);
     await page.goto('/account/password');
     await page.getByLabel('Current password').fill('half a pass');
-    const answered = page.waitForResponse('/login');
+    const response = page.waitForResponse('/login');
     await page.evaluate(() => window.dispatchEvent(new Event('focus')));
-    await answered;
+    await response;
     await expect(page.getByLabel('Current password')).toHaveValue('half a pass');
   },
 );

@@ -57,11 +57,11 @@ const commands = () =>
   monitor.seen.flatMap((line) => /\d\] "((?!ping)\w+)"/i.exec(line)?.[1]?.toUpperCase() ?? []);
 
 /**
- * The commands that a request causes, including those after its answer: a touch, or a rate-limit
+ * The commands that a request causes, including those after its response: a touch, or a rate-limit
  * count that is undone.
  */
 async function commandsOf(request: () => Promise<unknown>): Promise<string[]> {
-  // The app sends each command before it answers. So once Redis has answered a PING on the same
+  // The app sends each command before it responds. So once Redis has answered a PING on the same
   // connection, it has received them all, and the monitor shows them before the next PING.
   const allSeen = async () => {
     await redis.check();

@@ -159,8 +159,8 @@ it('a field that the reader adds survives restarts on Redis, on Node.js 26 and, 
     const { origin, stop } = await start(t, node, file);
     const visitor = httpClient(origin, cookie);
     todos.push(`todo-${todos.length}`);
-    const answer = await visitor.post(`/todos/${todos.at(-1)}`);
-    assert.deepEqual(answer.json, todos, node);
+    const response = await visitor.post(`/todos/${todos.at(-1)}`);
+    assert.deepEqual(response.json, todos, node);
     cookie = visitor.cookie;
     await stop();
   }

@@ -9,13 +9,13 @@ import { healthRoutes, sitemap, streamRoutes } from '../app/routes.ts';
 import { startServer } from '../test-support/start-server.ts';
 
 const text = readFileSync(resolve(import.meta.dirname, '../docs/curl.md'), 'utf8');
-// A block answers 200, or the status at the end of the line above it.
+// A block responds with 200, or with the status at the end of the line above it.
 const blocks = [...text.matchAll(/(?:: (\d{3})\.)?\n\n```sh\n(.*?)```/gs)].map(
   ([, status = '200', code = '']) => ({ status, lines: code.trim().split('\n') }),
 );
 const lines = blocks.flatMap((block) => block.lines);
 
-it('each command of docs/curl.md answers JSON with the status that the page names', async (t) => {
+it('each command of docs/curl.md responds with JSON and the status that the page names', async (t) => {
   const server = await startServer({});
   t.after(server.stop);
   const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));
@@ -25,15 +25,15 @@ it('each command of docs/curl.md answers JSON with the status that the page name
     .replaceAll('localhost:3000', server.origin.replace('http://', ''))
     .replaceAll(/^curl .*/gm, "$& -w '\\n%{http_code} %{content_type}\\n'");
   const { stdout } = spawnSync('sh', { cwd: folder, encoding: 'utf8', input: script });
-  const answers = stdout.trim().split('\n');
+  const responses = stdout.trim().split('\n');
   const expected = blocks.flatMap((block) =>
     block.lines.filter((line) => line.startsWith('curl ')).map((line) => [line, block.status]),
   );
-  assert.equal(answers.length, 2 * expected.length, stdout);
+  assert.equal(responses.length, 2 * expected.length, stdout);
   for (const [n, [line, status]] of expected.entries()) {
-    const answer = `${answers[2 * n + 1]} after ${line}: ${answers[2 * n]}`;
-    assert.ok(answer.startsWith(`${status} application/json; charset=utf-8 `), answer);
-    JSON.parse(answers[2 * n] ?? '');
+    const response = `${responses[2 * n + 1]} after ${line}: ${responses[2 * n]}`;
+    assert.ok(response.startsWith(`${status} application/json; charset=utf-8 `), response);
+    JSON.parse(responses[2 * n] ?? '');
   }
 });
 

@@ -81,10 +81,10 @@ for (const [file, start] of Object.entries(proxies))
 
     it('redirects HTTP to HTTPS with 308, so that a form stays a POST', async () => {
       const from = `${proxy.httpOrigin}/cart?add=1`;
-      const answer = await fetch(from, { method: 'POST', headers: forged, redirect: 'manual' });
-      assert.equal(answer.status, 308);
+      const response = await fetch(from, { method: 'POST', headers: forged, redirect: 'manual' });
+      assert.equal(response.status, 308);
       // (Caddy redirects to 443, because it thinks that the tests' ports are a container's.)
-      const location = answer.headers.get('location')?.replace(/:\d+/, '');
+      const location = response.headers.get('location')?.replace(/:\d+/, '');
       assert.equal(location, 'https://localhost/cart?add=1');
     });
 
@@ -123,9 +123,9 @@ for (const [file, start] of [
     const askMany = async () => {
       const names = new Set<string>();
       for (let count = 0; count < 30; count++) {
-        const answer = await ask(proxy, '/', { method: 'POST', body: 'coat=1' });
-        assert.equal(answer.status, 200);
-        names.add(JSON.parse(answer.body).name);
+        const response = await ask(proxy, '/', { method: 'POST', body: 'coat=1' });
+        assert.equal(response.status, 200);
+        names.add(JSON.parse(response.body).name);
       }
       return [...names].sort();
     };
@@ -279,11 +279,11 @@ describe('deploy/nginx/cloakroom.conf in a stock nginx.conf', () => {
       414: await ask(proxy, `/${'x'.repeat(9000)}`),
       421: await ask(proxy, '/', { headers: { Host: 'evil.test' } }),
     };
-    for (const [status, answer] of Object.entries(own)) {
-      assert.equal(answer.status, Number(status));
+    for (const [status, response] of Object.entries(own)) {
+      assert.equal(response.status, Number(status));
       for (const [name, value] of Object.entries(ownHeaders))
-        assert.equal(answer.headers[name], value, `${name} of ${status}`);
-      assert.equal(answer.headers.server, 'nginx');
+        assert.equal(response.headers[name], value, `${name} of ${status}`);
+      assert.equal(response.headers.server, 'nginx');
     }
   });
 

@@ -166,7 +166,7 @@ test('the browser that logged in goes on: three tabs, back and forward, and link
   await page.goto('about:blank');
   await page.setContent(`<a href="${nginx.origin}/account">Account</a>`);
   await expire();
-  const refreshed = page.waitForResponse((answer) => 'refresh' in answer.headers());
+  const refreshed = page.waitForResponse((response) => 'refresh' in response.headers());
   await page.getByRole('link', { name: 'Account' }).click();
   await refreshed;
   await expect(page).toHaveURL(`${nginx.origin}/account`);

@@ -54,13 +54,13 @@ async function bound(): Promise<BoundBrowser> {
 
 /** @returns how many of `n` requests at once did not get the page of the user */
 async function refusals(browser: BoundBrowser, n: number): Promise<number> {
-  const answers = Array.from({ length: n }, async (_, each) => {
+  const responses = Array.from({ length: n }, async (_, each) => {
     const visit = () => browser.request('/', { method: each % 5 === 4 ? 'POST' : 'GET' });
-    let answer = await visit();
-    while (answer.status === 503) answer = await visit(); // Redis was late: the machine is busy
-    return answer.status === 200 && ((await answer.json()) as { user: unknown }).user === 'Ada';
+    let response = await visit();
+    while (response.status === 503) response = await visit(); // Redis was late: the machine is busy
+    return response.status === 200 && ((await response.json()) as { user: unknown }).user === 'Ada';
   });
-  return (await Promise.all(answers)).filter((right) => !right).length;
+  return (await Promise.all(responses)).filter((right) => !right).length;
 }
 
 const limit = pLimit(20);
@@ -147,7 +147,7 @@ it('refuses no request while the secret is rotated and all processes are replace
   );
 });
 
-it('answers 503 while Redis is silent, at each step, and nobody has to log in again', async () => {
+it('responds with 503 while Redis is silent, at each step, and nobody has to log in again', async () => {
   const [atLogIn, atRegistration] = [newBrowser(), newBrowser()];
   const [atFirstProof, atRefresh, atRequest] = await Promise.all([bound(), bound(), bound()]);
   await Promise.all([atRefresh, atRequest].map((browser) => refusals(browser, 1)));

@@ -71,8 +71,8 @@ test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
   test('the race lab shows what happened; production has no race lab', async ({ page, shape }) => {
-    const answer = await page.goto('/lab');
-    if (shape === 'production') return expect(answer?.status()).toBe(404);
+    const response = await page.goto('/lab');
+    if (shape === 'production') return expect(response?.status()).toBe(404);
     await page.getByRole('button', { name: 'Add 20 hats at once' }).click();
     await expect(page.getByText('20 of 20 hats kept')).toBeVisible();
     await page.getByRole('button', { name: 'Run the log-out race' }).click();

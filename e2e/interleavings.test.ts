@@ -98,9 +98,9 @@ onEachStore(
     const post = async (client: HttpClient, side: number, path: string, json = {}, more = {}) => {
       const there = on(client, side);
       const headers = { ...more, 'x-actor': String(side) };
-      const answer = await there.post(path, { json, headers });
-      if (answer.headers.has('set-cookie')) client.cookie = there.cookie;
-      return answer;
+      const response = await there.post(path, { json, headers });
+      if (response.headers.has('set-cookie')) client.cookie = there.cookie;
+      return response;
     };
     const handleOf = ({ cookie = '' }: HttpClient) =>
       sessionHandle(/s:(.+)\./.exec(decodeURIComponent(cookie))?.[1] ?? '');
@@ -158,7 +158,7 @@ onEachStore(
     }
 
     /** Everything that is visible from outside when both have finished. */
-    async function outcome(world: World, old: HttpClient[], answers: { status: number }[]) {
+    async function outcome(world: World, old: HttpClient[], responses: { status: number }[]) {
       const { id, email, ada, guests } = world;
       // Only users can open this page, and it reads only the session and the account.
       const isIn = async (client: HttpClient) =>
@@ -184,7 +184,7 @@ onEachStore(
       if (account.disabled)
         await accounts().change(account, (now) => ({ ...now, disabled: false }));
       return JSON.stringify({
-        done: answers.map(({ status }) => status < 400),
+        done: responses.map(({ status }) => status < 400),
         loggedIn,
         disabled: account.disabled === true,
         ...(account.disabled && { loggedInWhenEnabled: await whoIsIn() }),
@@ -206,12 +206,12 @@ onEachStore(
     async function serial(...steps: Step[]) {
       const world = await newWorld();
       const old = world.ada.map((client) => on(client, 0));
-      const answers = [{ status: 500 }, { status: 500 }];
+      const responses = [{ status: 500 }, { status: 500 }];
       for (const { operation, side } of steps) {
         actors.set(String(side), newActor().who);
-        answers[side] = await operation(world, side);
+        responses[side] = await operation(world, side);
       }
-      return outcome(world, old, answers);
+      return outcome(world, old, responses);
     }
 
     /** The outcome of these steps in turn, found on the first store. It must be the same on all others. */
@@ -238,8 +238,8 @@ onEachStore(
       ]);
       const theirs = await two(world, 1);
       first.goOn();
-      const answers = [await running, theirs];
-      return { stopped, result: await outcome(world, old, answers) };
+      const responses = [await running, theirs];
+      return { stopped, result: await outcome(world, old, responses) };
     }
 
     for (const [oneName, one] of Object.entries(operations))

@@ -101,10 +101,10 @@ before(async () => {
   let [answered, refused] = [0, 0];
   const busy = visitors.slice(0, VISITORS / 2).map(({ cookie, items }) =>
     limit(async () => {
-      const answer = await httpClient(origin, cookie)
+      const response = await httpClient(origin, cookie)
         .post('/cart/coat')
         .catch(() => undefined);
-      if (!answer) refused += 1;
+      if (!response) refused += 1;
       else items.push('coat');
       if (++answered === VISITORS / 4) await old.stop();
     }),
@@ -245,9 +245,9 @@ it('the example for cookie-session takes over what its cookie holds, once', asyn
   const origin = await startApp(t, undefined, [fromCookieSession]);
   // As cookie-session 2.1.1 sent it for { views: 7 } and the key 'keyboard cat'.
   const old = 'session=eyJ2aWV3cyI6N30=; session.sig=wX6NBzhp48_F-ZYXIZN7OxC-4AI';
-  const answer = await httpClient(origin, old).get('/');
-  assert.equal(answer.json.views, 7);
-  const [sent = '', ...cleared] = answer.headers.getSetCookie().toReversed();
+  const response = await httpClient(origin, old).get('/');
+  assert.equal(response.json.views, 7);
+  const [sent = '', ...cleared] = response.headers.getSetCookie().toReversed();
   assert.deepEqual(
     cleared.map((line) => line.split('; Expires=')[0]),
     ['session.sig=; Path=/', 'session=; Path=/'],

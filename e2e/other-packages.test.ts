@@ -196,7 +196,7 @@ for (const [version, express] of Object.entries({ 'Express 5': express5, 'Expres
         await arrived;
         await post(sameBrowser(visitor), '/add/hat');
         gate.open();
-        // The whole answer: its last byte waits until the session is stored.
+        // The whole response: its last byte waits until the session is stored.
         assert.deepEqual(await (await upload).json(), {});
         const { cart, photos } = await see(visitor);
         assert.deepEqual([cart, photos], [{ hat: 1 }, { 'coat.png': 100_000 }]);

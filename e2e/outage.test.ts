@@ -106,7 +106,7 @@ const quantile = (numbers: number[], share: number) =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length * share)] ?? 0;
 
 for (const { what, start, fail, repair, backWithinMs, answersNoPing = false } of outages)
-  it(`when ${what}: answers 503 within 2 s and then at once, still serves /livez and files, and recovers by itself`, async (t) => {
+  it(`when ${what}: responds with 503 within 2 s and then at once, still serves /livez and files, and recovers by itself`, async (t) => {
     const store = await start();
     t.after(store.stop);
     const server = await startServer({ SESSION_STORE: 'redis', REDIS_URL: store.url });

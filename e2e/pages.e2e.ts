@@ -14,17 +14,17 @@ const overflow = (page: Page) =>
 
 /** Puts 99 of each product into the cart: the largest possible totals. */
 async function fillTheCart(page: Page): Promise<void> {
-  const { products } = await (await page.request.get('/', JSON_ANSWER)).json();
+  const { products } = await (await page.request.get('/', AS_JSON)).json();
   for (const { sku } of products)
     await page.request.post(`/cart/lines/${sku}`, { form: { quantity: 99 } });
 }
-const JSON_ANSWER = { headers: { accept: 'application/json' } };
+const AS_JSON = { headers: { accept: 'application/json' } };
 
 test(
   'every page fits a screen of 320, 390 and 1280 px, with the largest totals',
   DEVELOPMENT_ONLY,
   async ({ page }) => {
-    const chapters = (await (await page.request.get('/guide', JSON_ANSWER)).json()).chapters;
+    const chapters = (await (await page.request.get('/guide', AS_JSON)).json()).chapters;
     const paths = [
       '/',
       '/cart',

@@ -165,19 +165,19 @@ function openBrowser() {
     const jar = jars.get(origin) ?? new Map<string, string>();
     jars.set(origin, jar);
     if (pathname === stopAt) return { url, status: 0, text: '' };
-    const answer = await fetch(url, {
+    const response = await fetch(url, {
       redirect: 'manual',
       headers: { cookie: [...jar].map((pair) => pair.join('=')).join('; ') },
       ...(form && { method: 'POST', body: new URLSearchParams(form as Record<string, string>) }),
     });
-    for (const line of answer.headers.getSetCookie()) {
+    for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       jar.set(name, value);
     }
-    const location = answer.headers.get('location');
-    const text = await answer.text();
+    const location = response.headers.get('location');
+    const text = await response.text();
     if (location) return visit(new URL(location, url).href, undefined, stopAt);
-    return { url, status: answer.status, text };
+    return { url, status: response.status, text };
   };
 }
 type Visit = ReturnType<typeof openBrowser>;
@@ -206,7 +206,7 @@ async function logInBesideSlowRequest(origin: string): Promise<Loose> {
 }
 
 /**
- * Logs in with one browser, but opens the provider's answer in another.
+ * Logs in with one browser, but opens the provider's response in another.
  * @returns the status there, and who is logged in
  */
 async function openedElsewhere(origin: string): Promise<[number, unknown]> {
@@ -229,7 +229,7 @@ it('an OpenID log-in survives a slow request at the same time with the docs’ e
   assert.deepEqual(page, { user: 'ada@example.test', views: 0, isPending: false });
 });
 
-it('the OpenID provider’s answer to one browser does not log in another one', async () => {
+it('the OpenID provider’s response to one browser does not log in another one', async () => {
   assert.deepEqual(await openedElsewhere(origins.strategy), [400, undefined]);
   assert.deepEqual(await openedElsewhere(origins.own), [403, undefined]);
 });

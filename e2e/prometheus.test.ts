@@ -74,8 +74,8 @@ async function startPrometheus(t: TestContext, metricsPort: number) {
   );
   t.after(() => child.stop());
   return async (query: string): Promise<{ metric: Record<string, string> }[]> => {
-    const answer = await fetch(`${origin}/api/v1/query?${new URLSearchParams({ query })}`);
-    const { status, data, error } = (await answer.json()) as {
+    const response = await fetch(`${origin}/api/v1/query?${new URLSearchParams({ query })}`);
+    const { status, data, error } = (await response.json()) as {
       status: string;
       data: { result: { metric: Record<string, string> }[] };
       error?: string;

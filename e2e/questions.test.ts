@@ -155,17 +155,17 @@ it('with express-session, a redirect arrives before the session is stored, unles
   const visitor = await visit(t, expressSessionApp(slow));
   await visitor.post('/');
   const stored = writes.hold();
-  // The end of the answer is held back with the write, so this looks only at its beginning.
-  const answer = await fetch(`${visitor.origin}/`, {
+  // The end of the response is held back with the write, so this looks only at its beginning.
+  const response = await fetch(`${visitor.origin}/`, {
     method: 'POST',
     redirect: 'manual',
     headers: { cookie: visitor.cookie ?? '' },
   });
   await stored;
-  assert.equal(answer.status, 303);
+  assert.equal(response.status, 303);
   assert.equal((await visitor.get('/')).json.views, 1, 'the page after the redirect is old');
   writes.release();
-  await answer.text();
+  await response.text();
 
   const order: string[] = [];
   const saved = writes.hold();
@@ -193,12 +193,12 @@ it('with updateSession, a redirect arrives after the session is stored', async (
   await visitor.post('/');
   const order: string[] = [];
   const stored = writes.hold();
-  const answer = visitor.post('/').then(() => order.push('redirect'));
+  const response = visitor.post('/').then(() => order.push('redirect'));
   await stored;
   await httpClient(visitor.origin).get('/');
   order.push('stored');
   writes.release();
-  await answer;
+  await response;
   assert.deepEqual(order, ['stored', 'redirect']);
   assert.equal((await visitor.get('/')).json.views, 2);
 });

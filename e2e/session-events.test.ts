@@ -45,9 +45,9 @@ async function ask({ origin, caFile }: TlsProxy, path: string, options: Options 
     agent: false,
     headers: { accept, cookie, 'content-type': 'application/json', 'accept-encoding': 'gzip, br' },
   }).end(json && JSON.stringify(json));
-  const [answer]: IncomingMessage[] = await once(sent, 'response');
-  assert.ok(answer);
-  return answer;
+  const [response]: IncomingMessage[] = await once(sent, 'response');
+  assert.ok(response);
+  return response;
 }
 
 async function logIn(proxy: TlsProxy): Promise<string> {
@@ -56,15 +56,15 @@ async function logIn(proxy: TlsProxy): Promise<string> {
 }
 
 async function openStream(proxy: TlsProxy, cookie: string) {
-  const answer = await ask(proxy, '/session/events', { cookie, accept: 'text/event-stream' });
-  assert.equal(answer.headers['content-type'], 'text/event-stream');
-  assert.equal(answer.headers['content-encoding'], undefined);
+  const response = await ask(proxy, '/session/events', { cookie, accept: 'text/event-stream' });
+  assert.equal(response.headers['content-type'], 'text/event-stream');
+  assert.equal(response.headers['content-encoding'], undefined);
   let received = '';
-  answer.setEncoding('utf8').on('data', (chunk: string) => {
+  response.setEncoding('utf8').on('data', (chunk: string) => {
     received += chunk;
   });
   await until(async () => received.includes('{"user":"acct_ada"}'), 'the first event arrives');
-  return { ended: once(answer, 'end').then(() => received) };
+  return { ended: once(response, 'end').then(() => received) };
 }
 
 it('behind nginx and behind Caddy, each event arrives at once', async (t) => {

@@ -119,8 +119,8 @@ test('says why a quantity is refused, and keeps the cart', DEVELOPMENT_ONLY, asy
 });
 
 test('has a page for addresses that do not exist', DEVELOPMENT_ONLY, async ({ page }) => {
-  const answer = await page.goto('/nowhere');
-  expect(answer?.status()).toBe(404);
+  const response = await page.goto('/nowhere');
+  expect(response?.status()).toBe(404);
   await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
   await page.getByRole('link', { name: 'Back to the shop' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Hand in your coat');

@@ -39,7 +39,7 @@ async function startVisitors(origin: string) {
     client: httpClient(origin),
     account: accounts[n],
     acknowledged: 0,
-    /** Without an answer, or refused: such a change may have been stored. */
+    /** Without a response, or refused: such a change may have been stored. */
     uncertain: 0,
   }));
   for (const { client, account } of visitors)

@@ -35,11 +35,11 @@ function tutorial(cookie: { secure: boolean }) {
   return tutorialApp(new RedisStore({ client }), pause, cookie);
 }
 
-it('the tutorial loses many of 200 changes made at once, though each was answered 200', async () => {
+it('the tutorial loses many of 200 changes made at once, though each was answered with 200', async () => {
   const visitor = httpClient(site.origin);
   await visitor.post('/add');
-  const answers = await Promise.all(Array.from({ length: 200 }, () => visitor.post('/add')));
-  assert.ok(answers.every(({ status }) => status === 200));
+  const responses = await Promise.all(Array.from({ length: 200 }, () => visitor.post('/add')));
+  assert.ok(responses.every(({ status }) => status === 200));
   const { items } = (await visitor.get('/')).json;
   assert.ok(items < 195, `${items} of 201 were stored`);
 });
@@ -68,17 +68,17 @@ it('the tutorial, behind a proxy it does not trust, logs in with 200 and sends n
   const secure = await listen(tutorial({ secure: true }));
   t.after(secure.close);
   const visitor = httpClient(secure.origin);
-  const answer = await visitor.post('/login', { headers: { 'x-forwarded-proto': 'https' } });
-  assert.deepEqual([answer.status, visitor.cookie], [200, undefined]);
+  const response = await visitor.post('/login', { headers: { 'x-forwarded-proto': 'https' } });
+  assert.deepEqual([response.status, visitor.cookie], [200, undefined]);
 });
 
-it('the tutorial answers 200 although the store refuses the write', async (t) => {
+it('the tutorial responds with 200 although the store refuses the write', async (t) => {
   const visitor = httpClient(site.origin);
   await visitor.post('/add');
   await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
   t.after(() => redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'));
-  const answer = await visitor.post('/add').catch(() => ({ status: 'cut off' }));
-  assert.equal(answer.status, 200);
+  const response = await visitor.post('/add').catch(() => ({ status: 'cut off' }));
+  assert.equal(response.status, 200);
   assert.equal((await visitor.get('/')).json.items, 1);
 });
 

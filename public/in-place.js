@@ -1,4 +1,4 @@
-// Sends forms with data-in-place in the background and shows the answer without a jump: the focused
+// Sends forms with data-in-place in the background and shows the response without a jump: the focused
 // element keeps the focus and its place on the screen. Without this script, they are ordinary forms.
 const find = (id) => document.getElementById(id);
 const tabs = new BroadcastChannel('ticket');
@@ -8,7 +8,7 @@ addEventListener('submit', (event) => {
   const { target: form, submitter } = event;
   if (!form.matches('[data-in-place]')) return;
   event.preventDefault();
-  // By id, because an answer under way will replace this button with one that has a newer value.
+  // By id, because a response under way will replace this button with one that has a newer value.
   queue = queue.then(() => send(submitter.id)).catch(() => location.reload());
 });
 
@@ -17,14 +17,14 @@ async function send(id) {
   if (!button || button.disabled) return;
   const body = new URLSearchParams(new FormData(button.form, button));
   const headers = { accept: 'text/html' };
-  const answer = await fetch(button.form.action, { method: 'POST', body, headers });
-  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const response = await fetch(button.form.action, { method: 'POST', body, headers });
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
   const held = document.activeElement.closest('main [id]:not(main)') ?? button;
   const before = held.getBoundingClientRect().top;
   for (const part of ['header', 'main'])
     document.body.replaceChild(page.querySelector(part), document.querySelector(part));
   document.title = page.title;
-  if (answer.redirected) history.replaceState(null, '', answer.url);
+  if (response.redirected) history.replaceState(null, '', response.url);
   const left = page.querySelector('.ticket [data-seconds-left]');
   if (left) tabs.postMessage(Number(left.textContent));
 

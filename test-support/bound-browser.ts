@@ -32,14 +32,14 @@ export async function ask(
       ...headers,
     },
   });
-  const [answer] = (await once(asked.end(json && JSON.stringify(json)), 'response')) as [
+  const [response] = (await once(asked.end(json && JSON.stringify(json)), 'response')) as [
     IncomingMessage,
   ];
-  const { statusCode: status = 0, rawHeaders } = answer;
+  const { statusCode: status = 0, rawHeaders } = response;
   const pairs = rawHeaders.flatMap((name, n): [string, string][] =>
     n % 2 ? [] : [[name, rawHeaders[n + 1] ?? '']],
   );
-  return new Response(await readAll(answer), { status, headers: pairs });
+  return new Response(await readAll(response), { status, headers: pairs });
 }
 
 type Device = { id: string; challenge?: string | undefined };
@@ -70,7 +70,7 @@ export function boundBrowser(
 
   async function send(path: string, { headers, ...visit }: Visit): Promise<Response> {
     const sent = [...cookies].filter(([name]) => leftOf(name) > 0);
-    const answer = await ask(originOf() + path, {
+    const response = await ask(originOf() + path, {
       ...visit,
       headers: {
         'sec-fetch-site': 'same-origin',
@@ -78,27 +78,27 @@ export function boundBrowser(
         ...headers,
       },
     });
-    for (const line of answer.headers.getSetCookie()) {
+    for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       const maxAge = /Max-Age=(\d+)/i.exec(line)?.[1] ?? Infinity;
       const endsAt = line.includes('01 Jan 1970') ? 0 : now() + Number(maxAge) * 1000;
       cookies.set(name, { value, endsAt });
     }
-    const registration = answer.headers.get('secure-session-registration');
+    const registration = response.headers.get('secure-session-registration');
     if (registration) registering = register(registration);
-    return answer;
+    return response;
   }
 
   async function register(offer: string): Promise<void> {
     const jti = quoted(offer, /challenge="([^"]+)"/) ?? '';
     const jwk = keys.publicKey.export({ format: 'jwk' });
     const proof = proofOf(keys, { jwk, jti });
-    const answer = await postProof(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
+    const response = await postProof(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
       () => undefined,
     );
-    if (answer?.status !== 200) return;
-    const { session_identifier: id } = (await answer.json()) as { session_identifier: string };
-    device = { id, challenge: challengeIn(answer) };
+    if (response?.status !== 200) return;
+    const { session_identifier: id } = (await response.json()) as { session_identifier: string };
+    device = { id, challenge: challengeIn(response) };
   }
 
   const postProof = (path: string, proof: string | undefined, id?: string) =>
@@ -120,12 +120,12 @@ export function boundBrowser(
     for (let attempts = 0; attempts < 5; attempts++) {
       const { challenge } = current;
       const proof = challenge === undefined ? undefined : proofOf(keys, { jti: challenge });
-      const answer = await postProof(path, proof, current.id).catch(() => undefined);
-      if (!answer || answer.status >= 500) return true;
-      current.challenge = challengeIn(answer);
-      if (answer.status === 200) return false;
-      if (answer.status === 403 && current.challenge !== undefined) continue;
-      ended.push(answer.status);
+      const response = await postProof(path, proof, current.id).catch(() => undefined);
+      if (!response || response.status >= 500) return true;
+      current.challenge = challengeIn(response);
+      if (response.status === 200) return false;
+      if (response.status === 403 && current.challenge !== undefined) continue;
+      ended.push(response.status);
       break;
     }
     if (device === current) device = undefined;

@@ -4,7 +4,7 @@ import { text as readText } from 'node:stream/consumers';
 
 type Options = { headers?: Record<string, string>; json?: unknown; form?: string | object };
 
-export type Answer = {
+export type ClientResponse = {
   status: number;
   headers: Headers;
   text: string;
@@ -17,9 +17,9 @@ export type HttpClient = {
   readonly origin: string;
   /** The session cookie as the browser holds it, `name=value`, or none. */
   cookie: string | undefined;
-  get(path: string, options?: Options): Promise<Answer>;
-  post(path: string, options?: Options): Promise<Answer>;
-  request(method: string, path: string, options?: Options): Promise<Answer>;
+  get(path: string, options?: Options): Promise<ClientResponse>;
+  post(path: string, options?: Options): Promise<ClientResponse>;
+  request(method: string, path: string, options?: Options): Promise<ClientResponse>;
 };
 
 /**

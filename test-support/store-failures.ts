@@ -41,7 +41,7 @@ export function testOutages(
       return { backend, status, views, many, isBack };
     }
 
-    it('answers 503 while its server is dead, and is back when the server is', async (t) => {
+    it('responds with 503 while its server is dead, and is back when the server is', async (t) => {
       const { views, many, isBack } = await openShop(t);
       assert.equal(await views(), 2);
       await many();
@@ -56,7 +56,7 @@ export function testOutages(
       assert.ok(keepsRecords ? seen > 2 : seen <= 2, `${seen} views`);
     });
 
-    it('answers 503 while its server, or the connection to it, is silent; no call waits for long', async (t) => {
+    it('responds with 503 while its server, or the connection to it, is silent; no call waits for long', async (t) => {
       const port = Number(new URL(server.url).port);
       const relay = await startRelay(port);
       t.after(relay.stop);

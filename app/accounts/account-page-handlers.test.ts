@@ -30,8 +30,8 @@ onEachStore(
       assert.equal((await one.post('/register', { json })).status, 201);
       const logIn = (password = PASSWORD, headers = {}) => {
         const visitor = shop.visitor();
-        const answer = visitor.post('/login', { json: { email, password }, headers });
-        return answer.then(({ status }) => ({ visitor, status }));
+        const response = visitor.post('/login', { json: { email, password }, headers });
+        return response.then(({ status }) => ({ visitor, status }));
       };
       return { email, one, logIn };
     }
@@ -67,9 +67,9 @@ onEachStore(
       const { email } = await somebody();
       for (const taken of [email, email.toUpperCase(), ADA.email]) {
         const json = { email: taken, name: 'Other', password: PASSWORD };
-        const { status, json: answer } = await shop.visitor().post('/register', { json });
+        const { status, json: body } = await shop.visitor().post('/register', { json });
         assert.equal(status, 409);
-        assert.doesNotMatch(answer.errorMessage, /taken|exists|@/);
+        assert.doesNotMatch(body.errorMessage, /taken|exists|@/);
       }
     });
 
@@ -82,8 +82,8 @@ onEachStore(
         ['password', ['a', 'b']],
       ] as const) {
         const json = { ...good, [field]: value };
-        const answer = await shop.visitor().post('/register', { json });
-        assert.deepEqual([answer.status, answer.json.errorMessage.split(' ')[0]], [422, field]);
+        const response = await shop.visitor().post('/register', { json });
+        assert.deepEqual([response.status, response.json.errorMessage.split(' ')[0]], [422, field]);
       }
       const form = { ...good, password: 'too short' };
       const { status, text } = await shop.visitor().post('/register', { ...PAGE, form });
@@ -149,7 +149,7 @@ onEachStore(
       assert.deepEqual(await Promise.all([one, ...others].map(isIn)), [true, false, false]);
     });
 
-    it("answers 404 to the handle of another account's session, and does not end it", async () => {
+    it("responds with 404 to the handle of another account's session, and does not end it", async () => {
       const { one } = await somebody();
       const { one: other } = await somebody();
       const [{ handle }] = await devices(other);
@@ -231,12 +231,12 @@ onEachStore(
       const twice = async (path: string, json: object) => {
         const click = async () => {
           const clicked = Object.assign(busy.visitor(), { cookie: visitor.cookie });
-          const answer = await clicked.post(path, { json });
-          if (answer.status < 300) visitor.cookie = clicked.cookie;
-          return answer;
+          const response = await clicked.post(path, { json });
+          if (response.status < 300) visitor.cookie = clicked.cookie;
+          return response;
         };
-        const answers = await Promise.all([click(), click()]);
-        const [first, second] = answers.toSorted((a, b) => a.status - b.status);
+        const responses = await Promise.all([click(), click()]);
+        const [first, second] = responses.toSorted((a, b) => a.status - b.status);
         assert.deepEqual([first?.headers.has('set-cookie'), second?.status], [true, 409]);
         return second?.json.errorMessage;
       };
@@ -321,7 +321,7 @@ onEachStore(
       }
     });
 
-    it('sends a persistent cookie once, so that a late answer cannot bring back the old id', async () => {
+    it('sends a persistent cookie once, so that a late response cannot bring back the old id', async () => {
       const { email, one } = await somebody();
       const json = { email, password: PASSWORD, keep: true };
       assert.match(
@@ -339,7 +339,7 @@ onEachStore(
       const [, expires = ''] = /Expires=([^;]+)/.exec(headers.get('set-cookie') ?? '') ?? [];
       assert.ok(Date.parse(expires) - Date.now() > 11.9 * 3_600_000, 'as long as before');
       // Each of these may reach the browser later.
-      for (const answer of earlier) assert.equal(answer.headers.get('set-cookie'), null);
+      for (const response of earlier) assert.equal(response.headers.get('set-cookie'), null);
     });
 
     it('stays logged in as long as before when the secret is rotated', async (t) => {

@@ -80,7 +80,7 @@ export function accountPageHandlers({ accounts, hashCost, audit, pages }: Option
   const endOne: RequestHandler = (req, res) => {
     const handle = String(req.params.handle);
     return endSessions(req, res, 'Session ended.', (current) => {
-      // One answer, whether or not it is another account's session.
+      // One response, whether or not it is another account's session.
       if (!Object.hasOwn(current.sessions, handle))
         throw new Refusal(404, 'This session does not exist or has already ended.');
       return withoutSessions(current, (each) => each === handle);

@@ -49,15 +49,15 @@ async function shopOfTheImpatient(t: TestContext) {
       gate.arrived = resolve;
     });
     gate.at = place;
-    const answer = fetch(shop.origin + path, {
+    const response = fetch(shop.origin + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(json),
       signal: controller.signal,
     }).catch(() => {});
-    await Promise.race([arrived, answer.then(() => assert.fail('answered at once'))]);
+    await Promise.race([arrived, response.then(() => assert.fail('answered at once'))]);
     controller.abort();
-    await answer;
+    await response;
     left += 1;
     const noticed = () => shop.log.filter((line) => line.includes('"status":499')).length;
     await until(async () => noticed() === left, 'noticed');

@@ -68,11 +68,11 @@ it('shows nothing of the account to a thief who has the session cookie, on any r
       for (const mode of ['navigate', undefined]) {
         const headers = { accept, cookie: ticket, ...(mode && { 'sec-fetch-mode': mode }) };
         const url = shop.origin + path.replace(/[:*]\w+/g, 'x');
-        const answer = await ask(url, { method: verb.toUpperCase(), headers });
-        const text = `${[...answer.headers].join()} ${await answer.text()}`;
+        const response = await ask(url, { method: verb.toUpperCase(), headers });
+        const text = `${[...response.headers].join()} ${await response.text()}`;
         for (const secret of secrets) assert.doesNotMatch(text, secret, `${verb} ${path}`);
         const open = path === '/login' || path === '/session/events';
-        assert.equal(answer.status === 200, open && verb === 'get', `${verb} ${path}`);
+        assert.equal(response.status === 200, open && verb === 'get', `${verb} ${path}`);
       }
   }
   assert.equal(browser.ended.length, 0);

@@ -11,7 +11,7 @@ type Job = Client & { start: () => void; refuse: (reason: Error) => void };
 /**
  * Runs a few jobs at once. Addresses take turns, and so do the accounts of an address: a flood delays
  * mostly itself. When too many jobs wait, the last job of the busiest address is refused. No job waits
- * for long: otherwise the server would cut the connection without an answer.
+ * for long: otherwise the server would cut the connection without a response.
  * @param refusal makes the error of a job that lost its place
  * @returns `inTurn(client, work)`, which runs `work` when its turn comes
  */

@@ -22,11 +22,11 @@ export const identify =
     if (!user) return next();
     const [account, cart] = await Promise.all([accounts.find(user.email), carts.read(user.id)]);
     if (account?.id !== user.id || !isLoggedIn(account, currentHandle(req))) {
-      // The browser drops this answer, and asks again when the visitor comes.
+      // The browser drops this response, and asks again when the visitor comes.
       if (isPrefetch(req)) throw new Refusal(409, 'Your session has ended.');
       const flash =
         'You were logged out here: your session was ended or your password was changed elsewhere.';
-      // The flash is set even if the answer is JSON: a script of an open page may have asked, and it then
+      // The flash is set even if the response is JSON: a script of an open page may have asked, and it then
       // reloads the page.
       await renewSession(req, () => ({ ...newSession(), flash }), {
         persistent: false,

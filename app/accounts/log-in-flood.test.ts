@@ -38,9 +38,9 @@ async function slowShop(t: TestContext) {
   let refused = 0;
   const post = async (path: string, json: object, address: string) => {
     const headers = { 'x-forwarded-for': address };
-    const answer = await shop.visitor().post(path, { json, headers });
-    if (answer.status === 503) refused += 1;
-    return answer;
+    const response = await shop.visitor().post(path, { json, headers });
+    if (response.status === 503) refused += 1;
+    return response;
   };
   /** Waits until `count` requests run, wait in the full queue, or have been refused. */
   const arrived = (count: number) =>

@@ -24,10 +24,10 @@ onEachStore('logging in and out', (store) => {
     return store.read(sessionHandle(id));
   };
 
-  it('answers JSON with the sanitized user: exactly id, email and name', async () => {
-    const answer = await visitor.post('/login', { json: ADA });
-    assert.equal(answer.status, 200);
-    assert.deepEqual(answer.json, { user: USER });
+  it('responds with the sanitized user as JSON: exactly id, email and name', async () => {
+    const response = await visitor.post('/login', { json: ADA });
+    assert.equal(response.status, 200);
+    assert.deepEqual(response.json, { user: USER });
     assert.deepEqual((await session())?.user, USER);
     assert.deepEqual((await visitor.get('/')).json.user, USER);
   });
@@ -48,13 +48,13 @@ onEachStore('logging in and out', (store) => {
   });
 
   it('ignores case and spaces around the email address', async () => {
-    const answer = await visitor.post('/login', {
+    const response = await visitor.post('/login', {
       json: { ...ADA, email: ' ADA@Cloakroom.test ' },
     });
-    assert.equal(answer.status, 200);
+    assert.equal(response.status, 200);
   });
 
-  it('gives the same answer to a wrong password, an unknown account and an empty form', async () => {
+  it('gives the same response to a wrong password, an unknown account and an empty form', async () => {
     const wrong = [
       { email: ADA.email, password: GRACE.password },
       { email: ADA.email, password: `${ADA.password} ` },
@@ -65,8 +65,8 @@ onEachStore('logging in and out', (store) => {
       {},
     ];
     for (const json of wrong) {
-      const answer = await visitor.post('/login', { json });
-      assert.deepEqual([answer.status, answer.json], [403, denied], JSON.stringify(json));
+      const response = await visitor.post('/login', { json });
+      assert.deepEqual([response.status, response.json], [403, denied], JSON.stringify(json));
     }
     assert.equal(visitor.cookie, undefined);
   });
@@ -81,12 +81,12 @@ onEachStore('logging in and out', (store) => {
     assert.doesNotMatch(text, /wrong-secret/);
   });
 
-  it('answers 422 naming the field, unless each field is a single string', async () => {
+  it('responds with 422 and names the field, unless each field is a single string', async () => {
     for (const name of ['email', 'password']) {
       for (const value of [['a', 'b'], { $ne: '' }, 7, true, 'x'.repeat(1001)]) {
-        const answer = await visitor.post('/login', { json: { ...ADA, [name]: value } });
-        assert.equal(answer.status, 422);
-        assert.match(answer.json.errorMessage, new RegExp(`^${name} `));
+        const response = await visitor.post('/login', { json: { ...ADA, [name]: value } });
+        assert.equal(response.status, 422);
+        assert.match(response.json.errorMessage, new RegExp(`^${name} `));
       }
     }
     const twice = await visitor.post('/login', { form: `email=a&email=b&password=c` });
@@ -103,8 +103,8 @@ onEachStore('logging in and out', (store) => {
       assert.ok(link.length < 100, link);
       const { text } = await guest.get(link, PAGE);
       const [, next = '?'] = /name="next" value="([^"]*)"/.exec(text) ?? [];
-      const answer = await guest.post('/login', { ...PAGE, form: { ...ADA, next } });
-      assert.deepEqual([answer.status, answer.headers.get('location')], [303, back]);
+      const response = await guest.post('/login', { ...PAGE, form: { ...ADA, next } });
+      assert.deepEqual([response.status, response.headers.get('location')], [303, back]);
     }
     for (const next of [`/cart?a=${'x'.repeat(1100)}`, ['/cart'], { a: 1 }, 7, 'evil.test'])
       for (const path of ['/login', '/register']) {
@@ -136,8 +136,8 @@ onEachStore('logging in and out', (store) => {
   it('logs out by POST: deletes the session from the store and the cookie from the browser', async () => {
     await visitor.post('/login', { json: ADA });
     const old = visitor.cookie;
-    const answer = await visitor.post('/logout');
-    assert.deepEqual([answer.status, answer.json], [200, {}]);
+    const response = await visitor.post('/logout');
+    assert.deepEqual([response.status, response.json], [200, {}]);
     assert.equal(visitor.cookie, undefined);
     visitor.cookie = old;
     assert.equal(await session(), undefined);
@@ -155,8 +155,8 @@ onEachStore('logging in and out', (store) => {
   });
 
   it('redirects to the shop after a log-out form', async () => {
-    const answer = await visitor.post('/logout', PAGE);
-    assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/']);
+    const response = await visitor.post('/logout', PAGE);
+    assert.deepEqual([response.status, response.headers.get('location')], [303, '/']);
     assert.equal(visitor.cookie, undefined);
   });
 

@@ -64,7 +64,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     redirectOrJson(req, res, next, () => ({ user: sanitizedUser(account) }));
   };
 
-  /** The same answer for every cause, so that it does not reveal whether the account exists. */
+  /** The same response for every cause, so that it does not reveal whether the account exists. */
   function denied(req: Request, known: Account | undefined): Refusal {
     audit(req, 'log-in-failed', { account: known?.id });
     return new Refusal(403, 'Permission denied!');
@@ -91,7 +91,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     const next = returnPath(req.body?.next);
     requireGoodPassword('password', password, identity);
 
-    // Hashed even when the address is taken, so that the answer takes the same time.
+    // Hashed even when the address is taken, so that the response takes the same time.
     const passwordHash = await hashPassword(password, hashCost, clientOf(req, identity.email));
     const admit = async (handle: string) => {
       const added = withSession(newAccount({ ...identity, passwordHash }), handle, logInOf(req));

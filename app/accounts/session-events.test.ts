@@ -45,23 +45,23 @@ async function openStream(
   agent = new Agent(),
 ) {
   const headers = { accept: 'text/event-stream', cookie };
-  const [answer]: IncomingMessage[] = await once(
+  const [response]: IncomingMessage[] = await once(
     request(`${origin}/session/events`, { headers, agent }).end(),
     'response',
   );
-  assert.ok(answer);
-  if (answer.statusCode !== 200)
-    return { answer, status: answer.statusCode, events: [], ended: text(answer) };
+  assert.ok(response);
+  if (response.statusCode !== 200)
+    return { response, status: response.statusCode, events: [], ended: text(response) };
   const events: { user?: string; ended?: string }[] = [];
   let received = '';
-  answer.setEncoding('utf8').on('data', (chunk: string) => {
+  response.setEncoding('utf8').on('data', (chunk: string) => {
     received += chunk;
     const lines = received.matchAll(/^data: (.*)\n\n/gm);
     events.splice(0, events.length, ...[...lines].map(([, json = '']) => JSON.parse(json)));
   });
-  const ended = once(answer, 'end').then(() => events);
-  await until(async () => events.length > 0 || answer.complete, 'the first event');
-  return { answer, status: 200, events, ended };
+  const ended = once(response, 'end').then(() => events);
+  await until(async () => events.length > 0 || response.complete, 'the first event');
+  return { response, status: 200, events, ended };
 }
 
 // First, because the metrics would count the streams of other tests, too.
@@ -98,7 +98,7 @@ it('an open page learns why its session has ended', async () => {
   for (const { ended } of [one, two])
     assert.deepEqual(await ended, [{ user: ADA_ID }, { ended: 'revoked' }]);
   assert.deepEqual(own.events, [{ user: ADA_ID }]);
-  own.answer.destroy();
+  own.response.destroy();
 });
 
 it('a new password ends the streams of other devices, and this browser opens another', async () => {
@@ -110,7 +110,7 @@ it('a new password ends the streams of other devices, and this browser opens ano
   assert.deepEqual(await streams.here.ended, [{ user: ADA_ID }]);
   const next = await openStream(here);
   assert.deepEqual(next.events, [{ user: ADA_ID }]);
-  next.answer.destroy();
+  next.response.destroy();
   const back = { currentPassword: NEW_PASSWORD, newPassword: ADA.password };
   await here.post('/account/password', { json: back });
 });
@@ -122,7 +122,7 @@ it('a stream without a session ends at once, and a guest’s stays open', async 
   await guest.get('/');
   const stream = await openStream(guest);
   assert.deepEqual(stream.events, [{}]);
-  stream.answer.destroy();
+  stream.response.destroy();
 });
 
 it('a request that asks who is logged in is answered at once, and changes nothing in the store', async () => {
@@ -131,7 +131,7 @@ it('a request that asks who is logged in is answered at once, and changes nothin
   const { user } = (await visitor.get('/session/events')).json;
   assert.equal(user.id, ADA_ID);
   const stream = await openStream(visitor);
-  stream.answer.destroy();
+  stream.response.destroy();
   const accept = 'text/event-stream';
   assert.equal(
     (await visitor.request('HEAD', '/session/events', { headers: { accept } })).status,
@@ -146,14 +146,14 @@ it('a session has at most four streams, and a closed one makes room', async () =
   const streams = await Promise.all(Array.from({ length: 4 }, () => openStream(visitor)));
   const fifth = await openStream(visitor);
   assert.equal(fifth.status, 503);
-  assert.equal(fifth.answer.headers['retry-after'], '30');
-  streams.pop()?.answer.destroy();
+  assert.equal(fifth.response.headers['retry-after'], '30');
+  streams.pop()?.response.destroy();
   await until(async () => {
     const next = await openStream(visitor);
     if (next.status === 200) streams.push(next);
     return next.status === 200;
   }, 'there is room');
-  for (const { answer } of streams) answer.destroy();
+  for (const { response } of streams) response.destroy();
 });
 
 it('a drain ends all streams at once, even those that open later', async () => {
@@ -169,7 +169,7 @@ it('a drain ends all streams at once, even those that open later', async () => {
   const drained = drain(10_000);
   assert.deepEqual(await stream.ended, [{ user: ADA_ID }], 'no end of the session');
   const late = await openStream(visitor, agent);
-  assert.equal(late.answer.headers.connection, 'close');
+  assert.equal(late.response.headers.connection, 'close');
   assert.deepEqual(await late.ended, [{ user: ADA_ID }]);
   server.closeAllConnections(); // the log-in's
   await drained;
@@ -214,7 +214,7 @@ it('a browser that leaves before its stream begins does not count toward the lim
   isSlow = false;
   gate.open();
   const stream = await openStream({ origin, cookie });
-  stream.answer.destroy();
+  stream.response.destroy();
   server.close();
   assert.equal(stream.status, 200);
 });

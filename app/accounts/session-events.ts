@@ -11,7 +11,7 @@ const DEFAULTS = {
   /** In this process: each holds a connection, and a proxy holds two. */
   total: 1000,
   /**
-   * Shorter than the 30 s after which the Caddyfile in deploy/ ends an answer, so the browser opens a new
+   * Shorter than the 30 s after which the Caddyfile in deploy/ ends a response, so the browser opens a new
    * stream instead of losing one. It also spreads the streams over new workers.
    */
   streamMs: 25_000,
@@ -44,7 +44,7 @@ export function eventStreams(sessions: SessionMiddleware, options: Partial<typeo
     if (open >= perSession || streams.size >= total)
       throw new Refusal(503, 'Too many streams are open.', { 'Retry-After': '30' });
     begin(res, user?.id);
-    req.answeredAt = performance.now();
+    req.respondedAt = performance.now();
     if (!session || draining) return end(res, session ? undefined : 'ended');
 
     streams.add(res);

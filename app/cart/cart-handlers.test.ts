@@ -25,7 +25,7 @@ onEachStore('the cart', (store) => {
     assert.equal(visitor.cookie, undefined);
   });
 
-  it('adds one item or the given quantity, and answers with the cart', async () => {
+  it('adds one item or the given quantity, and responds with the cart', async () => {
     assert.equal((await add({ sku: HAT.sku })).json.count, 1);
     const { status, json } = await add({ sku: HAT.sku, quantity: 2 });
     assert.equal(status, 200);
@@ -66,14 +66,14 @@ onEachStore('the cart', (store) => {
   });
 
   it('stays in the shop when the form asks for it, and never leaves this site', async () => {
-    const answerTo = async (next: unknown) => {
+    const responseTo = async (next: unknown) => {
       const form = { sku: HAT.sku, next };
       const { status, headers } = await visitor.post('/cart/lines', { ...PAGE, form });
       return [status, headers.get('location')];
     };
-    assert.deepEqual(await answerTo('/'), [303, '/']);
+    assert.deepEqual(await responseTo('/'), [303, '/']);
     assert.match((await visitor.get('/', PAGE)).text, />Bowler hat added\.</);
-    assert.deepEqual(await answerTo('//evil.test'), [303, '/']);
+    assert.deepEqual(await responseTo('//evil.test'), [303, '/']);
   });
 
   it('offers to undo a removal, until the cart changes, and does it only once', async () => {
@@ -148,9 +148,9 @@ onEachStore('the cart', (store) => {
       ...[[1], ['1'], { valueOf: 1 }, [], 2 ** 53],
     ];
     for (const quantity of quantities) {
-      const answer = await add({ sku: HAT.sku, quantity });
-      assert.equal(answer.status, 422, JSON.stringify(quantity));
-      assert.match(answer.json.errorMessage, /^quantity /);
+      const response = await add({ sku: HAT.sku, quantity });
+      assert.equal(response.status, 422, JSON.stringify(quantity));
+      assert.match(response.json.errorMessage, /^quantity /);
     }
     for (const number of ['1e309', '-0', '1e-7', 'NaN', '0x10']) {
       const json = `{"sku":"bowler-hat","quantity":${number}}`;
@@ -167,9 +167,9 @@ onEachStore('the cart', (store) => {
       undefined,
     ];
     for (const sku of skus) {
-      const answer = await add({ sku });
-      assert.equal(answer.status, 422, JSON.stringify(sku));
-      assert.match(answer.json.errorMessage, /^sku /);
+      const response = await add({ sku });
+      assert.equal(response.status, 422, JSON.stringify(sku));
+      assert.match(response.json.errorMessage, /^sku /);
     }
     for (const form of ['sku=bowler-hat&sku=wool-beret', 'sku=bowler-hat&quantity=1&quantity=2'])
       assert.equal((await visitor.post('/cart/lines', { form })).status, 422, form);
@@ -181,16 +181,16 @@ onEachStore('the cart', (store) => {
 
   it('refuses a bad quantity for a line, and an unknown product', async () => {
     for (const quantity of [-1, 100, 1.5, '', [1], undefined]) {
-      const answer = await visitor.post('/cart/lines/bowler-hat', { json: { quantity } });
-      assert.equal(answer.status, 422);
-      assert.match(answer.json.errorMessage, /^quantity /);
+      const response = await visitor.post('/cart/lines/bowler-hat', { json: { quantity } });
+      assert.equal(response.status, 422);
+      assert.match(response.json.errorMessage, /^quantity /);
     }
     const minusNone = { json: '{"quantity":-0}' };
     assert.equal((await visitor.post('/cart/lines/bowler-hat', minusNone)).status, 422);
     for (const sku of ['top-hat', '__proto__', 'bowler-hat%00']) {
-      const answer = await visitor.post(`/cart/lines/${sku}`, { json: { quantity: 1 } });
-      assert.equal(answer.status, 404, sku);
-      assert.match(answer.json.errorMessage, /sku/);
+      const response = await visitor.post(`/cart/lines/${sku}`, { json: { quantity: 1 } });
+      assert.equal(response.status, 404, sku);
+      assert.match(response.json.errorMessage, /sku/);
     }
     assert.equal((await visitor.post('/cart/lines/%zz', { json: { quantity: 1 } })).status, 400);
     assert.equal((await cart()).count, 0);
@@ -199,8 +199,8 @@ onEachStore('the cart', (store) => {
   it('ignores prices and totals that a client sends, and does not pollute Object.prototype', async () => {
     const json = `{"sku":"bowler-hat","unitPriceCents":1,"priceCents":1,"user":{"id":"x"},"views":9,
       "__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}`;
-    const answer = await visitor.post('/cart/lines', { json });
-    assert.equal(answer.json.totalCents, 8900);
+    const response = await visitor.post('/cart/lines', { json });
+    assert.equal(response.json.totalCents, 8900);
     assert.equal('polluted' in {}, false);
     const shown = (await visitor.get('/')).json;
     assert.deepEqual([shown.user, shown.views], [null, 1]);
@@ -208,8 +208,8 @@ onEachStore('the cart', (store) => {
 
   it('stores every add that it acknowledged, and refuses the hundredth with 409', async () => {
     await visitor.get('/');
-    const answers = await Promise.all(Array.from({ length: 200 }, () => add({ sku: HAT.sku })));
-    const statuses = Map.groupBy(answers, ({ status }) => status);
+    const responses = await Promise.all(Array.from({ length: 200 }, () => add({ sku: HAT.sku })));
+    const statuses = Map.groupBy(responses, ({ status }) => status);
     assert.deepEqual([...statuses.keys()].toSorted(), [200, 409]);
     assert.equal(statuses.get(200)?.length, 99);
     assert.equal((await cart()).count, 99);

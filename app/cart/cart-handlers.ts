@@ -54,7 +54,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     });
     // The shop's own form asks to stay in the shop.
     const { next } = req.body;
-    answer(req, res, next === undefined ? '/cart' : returnPath(next));
+    respond(req, res, next === undefined ? '/cart' : returnPath(next));
   };
 
   const set: RequestHandler = async (req, res) => {
@@ -64,12 +64,12 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     const { name } = product;
     const sentence = quantity === 0 ? '' : `${name}: quantity ${quantity}.`;
     await changeCart(req, carts, sentence, (cart) => setLine(cart, product.sku, quantity));
-    answer(req, res);
+    respond(req, res);
   };
 
   const clear: RequestHandler = async (req, res) => {
     await changeCart(req, carts, '', () => ({}));
-    answer(req, res);
+    respond(req, res);
   };
 
   /** Twice is the same as once: lines that are in the cart again stay as they are. */
@@ -77,7 +77,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
     const { removed } = req.session;
     const sentence = 'The items you removed are back in your cart.';
     if (removed) await changeCart(req, carts, sentence, (cart) => ({ ...removed, ...cart }));
-    answer(req, res);
+    respond(req, res);
   };
 
   const undoMerge: RequestHandler = async (req, res) => {
@@ -88,10 +88,10 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
       return unmerge(cart, guest);
     });
     await leaveFlash(req, 'The items from this device were removed from your cart.');
-    answer(req, res);
+    respond(req, res);
   };
 
-  const answer = (req: Request, res: Response, path = '/cart') =>
+  const respond = (req: Request, res: Response, path = '/cart') =>
     redirectOrJson(req, res, path, () => priceCart(currentCart(req), catalogue));
 
   const namesOf = (cart: Cart) =>

@@ -26,9 +26,9 @@ after(async () => {
 });
 
 const ask = async (path: string, init?: RequestInit) => {
-  const answer = await fetch(site.origin + path, init);
-  const { date: _, ...headers } = Object.fromEntries(answer.headers);
-  return { status: answer.status, headers, text: await answer.text() };
+  const response = await fetch(site.origin + path, init);
+  const { date: _, ...headers } = Object.fromEntries(response.headers);
+  return { status: response.status, headers, text: await response.text() };
 };
 
 it('files in memory are served as express.static serves them', async () => {
@@ -51,7 +51,7 @@ it('files in memory are served as express.static serves them', async () => {
   ];
   for (const [path, init] of requests) {
     const [memory, disk] = [await ask(`/heap${path}`, init), await ask(`/disk${path}`, init)];
-    const text = (answer: typeof disk) => answer.text.replaceAll('/heap', '/disk');
+    const text = (response: typeof disk) => response.text.replaceAll('/heap', '/disk');
     assert.deepEqual({ ...memory, text: text(memory) }, disk, `${path} ${JSON.stringify(init)}`);
   }
 });
@@ -83,8 +83,8 @@ it('the address of a file changes whenever any file does, so a browser requests 
     const { origin, close } = await listen(app);
     t.after(close);
     const get = async (url: string) => {
-      const answer = await fetch(origin + url);
-      return [answer.status, await answer.text(), answer.headers.get('cache-control')];
+      const response = await fetch(origin + url);
+      return [response.status, await response.text(), response.headers.get('cache-control')];
     };
     return { url: assets.url('a.css'), get };
   };
@@ -95,7 +95,7 @@ it('the address of a file changes whenever any file does, so a browser requests 
   assert.notEqual(now.url, last.url);
   assert.equal(createAssets(folder.path, true).url('a.css'), now.url);
   assert.deepEqual(await now.get(now.url), [200, 'a { color: red }', forever]);
-  // During a roll, a page may ask a worker for a file of another version. No cache may reuse the answer.
+  // During a roll, a page may ask a worker for a file of another version. No cache may reuse the response.
   assert.deepEqual(await now.get(last.url), [200, 'a { color: red }', 'no-cache']);
   assert.deepEqual(await last.get(now.url), [200, 'a { color: blue }', 'no-cache']);
   assert.equal((await now.get('/assets/a.css'))[2], 'public, max-age=300');

@@ -34,8 +34,8 @@ it('a POST without a body passes, however it says that it has none', async () =>
     [[CHUNKED, JSON_TYPE], '0\r\n\r\n'],
     [[CHUNKED, 'Content-Type: application/x-www-form-urlencoded'], '0\r\n\r\n'],
   ] as const) {
-    const answer = await text(send('POST /logout', ['Connection: close', ...headers], body));
-    assert.match(answer, /^HTTP\/1\.1 200 /, headers.join());
+    const response = await text(send('POST /logout', ['Connection: close', ...headers], body));
+    assert.match(response, /^HTTP\/1\.1 200 /, headers.join());
   }
 });
 
@@ -52,21 +52,21 @@ it('a body of an unsupported type is refused, chunked or not', async () => {
   }
 });
 
-it('a body without an end is not read for long after the answer', async () => {
+it('a body without an end is not read for long after the response', async () => {
   const endless = async (request: string, headers: string[], status: number) => {
     const socket = send(request, headers);
     socket.on('error', () => {}); // the server may close while this sends
     const chunk = headers.includes(CHUNKED) ? `1f4\r\n${' '.repeat(500)}\r\n` : ' '.repeat(500);
     const sending = setInterval(() => socket.write(chunk), 20);
-    let answer = '';
+    let response = '';
     socket.on('data', (data) => {
-      answer += data;
+      response += data;
     });
     await until(async () => socket.closed, 'the connection has ended', 6000).finally(() => {
       clearInterval(sending);
       socket.destroy();
     });
-    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${request} ${headers.join()}`);
+    assert.match(response, new RegExp(`^HTTP/1\\.1 ${status} `), `${request} ${headers.join()}`);
   };
   await Promise.all([
     endless('POST /login', [CHUNKED, JSON_TYPE], 413),

@@ -44,8 +44,8 @@ export const bodyParser: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Ends the connection if the client is still sending one second after the answer. Node would read on for
- * as long as a request may take. If the connection closed at once, the client might not read the answer.
+ * Ends the connection if the client is still sending one second after the response. Node would read on for
+ * as long as a request may take. If the connection closed at once, the client might not read the response.
  */
 export const endUnreadBody: RequestHandler = (req, res, next) => {
   const end = () => req.complete || req.socket.destroy();

@@ -39,8 +39,8 @@ it('overload is not logged as a fault: each refusal gets its usual line, and war
   assert.deepEqual(
     warnings.map(({ event, count, msg }) => [event, count, msg]),
     [
-      ['busy', 1, 'Answered 503: Too many people are logging in right now.'],
-      ['busy', 19, 'Answered 503: Too many people are logging in right now.'],
+      ['busy', 1, 'Responded with 503: Too many people are logging in right now.'],
+      ['busy', 19, 'Responded with 503: Too many people are logging in right now.'],
     ],
   );
   await visitor.get('/');

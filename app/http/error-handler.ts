@@ -30,11 +30,11 @@ type Options = {
   showFaults: boolean;
 };
 
-/** The one place where an error becomes an answer: a page or `{"errorMessage"}`. */
+/** The one place where an error becomes a response: a page or `{"errorMessage"}`. */
 export function errorHandler(options: Options): ErrorRequestHandler {
   const { log, audit, pages, wayBack, showFaults } = options;
   const warnBusy = countRepeats((count, message) =>
-    log.warn({ event: 'busy', count }, `Answered 503: ${message}`),
+    log.warn({ event: 'busy', count }, `Responded with 503: ${message}`),
   );
   return (error: unknown, req, res, next) => {
     const { status, message, headers } = refusalFor(error);

@@ -44,9 +44,9 @@ onEachStore(
 
     it('allow ten failed log-ins in three minutes, across all processes, and say when to try again', async () => {
       const tries = Array.from({ length: 30 }, (_, n) => tryLogIn(n, '203.0.113.1', wrong));
-      const answers = await Promise.all(tries);
-      assert.equal(answers.filter((answer) => answer?.status === 403).length, 10);
-      assert.equal(answers.filter((answer) => answer?.status === 429).length, 20);
+      const responses = await Promise.all(tries);
+      assert.equal(responses.filter((response) => response?.status === 403).length, 10);
+      assert.equal(responses.filter((response) => response?.status === 429).length, 20);
       // For now, not even the right password works from that address.
       const refused = await tryLogIn(0, '203.0.113.1', ADA);
       assert.equal(refused?.status, 429);
@@ -121,11 +121,11 @@ it('500 simultaneous log-ins do not block the shop, and most get 503 with Retry-
     times.push(await time(shop.visitor().get('/livez'), 200));
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const answers = await Promise.all(logIns);
-  const busy = answers.filter(({ status }) => status === 503);
+  const responses = await Promise.all(logIns);
+  const busy = responses.filter(({ status }) => status === 503);
   assert.ok(busy.length > 300, `${busy.length} got 503`);
   assert.ok(busy.every(({ headers }) => Number(headers.get('retry-after')) > 0));
-  assert.equal(answers.filter(({ status }) => status === 403).length, 500 - busy.length);
+  assert.equal(responses.filter(({ status }) => status === 403).length, 500 - busy.length);
   // The client shares this process: its first moments, when it sends 500 requests, are not counted.
   const worst = times.slice(20).toSorted((a, b) => b - a)[1] ?? 0;
   assert.ok(worst < alone, `${worst} ms, where a log-in alone takes ${alone}`);
@@ -241,9 +241,9 @@ it('many people who register at once are asked to try again soon, not in three m
         password: 'a coat of many colours',
       },
     });
-  const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => register(n)));
-  const refused = answers.filter(({ status }) => status === 429);
-  assert.equal(answers.filter(({ status }) => status === 201).length, 60 - refused.length);
+  const responses = await Promise.all(Array.from({ length: 60 }, (_, n) => register(n)));
+  const refused = responses.filter(({ status }) => status === 429);
+  assert.equal(responses.filter(({ status }) => status === 201).length, 60 - refused.length);
   assert.ok(refused.length > 0);
   for (const { headers } of refused) assert.equal(headers.get('retry-after'), '2');
   assert.equal((await register(60)).status, 201);

@@ -42,12 +42,12 @@ export function rateLimits({
 
   // The address is part of the key: otherwise an attacker elsewhere could lock out the owner.
   const byAccount = (emailOf: (req: Request) => unknown) =>
-    limitAnswers(403, {
+    limitResponses(403, {
       store: accountStore,
       limit: 10,
       keyGenerator: keyOf(emailOf),
     });
-  const byAddress = limitAnswers(403, { store: rateLimitStore('address'), limit: 100 });
+  const byAddress = limitResponses(403, { store: rateLimitStore('address'), limit: 100 });
   const newSessionLimit = limit({ windowMs: MINUTE, limit: flood.newSessions });
   // Not by the session of a user: each log-in starts a new one.
   const ownerOf = (req: Request) =>
@@ -61,7 +61,7 @@ export function rateLimits({
     /** A registration costs a hash, and reveals whether an email address has an account. */
     register: [
       limit({ windowMs: 3 * MINUTE, store: rateLimitStore('register'), limit: 100 }),
-      limitAnswers(409, { store: rateLimitStore('taken'), limit: 10 }),
+      limitResponses(409, { store: rateLimitStore('taken'), limit: 10 }),
     ],
     /** For a page that starts a session for each new visitor. */
     newVisitors: onlyWhen((req) => startsSession(req) && !hasLostSession(req), newSessionLimit),
@@ -88,13 +88,13 @@ const limitFlood = (max: number, keyGenerator: (req: Request) => string) => [
   limit({ windowMs: MINUTE, limit: max * PEOPLE_PER_ADDRESS }),
 ];
 
-type AnswerLimit = { store: Store; limit: number; keyGenerator?: (req: Request) => string };
+type ResponseLimit = { store: Store; limit: number; keyGenerator?: (req: Request) => string };
 
 /**
- * Counts each request before its handler runs, and undoes the count if the answer has another
+ * Counts each request before its handler runs, and undoes the count if the response has another
  * status. Requests that are still running count, too, so a visitor may be refused for a short time.
  */
-function limitAnswers(status: number, options: AnswerLimit): RequestHandler {
+function limitResponses(status: number, options: ResponseLimit): RequestHandler {
   const { store, keyGenerator = addressOf } = options;
   const underWay = new Map<string, number>();
   const isBusy = (req: Request) => (underWay.get(keyGenerator(req)) ?? 0) > 1; // one is `req` itself

@@ -18,9 +18,9 @@ async function post(headers: Record<string, string>) {
     method: 'POST',
     headers: { accept: 'application/json', ...headers },
   }).end();
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-  const { errorMessage = '' } = (await json(answer)) as { errorMessage?: string };
-  return { status: answer.statusCode, message: errorMessage };
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const { errorMessage = '' } = (await json(response)) as { errorMessage?: string };
+  return { status: response.statusCode, message: errorMessage };
 }
 
 it('an old browser sends its Origin, which is compared with the host as URLs are', async () => {

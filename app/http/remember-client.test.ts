@@ -81,8 +81,8 @@ it('a new port does not make a new client, for the limits or for the account pag
     const statuses = [];
     for (let n = 0; n < 13; n++) {
       const json = { ...ADA, password: 'wrong' };
-      const answer = await shop.visitor().post('/login', { json, headers: headers(n) });
-      statuses.push(answer.status);
+      const response = await shop.visitor().post('/login', { json, headers: headers(n) });
+      statuses.push(response.status);
     }
     assert.deepEqual(statuses, [...Array(10).fill(403), 429, 429, 429]);
   }

@@ -34,15 +34,15 @@ it('a browser that sends no cookie back is told so; no session starts, and no fa
   for (const sign of [{ origin: shop.origin }, { 'sec-fetch-site': 'same-origin' }])
     for (const [path, form] of [...FORMS, ...Array.from({ length: 10 }, () => FORMS[0])]) {
       const browser = { headers: { ...PAGE.headers, ...sign } };
-      const answer = await shop.visitor().post(path, { ...browser, form });
-      assert.equal(answer.status, 400, path);
-      assert.match(answer.text, /sent no cookie back.*allow cookies/);
+      const response = await shop.visitor().post(path, { ...browser, form });
+      assert.equal(response.status, 400, path);
+      assert.match(response.text, /sent no cookie back.*allow cookies/);
       assert.match(
-        answer.headers.get('set-cookie') ?? '',
+        response.headers.get('set-cookie') ?? '',
         /^cookies=on;/,
         'the next try may succeed',
       );
-      if (path === '/login') assert.match(answer.text, /value="ada@cloakroom\.test"/);
+      if (path === '/login') assert.match(response.text, /value="ada@cloakroom\.test"/);
     }
   assert.equal(texts.size, 0);
   const visitor = shop.visitor();

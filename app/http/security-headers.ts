@@ -5,7 +5,7 @@ import helmet from 'helmet';
 /** False where browsers may open the server over plain HTTP: in development, or with HSTS=off. */
 export type Hsts = { maxAge: number; includeSubDomains: boolean } | false;
 
-/** Helmet runs once, because its headers are the same for every answer. */
+/** Helmet runs once, because its headers are the same for every response. */
 export function securityHeaders(hsts: Hsts): RequestHandler {
   const headers = new Map<string, string>();
   const recorder = {

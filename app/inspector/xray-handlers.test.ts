@@ -58,7 +58,7 @@ onEachStore('the X-ray', (store) => {
     await until(async () => {
       ({ requests } = (await visitor.get('/session')).json);
       return whats(requests.at(-3) ?? { steps: [] }).includes('touched');
-    }, 'the touch after an answer is recorded');
+    }, 'the touch after a response is recorded');
     const [look, second, first] = requests.slice(-3);
     assert.ok(look && second && first);
     assert.equal(requests[0]?.path, '/session');

@@ -12,7 +12,7 @@ describe('the race lab', () => {
   });
   after(() => shop.close());
 
-  it('loses adds in the tutorials’ shop, which answers 200 to each, and none here', async () => {
+  it('loses adds in the tutorials’ shop, which answers each with 200, and none here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/adds')).json;
     assert.ok(tutorial.right < 10, `${tutorial.right} of 20 were stored`);
     assert.deepEqual([here.right, here.total], [20, 20]);
@@ -151,9 +151,9 @@ it('the race lab runs one race at a time, lets only a few wait, and allows 30 a 
   const shop = await startShop(memoryBackend(), { lab: { outageSeconds: 0 } });
   t.after(shop.close);
   const crowd = Array.from({ length: 20 }, () => shop.visitor().post('/lab/adds'));
-  const answers = await Promise.all(crowd);
-  assert.ok(answers.some(({ status }) => status === 200));
-  const busy = answers.filter(({ status }) => status === 503);
+  const responses = await Promise.all(crowd);
+  assert.ok(responses.some(({ status }) => status === 200));
+  const busy = responses.filter(({ status }) => status === 503);
   assert.ok(busy.length > 0);
   for (const { headers } of busy) assert.equal(headers.get('retry-after'), '2');
   for (let n = 20; n < 30; n++) await shop.visitor().post('/lab/tabs');

@@ -18,7 +18,7 @@ type Visit = (
 ) => Promise<{ status: number; body: string; headers: IncomingHttpHeaders }>;
 type Shown = { user: string | null; cart: Record<string, number> };
 type Race = {
-  /** @returns the statuses of the answers */
+  /** @returns the statuses of the responses */
   run: (visit: Visit, meanwhile: (path: string) => Promise<number[]>) => Promise<number[]>;
   /** How many of the `total` expected outcomes the shop shows afterwards. */
   countRight: (shown: Shown) => number;
@@ -80,10 +80,10 @@ export function visitorOf(app: RequestListener): Visit {
     server.emit('connection', theirs);
     const headers = { host: 'lab', cookie, ...more };
     const asked = nodeHttp.request({ method, path, headers, createConnection: () => ours }).end();
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
-    const [line] = answer.headers['set-cookie'] ?? [];
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const [line] = response.headers['set-cookie'] ?? [];
     if (line) [cookie = ''] = line.split(';', 1);
-    const { statusCode: status = 0, headers: received } = answer;
-    return { status, body: await text(answer), headers: received };
+    const { statusCode: status = 0, headers: received } = response;
+    return { status, body: await text(response), headers: received };
   };
 }

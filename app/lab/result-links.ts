@@ -1,6 +1,6 @@
 import { sign, unsign } from 'cookie-signature';
 
-/** The milliseconds, and how many answers had each status. */
+/** The milliseconds, and how many responses had each status. */
 type Outcome = [right: number, total: number, ms: number, statuses: [status: number, n: number][]];
 /** By the name of the race, the newest last. */
 export type Results = Readonly<Record<string, [tutorial: Outcome, here: Outcome]>>;

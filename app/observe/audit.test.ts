@@ -112,7 +112,7 @@ it('logs that the store is back after an answer in time, not after a late one', 
   assert.deepEqual(storeEvents(), ['store-down', 'store-up']);
 });
 
-it('logs and counts 499 for a client that left before its answer, and 200 for one that stayed', async (t) => {
+it('logs and counts 499 for a client that left before its response, and 200 for one that stayed', async (t) => {
   const memory = memoryBackend();
   const asked = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -131,13 +131,13 @@ it('logs and counts 499 for a client that left before its answer, and 200 for on
   socket.resetAndDestroy();
   const lines = () => shop.log.map((line) => JSON.parse(line));
   const logged = async () => lines().some(({ path }) => path === '/cart');
-  await until(logged, 'it is logged without an answer');
+  await until(logged, 'it is logged without a response');
   goOn.resolve();
   await visitor.get('/cart');
   await until(async () => lines().filter(({ path }) => path === '/cart').length > 1, 'both');
-  const answers = lines().filter(({ path }) => path === '/cart');
+  const requests = lines().filter(({ path }) => path === '/cart');
   assert.deepEqual(
-    answers.map(({ status, aborted }) => [status, aborted]),
+    requests.map(({ status, aborted }) => [status, aborted]),
     [
       [499, true],
       [200, undefined],

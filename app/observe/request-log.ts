@@ -13,7 +13,7 @@ declare module 'express-serve-static-core' {
     /** The unexpected error that ended this request. */
     fault?: unknown;
     /** When a stream began, by `performance.now()`: how long it stays open says nothing about the shop. */
-    answeredAt?: number;
+    respondedAt?: number;
   }
 }
 
@@ -38,8 +38,8 @@ export function requestLog({ log, metrics, secret, tracing }: Options): RequestH
     req.trace = span?.ids ?? newTraceIds(sent.parent);
     res.set('X-Request-Id', requestId);
     res.on('close', () => {
-      const ms = (req.answeredAt ?? performance.now()) - started;
-      // 499, as in nginx: the client left before the answer.
+      const ms = (req.respondedAt ?? performance.now()) - started;
+      // 499, as in nginx: the client left before the response.
       const status = res.headersSent ? res.statusCode : 499;
       metrics.request(req, status, ms / 1000);
       // A path may hold the handle of a session, which is its key in the store.
@@ -53,7 +53,7 @@ export function requestLog({ log, metrics, secret, tracing }: Options): RequestH
         path,
         status,
         ms: Math.round(ms),
-        aborted: res.writableFinished || req.answeredAt ? undefined : true,
+        aborted: res.writableFinished || req.respondedAt ? undefined : true,
       };
       if (req.fault === undefined) log[isMinor(req) ? 'debug' : 'info'](line, 'request');
       else log.error({ ...line, err: req.fault }, 'request failed');
@@ -64,4 +64,4 @@ export function requestLog({ log, metrics, secret, tracing }: Options): RequestH
 }
 
 const isMinor = (req: Request) =>
-  req.originalUrl.startsWith('/assets/') || req.answeredAt !== undefined;
+  req.originalUrl.startsWith('/assets/') || req.respondedAt !== undefined;

@@ -34,14 +34,14 @@ it('takes the ids of a request only from a trusted proxy, and puts them into eac
   const ids = async (shop: typeof open, headers: Record<string, string>) => {
     shop.log.length = 0;
     const crossSite = { ...headers, 'sec-fetch-site': 'cross-site' };
-    const answer = await shop.visitor().post('/cart/clear', { headers: crossSite });
+    const response = await shop.visitor().post('/cart/clear', { headers: crossSite });
     await until(async () => lines(shop.log).length === 2, 'logged');
     const [audit, request] = lines(shop.log);
     assert.equal(audit.event, 'refused');
     const idsOf = ({ requestId, trace_id, span_id }: Record<string, string>) =>
       [requestId, trace_id, span_id] as const;
     assert.deepEqual(idsOf(audit), idsOf(request));
-    assert.equal(answer.headers.get('x-request-id'), audit.requestId);
+    assert.equal(response.headers.get('x-request-id'), audit.requestId);
     assert.match(audit.trace_id, /^[\da-f]{32}$/);
     assert.match(audit.span_id, /^[\da-f]{16}$/);
     return { request: audit.requestId, trace: audit.trace_id, span: audit.span_id };

@@ -130,9 +130,9 @@ onEachStore(
 
     it('answer the form with 303 to the receipt, which says thank you once', async () => {
       await add(one);
-      const answer = await one.post('/checkout', { ...PAGE, form: await form() });
-      const receipt = answer.headers.get('location') ?? '';
-      assert.equal(answer.status, 303);
+      const response = await one.post('/checkout', { ...PAGE, form: await form() });
+      const receipt = response.headers.get('location') ?? '';
+      assert.equal(response.status, 303);
       assert.match(receipt, /^\/orders\/[\w-]{22}$/);
       assert.match((await one.get(receipt, PAGE)).text, /Thank you\..*Bowler hat/s);
       assert.doesNotMatch((await one.get(receipt, PAGE)).text, /Thank you\./);
@@ -146,9 +146,9 @@ onEachStore(
       const tabs = Array.from({ length: 20 }, (_, n) =>
         (n % 2 ? one : two).post('/checkout', { json: { ...sent } }),
       );
-      const answers = await Promise.all(tabs);
-      assert.deepEqual([...new Set(answers.map(({ status }) => status))], [201]);
-      assert.equal(new Set(answers.map(({ json }) => json.id)).size, 1);
+      const responses = await Promise.all(tabs);
+      assert.deepEqual([...new Set(responses.map(({ status }) => status))], [201]);
+      assert.equal(new Set(responses.map(({ json }) => json.id)).size, 1);
       assert.equal((await one.post('/checkout', { json: sent })).json.id, sent.order);
       assert.equal((await orders()).length, 1);
       assert.equal(await count(one), 0);
@@ -171,8 +171,8 @@ onEachStore(
       const { place } = createOrders(createDocuments(store.documents));
       for (let n = 1; n <= 60; n++)
         await place({ id: `${user.id}-${n}`, accountId: user.id, placedAt: n, lines: [] });
-      const ids = (answer: { json: { orders: { id: string }[] } }) =>
-        answer.json.orders.map(({ id }) => Number(id.split('-').at(-1)));
+      const ids = (response: { json: { orders: { id: string }[] } }) =>
+        response.json.orders.map(({ id }) => Number(id.split('-').at(-1)));
       const first = await one.get('/orders');
       assert.deepEqual([ids(first).at(0), ids(first).at(-1)], [60, 11]);
       const [, next = ''] = /^<(.+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? [];
@@ -263,9 +263,9 @@ onEachStore(
       await add(guest);
       assert.equal((await guest.post('/checkout')).status, 401);
       const headers = { ...PAGE.headers, referer: `${shop.origin}/cart` };
-      const answer = await guest.post('/checkout', { headers, form: {} });
+      const response = await guest.post('/checkout', { headers, form: {} });
       assert.deepEqual(
-        [answer.status, answer.headers.get('location')],
+        [response.status, response.headers.get('location')],
         [303, '/login?next=%2Fcart'],
       );
       assert.match((await guest.get('/cart', PAGE)).text, /Check out<\/button>/);

@@ -8,11 +8,11 @@ import { nodeHttp } from '../http/node-http.ts';
 /**
  * @returns a function that stops taking connections, and waits until the last one is closed. For
  *   `lingerMs` it closes no idle connection, because a proxy may be sending a POST on it, and may not
- *   send it again. Meanwhile each answer says `Connection: close`.
+ *   send it again. Meanwhile each response says `Connection: close`.
  */
 export function prepareDrain(server: Server, app: Express): (lingerMs: number) => Promise<void> {
   let draining = false;
-  // Faster than keeping a list of the answers under way.
+  // Faster than keeping a list of the responses under way.
   app.response.writeHead = function (this: ServerResponse, ...args: never[]) {
     if (draining) this.setHeader('Connection', 'close');
     return nodeHttp.ServerResponse.prototype.writeHead.apply(this, args as never) as never;

@@ -9,7 +9,7 @@ import { createHttpServer } from './http-server.ts';
 const MEGABYTE = 2 ** 20;
 const large = Buffer.alloc(20 * MEGABYTE, 'x');
 
-/** Connections to a server whose answers fit into no buffer of the system. */
+/** Connections to a server whose responses fit into no buffer of the system. */
 async function connectTo(t: TestContext, stallMs: number, clients: number) {
   const server = createHttpServer((_req, res) => res.end(large), { stallMs });
   server.listen(0, '127.0.0.1');
@@ -31,14 +31,14 @@ async function connectTo(t: TestContext, stallMs: number, clients: number) {
 
 const ask = (socket: Socket) => socket.write('GET / HTTP/1.1\r\nHost: shop\r\n\r\n'.repeat(3));
 
-it('clients that never read their answers are cut off', async (t) => {
+it('clients that never read their responses are cut off', async (t) => {
   const { sockets, open } = await connectTo(t, 1000, 20);
   sockets.forEach(ask);
   await until(async () => (await open()) === 20, 'all are connected');
   await until(async () => (await open()) === 0, 'all are cut off');
 });
 
-it('a client that reads slowly gets its whole answer', async (t) => {
+it('a client that reads slowly gets its whole response', async (t) => {
   const { sockets } = await connectTo(t, 2000, 1);
   const [socket] = sockets as [Socket];
   let bytes = 0;
@@ -51,6 +51,6 @@ it('a client that reads slowly gets its whole answer', async (t) => {
   const started = performance.now();
   ask(socket);
   socket.resume();
-  await until(async () => bytes > 3 * large.length, 'all answers have arrived');
+  await until(async () => bytes > 3 * large.length, 'all responses have arrived');
   assert.ok(performance.now() - started > 2000, 'it read for longer than a stall may last');
 });

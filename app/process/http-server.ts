@@ -7,10 +7,10 @@ const UNLIMITED = 1_000_000;
 
 /**
  * Ends the connection of a client that takes too long to send a request, and of one that does not read
- * its answer: otherwise the client would hold the memory of the answer for as long as it likes. A
+ * its response: otherwise the client would hold the memory of the response for as long as it likes. A
  * connection that would leave too few file descriptors for stores and files is closed at once, with the
  * event `drop`.
- * @param options.stallMs how long an answer may go without progress, including the wait for a log-in's
+ * @param options.stallMs how long a response may go without progress, including the wait for a log-in's
  *   turn. An event stream must send something at shorter intervals.
  */
 export function createHttpServer(app: RequestListener, { stallMs = 20_000 } = {}): Server {

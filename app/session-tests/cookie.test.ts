@@ -161,10 +161,10 @@ it('a request outside the cookie’s path has no session, and an attempt to chan
     // express-session itself treats /apple as inside /app, but browsers send no cookie there.
     for (const outside of ['/', '/apple', '/apple/app/', '/App/', '/x?/app/']) {
       assert.equal((await visitor.get(outside)).json.views, 'no session', outside);
-      const answer = await visitor.post(outside);
-      assert.equal(answer.headers.get('set-cookie'), null);
+      const response = await visitor.post(outside);
+      assert.equal(response.headers.get('set-cookie'), null);
       assert.equal(
-        answer.json.error,
+        response.json.error,
         `No session for ${outside.split('?')[0]}: sessionMiddleware must come before this route, and the path of its cookie must cover it`,
       );
     }
@@ -194,9 +194,9 @@ it('a part of an app can have its own session, even while the secret is rotated'
   await visitor.post('/');
   const both = httpClient(site.origin, `${admin.cookie}; ${visitor.cookie}`);
   assert.equal((await both.post('/')).json.views, 2);
-  const answer = await both.post('/admin');
-  assert.equal(answer.json.views, 2);
-  assert.deepEqual(answer.headers.getSetCookie(), []);
+  const response = await both.post('/admin');
+  assert.equal(response.json.views, 2);
+  assert.deepEqual(response.headers.getSetCookie(), []);
   const only = httpClient(site.origin, admin.cookie);
   assert.deepEqual((await only.post('/admin')).headers.getSetCookie(), []);
 });

@@ -76,12 +76,12 @@ async function bind(who = browser): Promise<void> {
   clock += 11 * SECOND;
 }
 
-const answerOf = async (answer: Promise<Response>) => {
-  const { status, headers } = await answer;
+const outcomeOf = async (response: Promise<Response>) => {
+  const { status, headers } = await response;
   return { status, location: headers.get('location'), refresh: headers.get('refresh') };
 };
-const userOf = async (answer: Promise<Response>) =>
-  ((await (await answer).json()) as { user: unknown }).user;
+const userOf = async (response: Promise<Response>) =>
+  ((await (await response).json()) as { user: unknown }).user;
 
 /** The cookies that a thief copied from the browser's disk. */
 const stolen = (...names: string[]) =>
@@ -165,11 +165,11 @@ it('for ten seconds, accepts requests that were under way when the key was first
 it('refuses a stolen session cookie everywhere: pages, scripts, forms and sockets', async () => {
   await bind();
   const sessionCookie = stolen('__Host-sid');
-  const page = await answerOf(
+  const page = await outcomeOf(
     steal('/cart?a=1', sessionCookie, { ...NAVIGATE, 'sec-fetch-site': 'none' }),
   );
   assert.deepEqual(page, { status: 303, location: '/login?next=%2Fcart%3Fa%3D1', refresh: null });
-  const form = await answerOf(steal('/cart', sessionCookie, NAVIGATE, 'POST'));
+  const form = await outcomeOf(steal('/cart', sessionCookie, NAVIGATE, 'POST'));
   assert.deepEqual(form, { status: 303, location: '/login', refresh: null });
   assert.equal((await steal('/cart', sessionCookie, {}, 'POST')).status, 401);
   assert.equal(await userOf(steal('/stream', sessionCookie)), null);
@@ -262,16 +262,16 @@ for (const [name, change] of Object.entries(malformed))
       'secure-session-response': change(challenge, browser.keys),
       'sec-secure-session-id': id,
     };
-    const answer = await browser.send('/dbsc/refresh', { method: 'POST', headers });
-    assert.equal(answer.status, 403);
-    assert.match(answer.headers.get('secure-session-challenge') ?? '', /^"[^"]+";id="[^"]+"$/);
-    assert.deepEqual(answer.headers.getSetCookie(), []);
+    const response = await browser.send('/dbsc/refresh', { method: 'POST', headers });
+    assert.equal(response.status, 403);
+    assert.match(response.headers.get('secure-session-challenge') ?? '', /^"[^"]+";id="[^"]+"$/);
+    assert.deepEqual(response.headers.getSetCookie(), []);
     assert.equal(events.at(-1)?.type, 'device-refused');
     clock += 11 * MINUTE;
     assert.equal(await userOf(browser.request('/')), 'Ada');
   });
 
-it('accepts a proof twice, because the answer to it may get lost, but not after 15 minutes', async () => {
+it('accepts a proof twice, because the response to it may get lost, but not after 15 minutes', async () => {
   await bind();
   const { id = '', challenge = '' } = browser.device ?? {};
   const headers = {
@@ -339,13 +339,13 @@ it('keeps the key through changes and a password change, and asks for a new one 
   assert.deepEqual(browser.ended, []);
 });
 
-it('answers 503 to a refresh under the old id of a renewed session', async () => {
+it('responds with 503 to a refresh under the old id of a renewed session', async () => {
   await bind();
   const old = stolen('__Host-sid');
   await browser.request('/password', { method: 'POST' });
-  const answer = await steal('/dbsc/refresh', old, {}, 'POST');
-  assert.equal(answer.status, 503);
-  assert.ok(answer.headers.has('retry-after'));
+  const response = await steal('/dbsc/refresh', old, {}, 'POST');
+  assert.equal(response.status, 503);
+  assert.ok(response.headers.has('retry-after'));
 });
 
 it('keeps the device session when the session gets a new id during the first proof', async () => {
@@ -376,7 +376,7 @@ it('lets a browser that lost its key log in again, which ends the old session, o
     const { value = '' } = browser.cookies.get(COOKIE) ?? {};
     browser.loseKey();
     clock += 11 * MINUTE;
-    const { status, location } = await answerOf(
+    const { status, location } = await outcomeOf(
       browser.request('/', { headers: { ...NAVIGATE, 'sec-fetch-site': 'none' } }),
     );
     assert.deepEqual([status, location], [303, '/login?next=%2F']);
@@ -405,7 +405,7 @@ it('leads to the log-in page that the app names', async () => {
   await bind(visitor);
   visitor.loseKey();
   visitor.cookies.delete(COOKIE);
-  const { location } = await answerOf(visitor.request('/', { headers: NAVIGATE }));
+  const { location } = await outcomeOf(visitor.request('/', { headers: NAVIGATE }));
   assert.equal(location, '/sign-in?next=%2F');
   for (const [path, status] of [
     ['/sign-in', 200],
@@ -431,20 +431,20 @@ it('answers a link from another site with a page that reloads, so that the brows
   await bind();
   clock += 11 * MINUTE;
   const link = { headers: { ...NAVIGATE, 'sec-fetch-site': 'cross-site' } };
-  const { status, refresh } = await answerOf(browser.request('/cart?a=1', link));
+  const { status, refresh } = await outcomeOf(browser.request('/cart?a=1', link));
   assert.equal(status, 200);
   assert.match(refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/cart\?a=1$/);
   assert.equal(await userOf(browser.request('/cart?a=1', { headers: NAVIGATE })), 'Ada');
   // Without this, a link to the log-in page would show somebody who is logged in as a guest.
   clock += 11 * MINUTE;
-  assert.ok((await answerOf(browser.request('/login', link))).refresh);
+  assert.ok((await outcomeOf(browser.request('/login', link))).refresh);
   // An address that begins with two slashes must not lead to another site.
   clock += 11 * MINUTE;
-  const evil = await answerOf(browser.request('//evil.test/', link));
+  const evil = await outcomeOf(browser.request('//evil.test/', link));
   assert.match(evil.refresh ?? '', /^0; url=https:\/\/127\.0\.0\.1:\d+\/\/evil\.test\/$/);
 });
 
-it('forbids caching the answer to a request without proof: other visitors would get it', async () => {
+it('forbids caching the response to a request without proof: other visitors would get it', async () => {
   await bind();
   const sessionCookie = stolen('__Host-sid');
   const cachingOf = async (path: string, headers: Record<string, string>) =>
@@ -479,9 +479,9 @@ it('asks to try again, and shows nothing of the account, whenever the store fail
   clock += 11 * MINUTE;
   const skipped = { headers: { 'secure-session-skipped': 'unreachable' } };
   for (const path of ['/', '/login', '/stream']) {
-    const answer = await browser.send(path, skipped);
-    assert.equal(answer.status, 503);
-    assert.ok(answer.headers.has('retry-after'));
+    const response = await browser.send(path, skipped);
+    assert.equal(response.status, 503);
+    assert.ok(response.headers.has('retry-after'));
   }
   const form = { headers: { ...skipped.headers, ...NAVIGATE } };
   assert.equal((await browser.send('/login', form)).status, 200);
@@ -547,7 +547,7 @@ it('recovers when the server’s clock is set forward by half an hour', async ()
   const frozen = clock;
   const cookie = stolen('__Host-sid', COOKIE);
   clock += 29 * MINUTE;
-  const { status, location } = await answerOf(
+  const { status, location } = await outcomeOf(
     steal('/cart', cookie, { 'sec-fetch-site': 'same-origin' }, 'POST'),
   );
   assert.deepEqual([status, new URL(location ?? '').pathname], [307, '/cart']);

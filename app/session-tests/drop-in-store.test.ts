@@ -107,25 +107,25 @@ const faults: string[] = [];
 /** Edits that all load the session before any of them saves it. */
 async function editTogether(client: HttpClient, gate: Gate, edits: object[]): Promise<void> {
   const arrived = gate.expect(edits.length);
-  const answers = edits.map((json) =>
+  const responses = edits.map((json) =>
     httpClient(client.origin, client.cookie).post('/edit?wait', { json }),
   );
   await arrived;
   gate.open();
-  for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
+  for (const { status } of await Promise.all(responses)) assert.equal(status, 200);
 }
 
 /** Edits that all load the session before the first saves it. Each is over before the next saves. */
 async function editInTurn(client: HttpClient, gate: Gate, edits: object[]): Promise<void> {
-  const answers = [];
+  const responses = [];
   for (const json of edits) {
     const arrived = gate.expect();
-    answers.push(httpClient(client.origin, client.cookie).post('/edit?wait', { json }));
+    responses.push(httpClient(client.origin, client.cookie).post('/edit?wait', { json }));
     await arrived;
   }
-  for (const answer of answers) {
+  for (const response of responses) {
     gate.open(1);
-    assert.equal((await answer).status, 200);
+    assert.equal((await response).status, 200);
   }
 }
 
@@ -215,12 +215,12 @@ onEachStore(
       await client.post('/edit', { json: { cart: {} } });
       const other = await visitorOf();
       other.cookie = client.cookie;
-      const answers = Array.from({ length: 200 }, (_, n) =>
+      const responses = Array.from({ length: 200 }, (_, n) =>
         httpClient((n % 2 ? client : other).origin, client.cookie).post('/edit', {
           json: { [`cart.item${n}`]: n },
         }),
       );
-      for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
+      for (const { status } of await Promise.all(responses)) assert.equal(status, 200);
       assert.equal(Object.keys((await stored()).cart).length, 200);
     });
 
@@ -412,19 +412,19 @@ onEachStore(
         await client.post('/edit', { json: { flash: null } });
         held = true;
         const arrived = writes.expect();
-        let answered = false;
+        let responded = false;
         const redirect = { method: 'POST', headers: { cookie }, redirect: 'manual' } as const;
-        const answer = fetch(`${slow.origin}/redirect${query}`, redirect).then((response) => {
-          answered = true;
+        const redirected = fetch(`${slow.origin}/redirect${query}`, redirect).then((response) => {
+          responded = true;
           return response;
         });
         await arrived;
-        if (!query) await answer;
+        if (!query) await redirected;
         assert.equal((await stored()).flash, undefined);
-        assert.equal(answered, !query);
+        assert.equal(responded, !query);
         held = false;
         writes.open();
-        await (await answer).text();
+        await (await redirected).text();
         assert.equal((await stored()).flash, 'hello');
       }
     });
@@ -452,7 +452,7 @@ onEachStore(
         if (!store.redis && mend !== repair) continue;
         await client.post('/log-in');
         const arrived = gate.expect();
-        const answer = httpClient(client.origin, client.cookie)
+        const outcome = httpClient(client.origin, client.cookie)
           .post('/edit?wait', { json: { theme: 'dark' } })
           .then(
             ({ status }) => status,
@@ -462,7 +462,7 @@ onEachStore(
         await fail();
         faults.length = 0;
         gate.open();
-        assert.ok([200, 'cut off'].includes(await answer));
+        assert.ok([200, 'cut off'].includes(await outcome));
         await until(async () => faults.length === 1, 'the error handler was called');
         assert.equal((await client.get('/')).status, 503);
         assert.deepEqual(faults, ['StoreUnavailable', 'StoreUnavailable']);
@@ -499,8 +499,8 @@ onEachStore(
       const texts = ['{"vers', 'null', '7', `{${times}}`, `{${times},"session":3}`];
       for (const text of [...texts, `{${times},"session":{"user":"Ada"}}`]) {
         await store.plant(sessionHandle(id), text);
-        const answer = await client.get('/');
-        assert.deepEqual([answer.status, answer.json.user], [200, undefined], text);
+        const response = await client.get('/');
+        assert.deepEqual([response.status, response.json.user], [200, undefined], text);
         assert.equal(events.at(-1)?.type, 'unreadable', text);
         events = [];
       }

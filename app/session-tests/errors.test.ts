@@ -26,8 +26,8 @@ it('the error handler of Express itself answers session errors with the right st
   const site = await listen(app);
   t.after(site.close);
   for (const [error, status, retryAfter] of expected) {
-    const answer = await httpClient(site.origin).get(`/${error.name}`);
-    assert.deepEqual([answer.status, answer.headers.get('retry-after')], [status, retryAfter]);
+    const response = await httpClient(site.origin).get(`/${error.name}`);
+    assert.deepEqual([response.status, response.headers.get('retry-after')], [status, retryAfter]);
   }
 });
 

@@ -305,15 +305,15 @@ for (const host of hosts)
       for (const [get, reason] of broken) {
         events.length = 0;
         const visitor = httpClient(await openNewSite({ from: { get } }), cookie);
-        const answer = await visitor.get('/');
-        assert.deepEqual([answer.status, answer.json.user], [200, undefined]);
+        const response = await visitor.get('/');
+        assert.deepEqual([response.status, response.json.user], [200, undefined]);
         assert.match(events.find(({ type }) => type === 'unreadable')?.reason ?? '', reason);
         assert.equal((await visitor.post('/add/coat')).status, 200);
         assert.deepEqual((await visitor.get('/')).json.cart, { coat: 1 });
       }
     });
 
-    it('answers 503 while the old store is down, and imports the session afterwards', async () => {
+    it('responds with 503 while the old store is down, and imports the session afterwards', async () => {
       const { cookie } = await visitorOfOldSite();
       let down = true;
       const get: Store['get'] = (id, done) => (down ? done(new Error('down')) : old.get(id, done));
@@ -370,8 +370,8 @@ it('says why an old session cannot become a new one', async (t) => {
     const app = withUpdateSession({ backend: memoryBackend(), importFrom }, events, Date.now);
     const site = await listen(app);
     t.after(site.close);
-    const answer = await httpClient(site.origin, cookie).get('/');
-    assert.deepEqual([answer.status, answer.json], [200, {}]);
+    const response = await httpClient(site.origin, cookie).get('/');
+    assert.deepEqual([response.status, response.json], [200, {}]);
     assert.match(events.find(({ type }) => type === 'unreadable')?.reason ?? '', reason);
   }
 });

@@ -302,14 +302,14 @@ onEachStore(
 
     const views = async () => (await client.get('/')).json.views;
     const stored = (cookieHolder = client) => store.read(sessionHandle(idIn(cookieHolder)));
-    /** The answer does not wait for it. */
+    /** The response does not wait for it. */
     const touched = (cookieHolder = client) =>
       until(async () => (await stored(cookieHolder))?.lastSeenAt === now, 'touched');
 
     it('is not stored and sets no cookie until something changes it', async () => {
-      const answer = await client.get('/');
-      assert.equal(answer.json.views, 0);
-      assert.equal(answer.headers.get('set-cookie'), null);
+      const response = await client.get('/');
+      assert.equal(response.json.views, 0);
+      assert.equal(response.headers.get('set-cookie'), null);
     });
 
     it('is stored under the hash of its id, without its cookie', async () => {
@@ -325,21 +325,21 @@ onEachStore(
 
     it('keeps all 200 simultaneous changes', async () => {
       await client.post('/count');
-      const answers = await Promise.all(Array.from({ length: 200 }, () => client.post('/count')));
-      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
-      // Each answer has a number of its own, so no change was lost or counted twice.
-      assert.equal(new Set(answers.map(({ json }) => json.views)).size, 200);
+      const responses = await Promise.all(Array.from({ length: 200 }, () => client.post('/count')));
+      assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([200]));
+      // Each response has a number of its own, so no change was lost or counted twice.
+      assert.equal(new Set(responses.map(({ json }) => json.views)).size, 200);
       assert.equal(await views(), 201);
     });
 
     it('keeps a change when another process changes the session first', async () => {
       await client.post('/count');
       const other = await listen(sessionApp());
-      const answer = client.post('/slow-count');
+      const response = client.post('/slow-count');
       await slow.arrived.promise;
       await httpClient(other.origin, client.cookie).post('/count');
       slow.goOn.resolve();
-      assert.equal((await answer).status, 200);
+      assert.equal((await response).status, 200);
       assert.equal(await views(), 3);
       await other.close();
     });
@@ -404,9 +404,9 @@ onEachStore(
 
     it('clears its cookie at log-out', async () => {
       await client.post('/log-in');
-      const answer = await client.post('/log-out');
-      assert.match(answer.headers.get('set-cookie') ?? '', /^sid=; Path=\/; Expires=Thu, 01 Jan/);
-      assert.equal(answer.headers.getSetCookie().length, 1);
+      const response = await client.post('/log-out');
+      assert.match(response.headers.get('set-cookie') ?? '', /^sid=; Path=\/; Expires=Thu, 01 Jan/);
+      assert.equal(response.headers.getSetCookie().length, 1);
     });
 
     it('gets a new id at log-in, and the old id stops working', async () => {
@@ -572,8 +572,8 @@ onEachStore(
       const other = await listen(sessionApp({ backend, answerWithinMs: 300 }));
       t.after(other.close);
       const visitor = httpClient(other.origin, client.cookie);
-      const answers = await Promise.all(Array.from({ length: 30 }, () => visitor.post('/count')));
-      assert.ok(answers.every(({ json }) => /StoreUnavailable/.test(json.error)));
+      const responses = await Promise.all(Array.from({ length: 30 }, () => visitor.post('/count')));
+      assert.ok(responses.every(({ json }) => /StoreUnavailable/.test(json.error)));
       // The changes that queued up fail with the first one. Only later changes ask again.
       assert.ok(asked < 15, `${asked} of 30 asked for themselves`);
     });
@@ -664,8 +664,8 @@ onEachStore(
       for (const text of UNREADABLE) {
         await client.post('/count');
         await store.plant(sessionHandle(idIn(client)), text);
-        const answer = await client.post('/count');
-        assert.deepEqual([answer.status, answer.json.views], [200, 1], text);
+        const response = await client.post('/count');
+        assert.deepEqual([response.status, response.json.views], [200, 1], text);
       }
     });
 
@@ -866,18 +866,18 @@ it('the cookie of a session cannot be changed by assignment', async (t) => {
     sloppy('session.resetMaxAge()'),
   ]) {
     const { visitor } = await inSession(t, assign);
-    const answer = await visitor.get('/');
-    assert.match(answer.json.error ?? '', /read only/, String(assign));
-    assert.deepEqual(answer.headers.getSetCookie(), []);
+    const response = await visitor.get('/');
+    assert.match(response.json.error ?? '', /read only/, String(assign));
+    assert.deepEqual(response.headers.getSetCookie(), []);
   }
   const { visitor } = await inSession(t, async (req) => {
     const { cookie } = req.session;
     await renewSession(req, () => ({}), { persistent: true });
     return [cookie.maxAge, cookie.path, req.session.cookie.originalMaxAge];
   });
-  const answer = await visitor.get('/');
-  assert.deepEqual(answer.json.result.slice(0, 2), [null, '/']);
-  assert.match(answer.headers.getSetCookie().join(), /^sid=.*; Path=\/; Expires=/);
+  const response = await visitor.get('/');
+  assert.deepEqual(response.json.result.slice(0, 2), [null, '/']);
+  assert.match(response.headers.getSetCookie().join(), /^sid=.*; Path=\/; Expires=/);
 });
 
 it('a field of a session is the same object each time it is read', async (t) => {

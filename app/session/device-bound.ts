@@ -48,12 +48,12 @@ export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
 
 /**
  * Binds a session to a key that the browser never gives away:
- * 1. The answer to a log-in asks the browser to register a key. The session keeps the public half.
+ * 1. The response to a log-in asks the browser to register a key. The session keeps the public half.
  * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. From
  *    now on, a request without this cookie is refused.
  * 3. Before the cookie expires, the browser signs the next challenge.
  * Only the key is stored. Challenges and the cookie carry their time and a MAC, so every process can check
- * them. A browser that got no answer may send the same proof again.
+ * them. A browser that got no response may send the same proof again.
  */
 export function createDeviceBinding({ store, secrets, cookie, ...options }: Options) {
   const { logIn = '/login', logOut = '/logout', onEvent = () => {} } = options;

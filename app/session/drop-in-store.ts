@@ -182,7 +182,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       // express-session calls only `touch` if nothing but the cookie's settings changed.
       if (record && !isOnlyRestarted(record.session.cookie, cookie))
         return passOn(saveInTurn(id, session).catch(drop), callback);
-      // express-session would cut off an answer that is complete.
+      // express-session would cut off a response that is complete.
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       passOn(record && touch(id, record, cookie).catch(hide), callback);
     },
@@ -224,7 +224,7 @@ const isNumber = (value: unknown) => typeof value === 'number';
 
 const fieldsOf = (data: Data) => new Map(Object.entries(data));
 
-/** express-session restarts a cookie's `maxAge` at each answer. The app did not make that change. */
+/** express-session restarts a cookie's `maxAge` at each response. The app did not make that change. */
 function isOnlyRestarted(before: unknown, after: unknown): boolean {
   const settingsOf = ({ expires, originalMaxAge, ...rest }: StoredCookie) => ({
     ...rest,

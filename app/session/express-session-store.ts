@@ -47,7 +47,7 @@ export class ExpressSessionStore extends Store {
     );
   }
 
-  /** Hides a failure from express-session, which would cut off an answer that is complete. */
+  /** Hides a failure from express-session, which would cut off a response that is complete. */
   override touch(id: string, session: ReadOnlySession, callback?: Callback): void {
     if (!this.readOnly.has(session)) this.lifecycle.touch(id, session.toJSON());
     callback?.();
@@ -60,7 +60,7 @@ export class ExpressSessionStore extends Store {
   /**
    * Makes `req.session` a read-only copy of `record`.
    * @param maxAge of the cookie, in milliseconds. If a cookie has a maxAge, express-session
-   *   sends it again at each change. So only a new id gets one: otherwise a late answer could overwrite a
+   *   sends it again at each change. So only a new id gets one: otherwise a late response could overwrite a
    *   newer id with this one.
    */
   attach(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {

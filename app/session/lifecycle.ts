@@ -127,7 +127,7 @@ export function createLifecycle(options: LifecycleOptions) {
   /**
    * Restarts the idle clock after a request that only read. The version stays the same, so a change under
    * way elsewhere need not retry. A touch that loses is dropped: the winner restarted the clock, or the
-   * session has ended. The answer does not wait for it.
+   * session has ended. The response does not wait for it.
    */
   function touch(id: string, seen: SessionRecord): void {
     if (!isStored(seen)) return;

@@ -45,8 +45,8 @@ const isText = (value: unknown) => typeof value === 'string' && value !== '';
  * 2. `req.session` becomes read only: a copy of what is stored.
  * 3. A handler calls `updateSession`, `renewSession` or `endSession`. Each stores the change first and
  *    then replaces `req.session` with a new copy.
- * 4. The answer begins. express-session sets the cookie if the id is new and the session was changed.
- * 5. The answer ends. express-session saves a changed session, which the store ignores because it is
+ * 4. The response begins. express-session sets the cookie if the id is new and the session was changed.
+ * 5. The response ends. express-session saves a changed session, which the store ignores because it is
  *    already stored, or touches an unchanged one, which restarts the idle clock.
  */
 export function sessionMiddleware<CookieName extends string>({

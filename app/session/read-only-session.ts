@@ -106,8 +106,8 @@ class SessionView extends WriteGuard {
   }
 
   #methodOf(name: string, method: unknown): unknown {
-    // express-session calls `touch` as the headers go out or as the answer ends, whichever comes first. Only
-    // after that may it call `save`.
+    // express-session calls `touch` as the headers go out or as the response ends, whichever comes first.
+    // Only after that may it call `save`.
     if (name === 'touch') this.#isTouched = true;
     if (name === 'touch' || !Object.hasOwn(INSTEAD, name) || (name === 'save' && this.#isTouched))
       return method;

@@ -121,7 +121,7 @@ export async function findSessions(req: Request, handles: string[]) {
  */
 export const describeDevice = (req: Request) => storeOf(req).device?.describe(req);
 
-/** Whether the browser will get the session cookie with the answer to this request. */
+/** Whether the browser will get the session cookie with the response to this request. */
 export const cookieReachesBrowser = (req: Request) =>
   req.secure || !storeOf(req).cookie.attributes.secure;
 
@@ -132,7 +132,7 @@ export const cookieReachesBrowser = (req: Request) =>
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);
 
-/** @throws CookieUndeliverable if the browser would not get the cookie with the answer */
+/** @throws CookieUndeliverable if the browser would not get the cookie with the response */
 export function requireDeliverableCookie(req: Request): void {
   if (req.res?.headersSent) throw new Error('Change the session before the response starts');
   if (!cookieReachesBrowser(req))

@@ -47,7 +47,7 @@ export async function openStores(config: Config, onError: (what: string) => OnEr
       ...(sessions && sessions !== database && { 'session store': readyCheck(sessions) }),
       database: readyCheck(database),
     },
-    // Without Redis, a new worker would answer 503 to visitors whom the other workers could serve.
+    // Without Redis, a new worker would respond with 503 to visitors whom the other workers could serve.
     connected: () =>
       Promise.all([
         redis?.connected(2000),

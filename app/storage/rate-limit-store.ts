@@ -29,7 +29,7 @@ export function rateLimitStore(counters: Counters, name: string, secret: string)
       return { totalHits: hits, resetTime: new Date(Date.now() + msLeft) };
     },
     decrement: async (key) => {
-      // It runs after the answer, so nobody could see an error. Counting one hit too many is safe.
+      // It runs after the response, so nobody could see an error. Counting one hit too many is safe.
       await ask(counters.add(keyOf(key), -1, windowMs)).catch(() => {});
     },
     resetKey: async (key) => {

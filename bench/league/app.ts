@@ -77,11 +77,11 @@ export function leagueApp(
   async function during<T>(request: () => Promise<T>, meanwhile: () => Promise<void>): Promise<T> {
     slow.arrived = Promise.withResolvers();
     slow.goOn = Promise.withResolvers();
-    const answer = request();
+    const response = request();
     await slow.arrived.promise;
     await meanwhile();
     slow.goOn.resolve();
-    return answer;
+    return response;
   }
   return { app, during };
 }

@@ -11,13 +11,13 @@ const SHORT_MS = 1000;
 const HANGS_MS = 10_000;
 
 export type Figures = {
-  /** Of 200 changes of one counter at the same time, all answered 200: how many were kept. */
+  /** Of 200 changes of one counter at the same time, all answered with 200: how many were kept. */
   counter: number;
   /** The same for 200 changes, each of a field of its own. */
   fields: number;
   /** Of 20 log-outs during a slow request: how many visitors were logged in again afterwards. */
   undone: number;
-  /** The answer to a client when the store refuses a write. */
+  /** The response to a client when the store refuses a write. */
   refused?: string;
   /** Of 20 expired sessions, how many records the store still holds after one more second. */
   left?: number;
@@ -66,13 +66,13 @@ export async function measure(contestant: Contestant): Promise<Figures> {
   const { refuse, accept, count } = running;
   if (refuse && accept) {
     const visitor = await newVisitor();
-    const answer = await during(
+    const response = await during(
       () => Promise.race([visitor.post('/slow-add').catch(() => 'cut off'), hangs()]),
       async () => {
         await refuse();
       },
     );
-    figures.refused = typeof answer === 'string' ? answer : `${answer.status}`;
+    figures.refused = typeof response === 'string' ? response : `${response.status}`;
     await accept();
   }
   if (count) figures.left = await countExpired(contestant);
@@ -91,8 +91,8 @@ async function countExpired(contestant: Contestant): Promise<number> {
   return (await count?.()) ?? 0;
 }
 
-async function ok(answer: ReturnType<Browser['post']>): Promise<void> {
-  const { status } = await answer;
+async function ok(response: ReturnType<Browser['post']>): Promise<void> {
+  const { status } = await response;
   if (status !== 200) throw new Error(`answered ${status}`);
 }
 

@@ -39,8 +39,8 @@ function cellsOf(row: Row): string[] {
 }
 
 function refusedOf({ stopped }: Contestant, runs: readonly Figures[]): string {
-  const answers = [...new Set(runs.map(({ refused }) => refused ?? '–'))].join(' or ');
-  return stopped ? `${answers}; server stopped` : answers;
+  const responses = [...new Set(runs.map(({ refused }) => refused ?? '–'))].join(' or ');
+  return stopped ? `${responses}; server stopped` : responses;
 }
 
 function expiredOf({ sweeps }: Contestant, runs: readonly Figures[]): string {
@@ -102,7 +102,7 @@ export function chart(rows: readonly Row[]): string {
       text { fill: #e6edf3 } .bar { fill: #8b949e } .ours { fill: #e07b4c }
     }
   </style>
-  <text class="title" x="20" y="28">Of ${CHANGES} changes at the same time, all answered 200: how many were kept</text>
+  <text class="title" x="20" y="28">Of ${CHANGES} changes at the same time, all answered with 200: how many were kept</text>
   <text class="key" x="20" y="50">Upper bar: of one counter. Lower bar: of ${CHANGES} different fields.</text>
 ${shown.join('\n')}
 </svg>

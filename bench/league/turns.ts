@@ -74,7 +74,7 @@ export async function newVisitor({ origin }: { origin: string }): Promise<string
   return response.headers.getSetCookie()[0]?.split(';')[0] ?? '';
 }
 
-/** Sends requests for `ms` milliseconds, over connections that each wait for their answer. */
+/** Sends requests for `ms` milliseconds, over connections that each wait for their response. */
 export async function turn(app: StoreApp, workload: Workload, ms: number): Promise<Turn> {
   const { origin, visitors, pid } = app;
   const times: number[] = [];

@@ -19,10 +19,10 @@ const requests = new Histogram({
 });
 export const metrics = () => register.metrics();
 
-type Answered = { requestId: string; method: string; path: string; status: number; ms: number };
+type Handled = { requestId: string; method: string; path: string; status: number; ms: number };
 
 /** Counts a request and logs it in one line. */
-export function record({ requestId, method, path, status, ms }: Answered): void {
+export function record({ requestId, method, path, status, ms }: Handled): void {
   requests.observe({ method, route: path, status }, ms / 1000);
   log.info({ requestId, method, path, status, ms: Math.round(ms) }, 'request');
 }
@@ -33,7 +33,7 @@ const RELEASE =
 
 /**
  * Waits for the lock of a session, for session packages that read the whole session when a request
- * arrives and write it when the answer leaves. This is the lock of Redis's documentation ("Distributed
+ * arrives and write it when the response leaves. This is the lock of Redis's documentation ("Distributed
  * Locks with Redis", on one server). Returns a function that releases it.
  */
 export async function lockSession(cookie: string): Promise<() => void> {
