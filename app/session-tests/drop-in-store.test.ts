@@ -30,6 +30,9 @@ const MINUTE = 60_000;
 type Loose = any;
 const fields = (req: Request) => req.session as Loose;
 
+const sessionIdOf = ({ cookie = '' }: HttpClient) =>
+  /s:(.+)\./.exec(decodeURIComponent(cookie))?.[1] ?? '';
+
 /** An app as the tutorials write it: it uses nothing of this module except the store. */
 function plainApp(store: Store, gate: Gate, more: Partial<SessionOptions> = {}) {
   const app = express();
@@ -358,7 +361,7 @@ onEachStore(
 
     it('stores a session under the hash of its id', async () => {
       await client.post('/log-in');
-      const id = /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';
+      const id = sessionIdOf(client);
       assert.equal(await store.backend.get(id), undefined);
       assert.equal((await store.read(sessionHandle(id))).session.user, 'Ada');
     });
@@ -375,6 +378,26 @@ onEachStore(
       await client.post('/log-in');
       now += 31 * MINUTE;
       assert.equal((await stored()).user, undefined, 'after 31 idle min');
+    });
+
+    it('a read restarts the idle clock once a hundredth of it, or a minute, has passed', async () => {
+      for (const [idleMs, restartMs] of [
+        [30 * MINUTE, 18_000],
+        [24 * 60 * MINUTE, MINUTE],
+      ] as const) {
+        client = await visitorOf({ idleMs });
+        await client.post('/log-in');
+        const id = sessionIdOf(client);
+        for (const [ms, restarted] of [
+          [restartMs - 1, false],
+          [1, true],
+        ] as const) {
+          now += ms;
+          await stored();
+          const { lastSeenAt } = await store.read(sessionHandle(id));
+          assert.equal(lastSeenAt === now, restarted, `${ms} ms`);
+        }
+      }
     });
 
     it('A request changes the session while another gives it a new id: the change is lost, and a `maxAge` brings the old cookie back', async () => {
@@ -494,7 +517,7 @@ onEachStore(
 
     it('starts afresh when the stored text is unreadable', async () => {
       await client.post('/log-in');
-      const id = /s:(.+)\./.exec(decodeURIComponent(client.cookie ?? ''))?.[1] ?? '';
+      const id = sessionIdOf(client);
       const times = `"version":1,"createdAt":${now},"lastSeenAt":${now}`;
       const texts = ['{"vers', 'null', '7', `{${times}}`, `{${times},"session":3}`];
       for (const text of [...texts, `{${times},"session":{"user":"Ada"}}`]) {

@@ -22,7 +22,11 @@ export type DropInEvent =
   | { type: 'imported' | 'store-up' };
 
 export type DropInOptions = GuardOptions & {
-  /** A session unused for this long has expired, in milliseconds. Default: the cookie's maxAge, or a day */
+  /**
+   * A session unused for this long has expired, in milliseconds. It can expire a hundredth sooner, at most a
+   * minute, because a request does not restart a clock that has just been restarted. Default: the cookie's
+   * maxAge, or a day
+   */
   idleMs?: number;
   /** A session this old has expired, however busy it is, in milliseconds. Default: no limit */
   absoluteMs?: number;
@@ -38,7 +42,8 @@ type Seen = { key: string; record: DropInRecord; data: Data };
 type StoredCookie = { originalMaxAge?: number | null; expires?: string | null };
 type Callback = (error?: unknown, value?: unknown) => void;
 
-const DAY_MS = 24 * 3_600_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /**
  * A store for express-session that keeps the changes of simultaneous requests. Each save stores the
@@ -72,11 +77,14 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     return undefined;
   }
 
+  function idleMsOf({ cookie }: Data): number {
+    return options.idleMs ?? (cookie as StoredCookie | undefined)?.originalMaxAge ?? DAY_MS;
+  }
+
   function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
-    const { originalMaxAge, expires } = (session.cookie ?? {}) as StoredCookie;
-    const { idleMs = originalMaxAge ?? DAY_MS } = options;
+    const { expires } = (session.cookie ?? {}) as StoredCookie;
     const cookieEnds = expires ? Date.parse(expires) : Infinity;
-    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs, cookieEnds) - now();
+    return Math.min(lastSeenAt + idleMsOf(session), createdAt + absoluteMs, cookieEnds) - now();
   }
 
   async function load(id: string): Promise<SessionData | null> {
@@ -128,8 +136,13 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     for (const field of conflicts) emit({ type: 'conflict', field });
   }
 
-  /** Restarts the idle clock, unless another request stored something meanwhile. */
+  /**
+   * Restarts the idle clock, unless another request stored something meanwhile. A clock that was restarted
+   * just now keeps running: otherwise, each read would be a write, too.
+   */
   async function touch(id: string, record: DropInRecord, cookie: unknown): Promise<void> {
+    const running = now() - record.lastSeenAt;
+    if (running < Math.min(idleMsOf(record.session) / 100, MINUTE_MS)) return;
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
     const left = msLeft(next);
     if (left > 0) await records.compareAndSet(sessionHandle(id), record.version, next, left);
