@@ -63,6 +63,7 @@ export function boundBrowser(
   const cookies = new Map<string, { value: string; endsAt: number }>();
   let device: Device | undefined;
   let registering: Promise<void> = Promise.resolve();
+  let registrationStatus: number | undefined;
   let refreshing: Promise<boolean> | undefined;
   const ended: number[] = [];
 
@@ -96,6 +97,7 @@ export function boundBrowser(
     const response = await postProof(quoted(offer, /path="([^"]+)"/) ?? '', proof).catch(
       () => undefined,
     );
+    registrationStatus = response?.status;
     if (response?.status !== 200) return;
     const { session_identifier: id } = (await response.json()) as { session_identifier: string };
     device = { id, challenge: challengeIn(response) };
@@ -159,6 +161,9 @@ export function boundBrowser(
     refresh: refreshOnce,
     get device() {
       return device;
+    },
+    get registrationStatus() {
+      return registrationStatus;
     },
     /** Resolves once the registration is over, whether it succeeded or not. */
     registered: () => registering,
