@@ -56,11 +56,11 @@ function restart(seconds) {
 async function ask() {
   const response = await fetch('/login', { headers: { accept: 'application/json' } });
   if (!response.ok) throw new Error(`${response.status}`);
-  const answer = await response.json();
-  const seconds = answer.session.stored ? answer.session.expiresInSeconds : 0;
+  const { user, session } = await response.json();
+  const seconds = session.stored ? session.expiresInSeconds : 0;
   restart(seconds);
   tabs.postMessage(seconds);
-  return answer;
+  return user;
 }
 
 const tabs = new BroadcastChannel('ticket');
@@ -92,7 +92,7 @@ async function check() {
   if (!user || checking || document.visibilityState !== 'visible') return;
   checking = true;
   try {
-    if ((await ask()).user?.id !== user) location.replace(again);
+    if ((await ask())?.id !== user) location.replace(again);
   } catch {
     // Offline, or no server: leave the page as it is.
   }

@@ -120,11 +120,11 @@ it('five rolling restarts under load lose no request and no cart line', {
   const skus = demoProducts.map(({ sku }) => sku);
 
   const over = new AbortController();
-  const answers = { GET: 0, POST: 0 };
+  const responses = { GET: 0, POST: 0 };
   const failures: unknown[] = [];
   const attempt = async (method: 'GET' | 'POST', request: Promise<{ status: number }>) => {
     const outcome = await request.then(({ status }) => status, String);
-    answers[method] += 1;
+    responses[method] += 1;
     if (outcome !== 200) failures.push([method, outcome]);
     await sleep(200);
     return outcome === 200;
@@ -162,11 +162,11 @@ it('five rolling restarts under load lose no request and no cart line', {
     const rolled = async () => server.output().slice(before).includes('All workers were replaced');
     await until(rolled, `restart ${restart}`, 30_000);
   }
-  await until(async () => answers.GET > 300 && answers.POST > 300, 'enough load', 30_000);
+  await until(async () => responses.GET > 300 && responses.POST > 300, 'enough load', 30_000);
   over.abort();
   await load;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  t.diagnostic(`${answers.GET} GET and ${answers.POST} POST in ${seconds} s`);
+  t.diagnostic(`${responses.GET} GET and ${responses.POST} POST in ${seconds} s`);
   // The last worker's line may come after the primary's.
   await until(async () => workers(server).length === 12, 'two workers from each restart');
   assert.deepEqual(failures, []);
@@ -268,13 +268,13 @@ it('while workers keep dying at once, the wait before each replacement doubles, 
   await until(renewed, 'two new workers serve', 20_000);
 });
 
-it('at SIGTERM, the workers answer requests under way and on idle connections, close those connections and exit with 0', async (t) => {
+it('at SIGTERM, the workers respond to requests under way and on idle connections, close those connections and exit with 0', async (t) => {
   const server = await startProduction(t, 2);
   const idle = connect(server.port, '127.0.0.1');
   const isToldToClose = async () => {
     idle.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
-    const [answer] = await once(idle, 'data');
-    return /^HTTP\/1\.1 200 .*^Connection: close/ims.test(String(answer));
+    const [response] = await once(idle, 'data');
+    return /^HTTP\/1\.1 200 .*^Connection: close/ims.test(String(response));
   };
   assert.equal(await isToldToClose(), false);
   const headers = { ...secure.headers, 'content-type': 'application/json' };
@@ -287,8 +287,8 @@ it('at SIGTERM, the workers answer requests under way and on idle connections, c
   await until(isToldToClose, 'the idle connection is told to close');
   await until(() => refuses(server.port), 'no worker takes a new one');
   login.end(JSON.stringify(ADA));
-  const [answer] = await once(login, 'response');
-  assert.deepEqual([answer.statusCode, answer.headers.connection], [200, 'close']);
+  const [response] = await once(login, 'response');
+  assert.deepEqual([response.statusCode, response.headers.connection], [200, 'close']);
   assert.equal(await code, 0);
   assert.deepEqual(running(server), []);
 });

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
 
-/** cut: it was replaced, and had not answered all requests in time. */
+/** cut: it was replaced, and had not responded to all requests in time. */
 export type WorkerEvent = 'died' | 'cut' | 'start-failed';
 
 type PrimaryOptions = {

@@ -1,9 +1,9 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { parse, serialize } from 'cookie';
 import type { Request, RequestHandler, Response } from 'express';
 import type { SessionCookie } from './cookie.ts';
 import { algorithmOf, BadProof, readProof } from './device-proof.ts';
+import { deviceTokens } from './device-tokens.ts';
 import { DeviceUnproved, ProofUnavailable, SessionGone } from './errors.ts';
 import type { Lifecycle, LifecycleOptions } from './lifecycle.ts';
 import { hasMoved, isStored, MOVED, type SessionRecord } from './record.ts';
@@ -52,8 +52,7 @@ export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
  * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. From
  *    now on, a request without this cookie is refused.
  * 3. Before the cookie expires, the browser signs the next challenge.
- * Only the key is stored. Challenges and the cookie carry their time and a MAC, so every process can check
- * them. A browser that got no response may send the same proof again.
+ * Only the key is stored: see device-tokens.ts. A browser that got no response may send the same proof again.
  */
 export function createDeviceBinding({ store, secrets, cookie, ...options }: Options) {
   const { logIn = '/login', logOut = '/logout', onEvent = () => {} } = options;
@@ -64,28 +63,10 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     throw new TypeError(
       "deviceBound needs a session cookie with secure: true and the path '/', without domain and partitioned",
     );
-  const [newest = ''] = secrets;
+  const { token, timeOf } = deviceTokens(secrets, now);
   const attributesText = serialize('x', '', attributes).replace('x=; ', '');
   /** The requests of bound sessions that came without proof. Their `req.session` is empty. */
   const unproved = new WeakSet<object>();
-
-  const macOf = (secret: string, use: string, of: string, time: string) =>
-    // No session id has a colon, so this can never be the signature of a session cookie.
-    createHmac('sha256', secret).update(`dbsc:${use}:${of}:${time}`).digest();
-
-  function token(use: 'register' | 'refresh' | 'bound', of: string): string {
-    const time = String(now());
-    return `${time}.${macOf(newest, use, of, time).toString('base64url')}`;
-  }
-
-  /** @returns when this process or another one made the token; undefined if none of them did */
-  function timeOf(text: string | undefined, use: Parameters<typeof token>[0], of: string) {
-    const [, time, mac] = /^(\d{1,16})\.([\w-]{43})$/.exec(text ?? '') ?? [];
-    if (!time || !mac) return undefined;
-    const given = Buffer.from(mac, 'base64url');
-    const isOurs = secrets.some((secret) => timingSafeEqual(given, macOf(secret, use, of, time)));
-    return isOurs ? Number(time) : undefined;
-  }
 
   function requireChallenge(text: string, use: 'register' | 'refresh', of: string, maxMs: number) {
     const time = timeOf(text, use, of);
