@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -188,6 +188,39 @@ it('a silent stream is not cut off as stalled, and ends by itself; a full proces
   assert.equal((await openStream({ origin, cookie })).status, 503);
   assert.deepEqual(await stream.ended, [{ user: ADA_ID }]);
   server.close();
+});
+
+it('a stream that waits behind another on its connection can end, and is not written to after that', async (t) => {
+  const events = eventStreams(sessionMiddleware(session), { pingMs: 20 });
+  const failures: unknown[] = [];
+  const app = express().get('/session/events', (req, res, next) => {
+    res.on('error', (error) => failures.push(error)); // without a listener, the process would end
+    return events.show(req, res, next);
+  });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  t.after(() => {
+    socket.destroy();
+    server.close();
+  });
+  let received = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    received += chunk;
+  });
+  const has = (text: string, times: number) => async () => received.split(text).length > times;
+  const visitors = [await loggedIn(), await loggedIn()];
+  for (const { cookie } of visitors) {
+    const headers = `Host: localhost\r\nAccept: text/event-stream\r\nCookie: ${cookie}`;
+    socket.write(`GET /session/events HTTP/1.1\r\n${headers}\r\n\r\n`);
+  }
+  await until(has('"user"', 1), 'the first stream');
+  await visitors[1]?.post('/logout');
+  const pings = received.split(':\n\n').length;
+  await until(has(':\n\n', pings + 10), 'ten pings');
+  await visitors[0]?.post('/logout');
+  await until(has('{"ended":"ended"}', 2), 'both have ended');
+  assert.deepEqual(failures, []);
 });
 
 it('a browser that leaves before its stream begins does not count toward the limit', async () => {

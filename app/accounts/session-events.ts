@@ -27,7 +27,7 @@ export type EventStreams = ReturnType<typeof eventStreams>;
  */
 export function eventStreams(sessions: SessionMiddleware, options: Partial<typeof DEFAULTS> = {}) {
   const { perSession, total, streamMs, pingMs } = { ...DEFAULTS, ...options };
-  const streams = new Set<Response>();
+  const streams = new Map<Response, () => void>();
   const countOf = new Map<string, number>();
   let draining = false;
 
@@ -47,15 +47,20 @@ export function eventStreams(sessions: SessionMiddleware, options: Partial<typeo
     req.respondedAt = performance.now();
     if (!session || draining) return end(res, session ? undefined : 'ended');
 
-    streams.add(res);
     countOf.set(session.handle, open + 1);
-    const stop = session.onEnd((reason) => end(res, reason));
-    const ping = setInterval(() => res.write(':\n\n'), pingMs);
-    const timeout = setTimeout(() => end(res), streamMs);
-    res.once('close', () => {
+    // A stream that has ended may close much later: a client can have sent another request before this one.
+    const finish = (reason?: EndReason) => {
       stop();
       clearInterval(ping);
       clearTimeout(timeout);
+      if (!res.writableEnded) end(res, reason);
+    };
+    const stop = session.onEnd(finish);
+    const ping = setInterval(() => res.write(':\n\n'), pingMs);
+    const timeout = setTimeout(finish, streamMs);
+    streams.set(res, finish);
+    res.once('close', () => {
+      finish();
       streams.delete(res);
       const left = (countOf.get(session.handle) ?? 1) - 1;
       if (left > 0) countOf.set(session.handle, left);
@@ -66,7 +71,7 @@ export function eventStreams(sessions: SessionMiddleware, options: Partial<typeo
   /** Ends all streams, open ones and later ones, so that their browsers turn to another process. */
   const drain = () => {
     draining = true;
-    for (const res of streams) end(res);
+    for (const finish of streams.values()) finish();
   };
 
   return { show, drain };
