@@ -93,7 +93,7 @@ it('the examples of docs/stores.md compile', (t) => {
   t.after(() => rmSync(folder, { recursive: true }));
   const page = readFileSync(join(root, 'docs/stores.md'), 'utf8');
   const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) =>
-    code.replace('./app/session/', '../../app/session/'),
+    code.replace('./session/', '../../app/session/'),
   );
   assert.equal(examples.length, 4);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);

@@ -142,8 +142,9 @@ it('the examples compile with the options that the docs name', (t) => {
   cpSync(join(root, 'app/session'), join(folder, 'session'), { recursive: true });
   const page = read('docs/session-module.md');
   const ofMoving = codeBlocks(read('docs/migrate.md'), 'ts').filter((code) => !usesDropIn(code));
-  const examples = [...codeBlocks(readme + page + read('docs/log-in.md'), 'ts'), ...ofMoving];
-  assert.equal(examples.length, 10);
+  const others = read('docs/log-in.md') + read('docs/device-bound.md');
+  const examples = [...codeBlocks(readme + page + others, 'ts'), ...ofMoving];
+  assert.equal(examples.length, 11);
   for (const [n, code] of examples.entries()) writeFileSync(join(folder, `${n}.ts`), code);
   const [named = ''] = /^.*`tsc` needs .*$/m.exec(page) ?? [];
   const options = [...named.matchAll(/`("\w+": [^`]+)`/g)].map(([, option]) => option);

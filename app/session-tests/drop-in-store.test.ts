@@ -245,14 +245,14 @@ onEachStore(
       assert.deepEqual(data, { cart: { coat: 1, umbrella: 2 }, theme: 'dark' });
     });
 
-    it('Two requests change the same field: the later value wins, and an event names the field', async () => {
+    it('Two requests change the same field: the later value wins, and an event names the field if the values differ', async () => {
       await client.post('/edit', { json: { theme: 'dark', user: { name: 'Ada' } } });
       await editInTurn(client, gate, [
-        { theme: 'red', 'user.name': 'Grace' },
-        { theme: 'light', 'user.name': 'Joan' },
+        { theme: 'red', 'user.name': 'Grace', views: '+1' },
+        { theme: 'light', 'user.name': 'Joan', views: '+1' },
       ]);
       const { cookie, ...data } = await stored();
-      assert.deepEqual(data, { theme: 'light', user: { name: 'Joan' } });
+      assert.deepEqual(data, { theme: 'light', user: { name: 'Joan' }, views: 1 });
       assert.deepEqual(conflicts(), ['theme', 'user.name']);
     });
 

@@ -11,7 +11,8 @@ import { areTimes, isBackend, requireAll } from './stores/require.ts';
 export type DropInEvent =
   /**
    * Two requests changed the same field, whose path is `field`, such as `theme.colour`. The later one
-   * won, unless it changed something inside an object that the other one deleted.
+   * won, unless it changed something inside an object that the other one deleted. Equal values are no
+   * conflict, so this does not show that a count was lost.
    */
   | { type: 'conflict'; field: string }
   /** A request changed a session that had ended meanwhile. The change was dropped. */
