@@ -213,9 +213,25 @@ it('the old workers stay when the new code does not start', async (t) => {
     20_000,
   );
   assert.match(server.output(), /bad code/);
+  assert.equal(logged(server, 'A new worker did not start')[0].code, 1);
   assert.equal((await httpClient(server.origin).get('/readyz')).status, 200);
   assert.equal(running(server).length, 2);
   assert.equal(workers(server).length, 2);
+});
+
+it('the reason is logged when a new worker cannot be spawned', async (t) => {
+  const deleteNode = (code: string) =>
+    code.replace(
+      'cluster.setupPrimary(',
+      `if (process.getBuiltinModule('fs').existsSync('deleted')) process.execPath = '/no/node';\n$&`,
+    );
+  const { server, dir } = await startEditableShop(t, [['app/process/primary.ts', deleteNode]]);
+  await writeFile(join(dir, 'deleted'), '');
+  server.kill('SIGHUP');
+  const failures = () => logged(server, 'A new worker did not start');
+  await until(async () => failures().length === 1, 'it is logged');
+  assert.match(failures()[0].err.message, /spawn \/no\/node ENOENT/);
+  assert.equal(running(server).length, 2);
 });
 
 it('a killed worker is replaced, and the shop keeps serving', async (t) => {

@@ -93,19 +93,19 @@ export function runPrimary({ count, env, log, onEvent = () => {} }: PrimaryOptio
     const old = new Set(serving);
     log.info({ workers: count }, 'Replacing the workers');
     const unfinished = () => !stopping && (serving.size < count || !old.isDisjointFrom(serving));
-    let failed = false;
+    let failure: object | undefined;
     while (unfinished()) {
       const successor = fork();
-      failed = !(await listens(successor));
-      if (failed) break;
+      failure = await startFailure(successor);
+      if (failure) break;
       serving.add(successor);
       const [oldest] = serving;
       if (oldest && serving.size > count) void retire(oldest);
     }
     rolling = false;
     if (stopping) return;
-    if (failed) {
-      log.error('A new worker did not start: the old workers keep running');
+    if (failure) {
+      log.error(failure, 'A new worker did not start: the old workers keep running');
       onEvent('start-failed');
     } else log.info('All workers were replaced');
     if (rollAgain) void roll();
@@ -132,8 +132,10 @@ export function runPrimary({ count, env, log, onEvent = () => {} }: PrimaryOptio
   }
 }
 
-const listens = (worker: Worker) =>
-  new Promise<boolean>((resolve) => {
-    worker.once('listening', () => resolve(true));
-    worker.once('exit', () => resolve(false)).once('error', () => resolve(false));
+/** Resolves to undefined once it listens, or to what the log should say. */
+const startFailure = (worker: Worker) =>
+  new Promise<object | undefined>((resolve) => {
+    worker.once('listening', () => resolve(undefined));
+    worker.once('exit', (code, signal) => resolve({ code, signal }));
+    worker.once('error', (err) => resolve({ err }));
   });

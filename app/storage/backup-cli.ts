@@ -1,6 +1,6 @@
 // npm run backup -- FILE: copies the SQLite database while the shop runs.
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { readCommandConfig } from '../../config/environment.ts';
 
@@ -25,29 +25,21 @@ async function copyTo(target: string): Promise<void> {
   if (database.kind !== 'sqlite')
     throw new Error(`DATABASE_URL is not SQLite. Use ${database.kind}'s own backup`);
   const { path } = database;
-  const unfinished = `${target}.unfinished`;
   if (!existsSync(path)) throw new Error(`DATABASE_URL names ${path}, which does not exist`);
   if (!existsSync(dirname(target))) throw new Error(`There is no folder ${dirname(target)}`);
   // A shop that runs would go on writing to the file that was replaced.
   for (const part of [path, `${path}-wal`, `${path}-shm`])
-    if (isSameFile(part, target) || isSameFile(part, unfinished))
+    if (isSameFile(part, target))
       throw new Error(`The backup would replace ${part}, which the shop uses. Name another file`);
-  rmSync(unfinished, { force: true });
   process.umask(0o077); // it holds password hashes
   try {
-    const source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-    await backup(source, unfinished, { rate: ALL_PAGES });
-    source.close();
+    const unfinished = join(temporaryFolder(`${target}.unfinished-`), 'copy.db');
+    await copyAll(path, unfinished);
+    removeSessions(unfinished);
+    renameSync(unfinished, target);
   } catch (cause) {
-    throw new Error(`Cannot copy ${path} to ${unfinished}: ${String(cause)}`, { cause });
+    throw new Error(`Cannot copy ${path} to ${target}: ${String(cause)}`, { cause });
   }
-  const copy = new DatabaseSync(unfinished);
-  // Without sessions and counts: a restored backup must not bring back an old log-in.
-  copy.exec(
-    'pragma journal_mode = delete; delete from records where expires_at is not null; vacuum',
-  );
-  copy.close();
-  renameSync(unfinished, target);
 }
 
 function isSameFile(one: string, other: string): boolean {
@@ -55,4 +47,27 @@ function isSameFile(one: string, other: string): boolean {
     statSync(path, { throwIfNoEntry: false, bigint: true }),
   );
   return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
+}
+
+/** Each run has its own, so that two may run at once. Left behind, it could fill the shop's disk. */
+function temporaryFolder(prefix: string): string {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  const folder = mkdtempSync(prefix);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
+}
+
+async function copyAll(path: string, copy: string): Promise<void> {
+  using source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  // If another process holds the lock, `backup` would fail with "not an error".
+  source.exec('begin; select key from records limit 1');
+  await backup(source, copy, { rate: ALL_PAGES });
+}
+
+/** Without sessions and counts: a restored backup must not bring back an old log-in. */
+function removeSessions(copy: string): void {
+  using database = new DatabaseSync(copy);
+  database.exec(
+    'pragma journal_mode = delete; delete from records where expires_at is not null; vacuum',
+  );
 }
