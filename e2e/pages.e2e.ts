@@ -175,6 +175,9 @@ test(
     await expect(keep).toBeHidden();
     await page.clock.runFor(1000);
     await expect(keep).toBeInViewport();
+    await page.route('/login', (route) => route.abort(), { times: 1 }); // offline
+    await Promise.all([page.waitForEvent('requestfailed'), keep.click()]);
+    await expect(keep).toBeEnabled();
     await keep.click();
     await expect(page.getByText('Expires in: 1800 seconds')).toBeVisible();
     await expect(keep).toBeHidden();

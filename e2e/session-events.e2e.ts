@@ -100,6 +100,62 @@ test(
   },
 );
 
+test(
+  'a page that said that its user is logged out goes on when the user is back',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    await logIn(page, ADA.email, ADA.password);
+    const add = page.getByRole('main').getByRole('button').first();
+    const logInAs = (email: string, password: string) =>
+      context.request.post('/login', { form: { email, password } });
+    for (const leave of [
+      () => context.request.post('/logout'),
+      () => logInAs('grace@cloakroom.test', 'nanosecond-wire'),
+    ]) {
+      await leave();
+      await expect(said(page)).toContainText(/You are logged out|Another user has logged in/);
+      await expect(add).toBeDisabled();
+      await logInAs(ADA.email, ADA.password);
+      await page.evaluate(() => dispatchEvent(new Event('focus')));
+      await expect(said(page)).toBeHidden();
+      await expect(add).toBeEnabled();
+    }
+  },
+);
+
+test(
+  'a page stays as it is while the server does not say who is logged in',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await logIn(page, ADA.email, ADA.password);
+    let streams = 0;
+    await page.route('/session/events', (route) => {
+      if (route.request().resourceType() !== 'eventsource') return route.fulfill({ status: 503 });
+      streams += 1;
+      return route.fulfill({
+        contentType: 'text/event-stream',
+        body: 'data: {}\n\ndata: {"ended":"ended"}\n\n',
+      });
+    });
+    await page.goto('/');
+    await expect.poll(() => streams).toBeGreaterThan(1); // it asks for the stream again
+    await expect(said(page)).toBeHidden();
+  },
+);
+
+test(
+  'a guest’s page follows the session of a user who has logged in elsewhere, once it shows that user',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    await page.goto('/');
+    await context.request.post('/login', { form: ADA });
+    await page.getByRole('main').getByRole('button').first().click();
+    await expect(page.getByRole('link', { name: 'Your account: Ada' })).toBeVisible();
+    await context.request.post('/logout');
+    await expect(said(page)).toContainText('You are logged out.');
+  },
+);
+
 test('the page of a guest opens no stream', DEVELOPMENT_ONLY, async ({ page }) => {
   const streams: string[] = [];
   page.on('request', (request) => {

@@ -1,7 +1,8 @@
 // Sends forms with data-in-place in the background and shows the response without a jump: the focused
 // element keeps the focus and its place on the screen. Without this script, they are ordinary forms.
+const userIn = (root) => root.querySelector('[data-user]')?.dataset.user;
 const find = (id) => document.getElementById(id);
-const tabs = new BroadcastChannel('ticket');
+const tabs = new BroadcastChannel('session-clock');
 let queue = Promise.resolve();
 
 addEventListener('submit', (event) => {
@@ -19,14 +20,16 @@ async function send(id) {
   const headers = { accept: 'text/html' };
   const response = await fetch(button.form.action, { method: 'POST', body, headers });
   const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  if (response.redirected) history.replaceState(null, '', response.url);
+  const user = userIn(page);
+  if (user !== userIn(document)) return location.reload(); // somebody has logged in or out elsewhere
   const held = document.activeElement.closest('main [id]:not(main)') ?? button;
   const before = held.getBoundingClientRect().top;
   for (const part of ['header', 'main'])
     document.body.replaceChild(page.querySelector(part), document.querySelector(part));
   document.title = page.title;
-  if (response.redirected) history.replaceState(null, '', response.url);
   const left = page.querySelector('.ticket [data-seconds-left]');
-  if (left) tabs.postMessage(Number(left.textContent));
+  if (left) tabs.postMessage({ user, seconds: Number(left.textContent) });
 
   const usable = [held.id, held.dataset.else].map(find).find((each) => each && !each.disabled);
   const next = usable ?? find('content');

@@ -1,5 +1,5 @@
 // Keeps this page up to date while somebody looks at it. Asking does not keep the session alive.
-const tabs = new BroadcastChannel('ticket');
+const tabs = new BroadcastChannel('session-clock');
 const timer = setInterval(() => void (document.visibilityState === 'visible' && ask()), 3000);
 
 async function ask() {
@@ -11,8 +11,9 @@ async function ask() {
   const newer = parts.map(({ id }) => page.getElementById(id));
   if (newer.includes(null)) return clearInterval(timer); // the session has ended
   const changed = parts.map((part, n) => update(part, [...newer[n].children]));
-  if (changed.includes(true))
-    tabs.postMessage(Number(page.querySelector('[data-seconds-left]').dataset.secondsLeft));
+  const { user } = page.querySelector('[data-user]')?.dataset ?? {};
+  const { secondsLeft } = page.querySelector('[data-seconds-left]').dataset;
+  if (changed.includes(true)) tabs.postMessage({ user, seconds: Number(secondsLeft) });
 }
 
 /** Children with the same text stay, with their focus and what is open. */

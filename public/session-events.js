@@ -10,6 +10,7 @@ const alone = (signal, run) =>
  * @param onEvent gets `{user}` when a stream begins, and `{ended}` with the reason when the session ends.
  *   Its promise resolves to whether the page goes on: just after a log-in, a stream may still know only the
  *   old id
+ * @returns a function to call when a page that had ended goes on after all
  */
 export function follow(onEvent) {
   let leaving;
@@ -56,4 +57,5 @@ export function follow(onEvent) {
   addEventListener('pagehide', leave);
   addEventListener('pageshow', join);
   join();
+  return join;
 }

@@ -13,60 +13,93 @@ const clocks = [...document.querySelectorAll('[data-seconds-left]')].map((output
 }));
 const [sessionClock] = clocks; // on every page it comes first
 const secondsLeft = ({ endsAt }) => Math.max(0, (endsAt - Date.now()) / 1000);
+const { user, again } = document.querySelector('[data-user]')?.dataset ?? {}; // whose page this is
 
 let state = 'open';
+let endedWhy; // the sentence that says how the session ended, before its clock ran out
+let rejoin = () => {};
+const closed = new Set(); // the buttons that this script has disabled
 function tick() {
-  if (state === 'ended') return;
   for (const clock of clocks) {
     clock.output.textContent = clock.inWords(Math.floor(secondsLeft(clock)));
     if (clock.bar) clock.bar.value = secondsLeft(clock);
   }
   const left = secondsLeft(sessionClock);
-  enter(left === 0 ? 'ended' : left <= 60 ? 'last-minute' : 'open');
+  enter(endedWhy || left === 0 ? 'ended' : left <= 60 ? 'last-minute' : 'open');
 }
 
-/** @param why the sentence that says how the session ended */
-function enter(next, why = 'This session has ended.') {
+function enter(next) {
   if (next === state) return;
+  if (state === 'ended') rejoin();
   state = next;
   const ticket = document.querySelector('.ticket');
   const height = ticket.offsetHeight;
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
   // Set again a moment later: a screen reader announces a change only in text that is already visible.
+  const why = endedWhy ?? 'This session has ended.';
   const say = () => state === 'ended' && ticket.querySelector('[data-why]')?.replaceChildren(why);
   say();
   setTimeout(say, 100);
   // The page below does not move: the ticket has a line to spare.
   ticket.style.marginBottom = `${Math.max(-1.4 * 16, height - ticket.offsetHeight)}px`;
+  for (const button of closed) button.disabled = false;
+  closed.clear();
   if (state !== 'ended') return;
   const toGoOn = '[action="/login"], [action="/register"]';
-  for (const button of document.querySelectorAll('[type="submit"]'))
-    button.disabled = !button.form.matches(toGoOn);
+  for (const button of document.querySelectorAll('[type="submit"]:enabled'))
+    if (!button.form.matches(toGoOn)) closed.add(button);
+  for (const button of closed) button.disabled = true;
 }
 
 /** Each request restarts the idle clock, whichever tab it comes from. */
 function restart(seconds) {
+  endedWhy = undefined;
   for (const clock of clocks)
     if (!('absolute' in clock.output.dataset)) clock.endsAt = Date.now() + 1000 * seconds;
   tick();
 }
 
-/** Asks the server who is logged in, and how long the session lasts now. */
-async function ask() {
-  const response = await fetch('/login', { headers: { accept: 'application/json' } });
-  if (!response.ok) throw new Error(`${response.status}`);
-  const { user, session } = await response.json();
-  const seconds = session.stored ? session.expiresInSeconds : 0;
-  restart(seconds);
-  tabs.postMessage(seconds);
-  return user;
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Asks a user's page again while nobody is logged in: the cookie of a log-in may be on its way.
+ * @param ask returns who is logged in now, and throws if the server does not answer
+ */
+async function settled(ask) {
+  for (let tries = 1; ; tries++) {
+    const now = await ask();
+    if (now || !user || tries === 3) return now;
+    await wait(1000);
+  }
 }
 
-const tabs = new BroadcastChannel('ticket');
+async function fetchJson(path) {
+  const response = await fetch(path, { headers: { accept: 'application/json' } });
+  if (!response.ok) throw new Error(`${response.status}`);
+  return response.json();
+}
+
+const GUEST = 'guest';
+/** Restarts the idle clock. @returns the user, GUEST, or undefined if there is no session */
+async function keepAlive() {
+  const { user: now, session } = await fetchJson('/login');
+  const seconds = session.expiresInSeconds;
+  if (!session.stored) return undefined;
+  if (now?.id === user) {
+    restart(seconds);
+    tabs.postMessage({ user, seconds });
+  }
+  return now?.id ?? GUEST;
+}
+
+const tabs = new BroadcastChannel('session-clock');
 if (sessionClock) {
-  tabs.addEventListener('message', ({ data }) => restart(data));
-  tabs.postMessage(secondsLeft(sessionClock));
+  tabs.addEventListener('message', ({ data }) => {
+    // A guest's next session has another cart.
+    if (data.user === user && (user || state !== 'ended')) restart(data.seconds);
+  });
+  tabs.postMessage({ user, seconds: secondsLeft(sessionClock) });
   setInterval(tick, 1000);
   const button = document.querySelector('.ticket button');
   button.addEventListener('click', () => void keep(button));
@@ -74,7 +107,13 @@ if (sessionClock) {
 
 async function keep(button) {
   const before = sessionClock.endsAt;
-  await ask().catch(() => {}); // offline, or no server: the time runs on
+  let now;
+  try {
+    now = await settled(keepAlive);
+  } catch {
+    return; // offline, or no server: the time runs on, and the button stays
+  }
+  if (now !== (user ?? GUEST)) return restart(0);
   if (state !== 'last-minute' || sessionClock.endsAt - before > 1000) return;
   button.disabled = true; // the absolute clock runs out
   button.textContent = 'Only a new log-in extends it';
@@ -86,13 +125,12 @@ const WHY = {
   revoked: 'You were logged out here, from another device.',
   otherUser: 'Another user has logged in.',
 };
-const { user, again } = document.querySelector('[data-user]')?.dataset ?? {};
 let checking = false;
 async function check() {
   if (!user || checking || document.visibilityState !== 'visible') return;
   checking = true;
   try {
-    if ((await ask())?.id !== user) location.replace(again);
+    if ((await settled(keepAlive)) !== user) location.replace(again);
   } catch {
     // Offline, or no server: leave the page as it is.
   }
@@ -102,24 +140,22 @@ document.addEventListener('visibilitychange', () => void check());
 addEventListener('focus', () => void check());
 addEventListener('pageshow', ({ persisted }) => void (persisted && check())); // restored from the history
 
-async function currentUser() {
-  const headers = { accept: 'application/json' };
-  const response = await fetch('/session/events', { headers }).catch(() => undefined);
-  return response?.ok ? (await response.json()).user?.id : undefined;
-}
+const currentUser = async () => (await fetchJson('/session/events')).user?.id;
 
 /** A page that comes back into view asks by itself. @returns whether this page goes on */
 async function onEvent({ ended, user: now }) {
-  const isNews = state !== 'ended' && (ended || now !== user);
-  if (isNews && document.visibilityState === 'visible') {
-    let current = await currentUser(); // this page may be newer than the event
-    if (!current) {
-      // The cookie of a log-in may be on its way.
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      current = await currentUser();
-    }
-    if (current !== user) enter('ended', WHY[current ? 'otherUser' : (ended ?? 'ended')]);
+  if (document.visibilityState !== 'visible') return state !== 'ended';
+  if (state === 'ended') {
+    if (endedWhy && now === user) void check(); // the user is back
+  } else if (ended || now !== user) {
+    // This page may be newer than the event. Without an answer, it stays as it is.
+    const current = await settled(currentUser).catch(() => wait(3000).then(() => user));
+    if (current !== user) endedWhy = WHY[current ? 'otherUser' : (ended ?? 'ended')];
+    tick();
   }
   return state !== 'ended';
 }
-if (user) void import('./session-events.js').then(({ follow }) => follow(onEvent));
+if (user)
+  void import('./session-events.js').then(({ follow }) => {
+    rejoin = follow(onEvent);
+  });

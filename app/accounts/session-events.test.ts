@@ -208,7 +208,7 @@ it('a stream that waits behind another on its connection can end, and is not wri
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     received += chunk;
   });
-  const has = (text: string, times: number) => async () => received.split(text).length > times;
+  const has = (part: string, times: number) => async () => received.split(part).length > times;
   const visitors = [await loggedIn(), await loggedIn()];
   for (const { cookie } of visitors) {
     const headers = `Host: localhost\r\nAccept: text/event-stream\r\nCookie: ${cookie}`;
