@@ -17,7 +17,6 @@ const { user, again } = document.querySelector('[data-user]')?.dataset ?? {}; //
 
 let state = 'open';
 let endedWhy; // the sentence that says how the session ended, before its clock ran out
-let rejoin = () => {};
 const closed = new Set(); // the buttons that this script has disabled
 function tick() {
   for (const clock of clocks) {
@@ -30,7 +29,7 @@ function tick() {
 
 function enter(next) {
   if (next === state) return;
-  if (state === 'ended') rejoin();
+  if (state === 'ended') void following?.then((join) => join());
   state = next;
   const ticket = document.querySelector('.ticket');
   const height = ticket.offsetHeight;
@@ -155,7 +154,4 @@ async function onEvent({ ended, user: now }) {
   }
   return state !== 'ended';
 }
-if (user)
-  void import('./session-events.js').then(({ follow }) => {
-    rejoin = follow(onEvent);
-  });
+const following = user && import('./session-events.js').then(({ follow }) => follow(onEvent));
