@@ -14,9 +14,11 @@ if (isWatched)
   });
 
 const config = await configOrExit();
+const metrics =
+  config.metricsPort === undefined ? undefined : await import('./observe/metrics-server.ts');
 if (process.argv.includes('--check')) {
-  // Loading the code compiles it for NODE_COMPILE_CACHE. V8 keeps a worker's code apart, because a worker
-  // runs with other options.
+  // Loading the code compiles it for NODE_COMPILE_CACHE. A worker's code is cached separately, because a
+  // worker runs with other options.
   if (cluster.isPrimary) {
     const [code] = await once(forkWorker({}), 'exit');
     process.exit(code ?? 1);
@@ -29,8 +31,6 @@ const log = createLog(config.logLevel, config.production ? buffered() : readable
 
 // In production even a single worker has a primary, so that SIGHUP can replace it.
 const supervised = config.production || config.workers > 1;
-const metrics =
-  config.metricsPort === undefined ? undefined : await import('./observe/metrics-server.ts');
 const countWorker = metrics?.serveMetrics(config.metricsPort ?? 0, log, supervised);
 if (cluster.isPrimary && supervised) {
   runPrimary({

@@ -224,7 +224,7 @@ export async function fillDisk({ step, slowness, use }: Context): Promise<void> 
     },
   );
   const size = log().length;
-  await step('Pages that only read still respond with 200.', async ([ok]) => {
+  await step('Pages that only read still return 200.', async ([ok]) => {
     // The shop writes its log ten times a second. Each of these writes fails now.
     for (let n = 0; n < 5; n++) {
       for (const path of ['/cart', '/orders', '/livez'])

@@ -55,14 +55,14 @@ export async function restartRedis(context: Context): Promise<void> {
   const redis = use(await startRedis({ args: appendOnly }));
   const { probe, assertRefused, sellsWithin, assertNothingLost } = await sellOn(redis.url, context);
   await step(
-    'Redis is killed. Pages with a session respond with 503 within 2 s, with `Retry-After: 2`.',
+    'Redis is killed. Pages with a session return 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await redis.kill();
       await assertRefused(status, seconds);
     },
   );
   await step(
-    '`/readyz` responds with 503: `The session store does not answer.` `/livez` and files respond with 200.',
+    '`/readyz` responds with 503: `The session store does not answer.` `/livez` and files still return 200.',
     async ([unready, ok]) => {
       const { status, json } = await probe.get('/readyz');
       assert.deepEqual(
@@ -88,7 +88,7 @@ export async function failOver(context: Context): Promise<void> {
   const sentinel = use(await startRedisSentinel());
   const { assertRefused, sellsWithin, assertNothingLost } = await sellOn(sentinel.url, context);
   await step(
-    'The master is killed. Pages with a session respond with 503 within 2 s, with `Retry-After: 2`.',
+    'The master is killed. Pages with a session return 503 within 2 s, with `Retry-After: 2`.',
     async ([status, seconds]) => {
       await sentinel.master.kill();
       await assertRefused(status, seconds);

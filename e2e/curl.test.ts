@@ -9,13 +9,13 @@ import { healthRoutes, sitemap, streamRoutes } from '../app/routes.ts';
 import { startServer } from '../test-support/start-server.ts';
 
 const text = readFileSync(resolve(import.meta.dirname, '../docs/curl.md'), 'utf8');
-// A block responds with 200, or with the status at the end of the line above it.
+// A block returns 200, or with the status at the end of the line above it.
 const blocks = [...text.matchAll(/(?:: (\d{3})\.)?\n\n```sh\n(.*?)```/gs)].map(
   ([, status = '200', code = '']) => ({ status, lines: code.trim().split('\n') }),
 );
 const lines = blocks.flatMap((block) => block.lines);
 
-it('each command of docs/curl.md responds with JSON and the status that the page names', async (t) => {
+it('each command of docs/curl.md gets JSON and the status that the page names', async (t) => {
   const server = await startServer({});
   t.after(server.stop);
   const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));

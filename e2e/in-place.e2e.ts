@@ -1,5 +1,6 @@
 import { expect, type Page } from 'playwright/test';
-import { DEVELOPMENT_ONLY, test } from '../test-support/shop-fixture.ts';
+import { DEVELOPMENT_ONLY, logIn, test } from '../test-support/shop-fixture.ts';
+import { ADA } from '../test-support/start-shop.ts';
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 const beret = (page: Page) => page.getByLabel('Quantity of Wool beret');
@@ -150,5 +151,20 @@ test(
     await expect(add).toBeFocused();
     const after = await add.boundingBox();
     expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
+  },
+);
+
+test(
+  'a user sees the page of an error that came before the session was read',
+  DEVELOPMENT_ONLY,
+  async ({ page }) => {
+    await logIn(page, ADA.email, ADA.password);
+    await openCart(page, { 'wool-beret': 1 });
+    const body = '<header></header><main id="content" tabindex="-1">Try again.</main>';
+    await page.route('/cart/lines/*', (route) =>
+      route.fulfill({ status: 503, contentType: 'text/html', body }),
+    );
+    await more(page).click();
+    await expect(page.getByText('Try again.')).toBeVisible();
   },
 );

@@ -1,5 +1,6 @@
 import { expect } from 'playwright/test';
-import { DEVELOPMENT_ONLY, stopTheClock, test } from '../test-support/shop-fixture.ts';
+import { DEVELOPMENT_ONLY, logIn, stopTheClock, test } from '../test-support/shop-fixture.ts';
+import { ADA } from '../test-support/start-shop.ts';
 
 test('the ticket opens the X-ray, whose clocks run down', DEVELOPMENT_ONLY, async ({ page }) => {
   await stopTheClock(page);
@@ -16,6 +17,23 @@ test('the ticket opens the X-ray, whose clocks run down', DEVELOPMENT_ONLY, asyn
   await expect(idle).toHaveJSProperty('value', 1798);
   await expect(page.getByText('29 min 58 s left of 30 min')).toBeVisible();
 });
+
+test(
+  'the X-ray that somebody looks at tells the user’s other pages about other requests',
+  DEVELOPMENT_ONLY,
+  async ({ page, context }) => {
+    await logIn(page, ADA.email, ADA.password);
+    const xray = await context.newPage();
+    await xray.goto('/session');
+    await page.evaluate(() => {
+      new BroadcastChannel('session-clock').onmessage = ({ data }) => {
+        document.title = JSON.stringify(data);
+      };
+    });
+    await context.request.get('/cart');
+    await expect(page).toHaveTitle(/^\{"user":"acct_ada","seconds":1[78]\d\d\}$/);
+  },
+);
 
 test('the toolbar appears in development only, and links to the X-ray', async ({ page, shape }) => {
   await page.goto('/');

@@ -115,7 +115,7 @@ it('the README’s example runs unchanged', async (t) => {
   assert.equal((await visitor.get('/')).text, 'Views: 1');
 });
 
-it('each curl command of the README responds with 200 and JSON', async (t) => {
+it('each curl command of the README gets 200 and JSON', async (t) => {
   const server = await startServer({});
   t.after(server.stop);
   const folder = mkdtempSync(join(tmpdir(), 'cloakroom-'));

@@ -21,14 +21,15 @@ async function send(id) {
   const response = await fetch(button.form.action, { method: 'POST', body, headers });
   const page = new DOMParser().parseFromString(await response.text(), 'text/html');
   if (response.redirected) history.replaceState(null, '', response.url);
+  const left = page.querySelector('.ticket [data-seconds-left]'); // an error page may have none
   const user = userIn(page);
-  if (user !== userIn(document)) return location.reload(); // somebody has logged in or out elsewhere
+  // Somebody has logged in or out elsewhere.
+  if (left && user !== userIn(document)) return location.reload();
   const held = document.activeElement.closest('main [id]:not(main)') ?? button;
   const before = held.getBoundingClientRect().top;
   for (const part of ['header', 'main'])
     document.body.replaceChild(page.querySelector(part), document.querySelector(part));
   document.title = page.title;
-  const left = page.querySelector('.ticket [data-seconds-left]');
   if (left) tabs.postMessage({ user, seconds: Number(left.textContent) });
 
   const usable = [held.id, held.dataset.else].map(find).find((each) => each && !each.disabled);

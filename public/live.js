@@ -1,6 +1,10 @@
 // Keeps this page up to date while somebody looks at it. Asking does not keep the session alive.
 const tabs = new BroadcastChannel('session-clock');
-const timer = setInterval(() => void (document.visibilityState === 'visible' && ask()), 3000);
+// The next session may be another user's.
+const hasEnded = () => document.querySelector('.ticket [data-while="ended"]:not([hidden])');
+const timer = setInterval(() => {
+  if (document.visibilityState === 'visible' && !hasEnded()) void ask();
+}, 3000);
 
 async function ask() {
   const headers = { accept: 'text/html' };
@@ -11,7 +15,7 @@ async function ask() {
   const newer = parts.map(({ id }) => page.getElementById(id));
   if (newer.includes(null)) return clearInterval(timer); // the session has ended
   const changed = parts.map((part, n) => update(part, [...newer[n].children]));
-  const { user } = page.querySelector('[data-user]')?.dataset ?? {};
+  const { user } = document.querySelector('[data-user]')?.dataset ?? {};
   const { secondsLeft } = page.querySelector('[data-seconds-left]').dataset;
   if (changed.includes(true)) tabs.postMessage({ user, seconds: Number(secondsLeft) });
 }

@@ -61,14 +61,15 @@ function restart(seconds) {
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const GUEST = 'guest';
 /**
- * Asks a user's page again while nobody is logged in: the cookie of a log-in may be on its way.
+ * On a user's page, asks again while nobody is logged in: the cookie of a log-in may be on its way.
  * @param ask returns who is logged in now, and throws if the server does not answer
  */
 async function settled(ask) {
   for (let tries = 1; ; tries++) {
     const now = await ask();
-    if (now || !user || tries === 3) return now;
+    if ((now && now !== GUEST) || !user || tries === 3) return now;
     await wait(1000);
   }
 }
@@ -79,7 +80,6 @@ async function fetchJson(path) {
   return response.json();
 }
 
-const GUEST = 'guest';
 /** Restarts the idle clock. @returns the user, GUEST, or undefined if there is no session */
 async function keepAlive() {
   const { user: now, session } = await fetchJson('/login');
@@ -112,6 +112,8 @@ async function keep(button) {
   } catch {
     return; // offline, or no server: the time runs on, and the button stays
   }
+  const isAnother = now && now !== GUEST && now !== user;
+  if (isAnother) return location.replace(again ?? location.pathname);
   if (now !== (user ?? GUEST)) return restart(0);
   if (state !== 'last-minute' || sessionClock.endsAt - before > 1000) return;
   button.disabled = true; // the absolute clock runs out

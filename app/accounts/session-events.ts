@@ -48,7 +48,8 @@ export function eventStreams(sessions: SessionMiddleware, options: Partial<typeo
     if (!session || draining) return end(res, session ? undefined : 'ended');
 
     countOf.set(session.handle, open + 1);
-    // A stream that has ended may close much later: a client can have sent another request before this one.
+    // A stream that has ended may close much later: with pipelining, it waits until the response to an
+    // earlier request has been sent.
     const finish = (reason?: EndReason) => {
       stop();
       clearInterval(ping);

@@ -12,7 +12,7 @@ describe('the race lab', () => {
   });
   after(() => shop.close());
 
-  it('loses adds in the tutorials’ shop, which answers each with 200, and none here', async () => {
+  it('loses adds in the tutorials’ shop although each gets a 200, and loses none here', async () => {
     const { tutorial, here } = (await shop.visitor().post('/lab/adds')).json;
     assert.ok(tutorial.right < 10, `${tutorial.right} of 20 were stored`);
     assert.deepEqual([here.right, here.total], [20, 20]);

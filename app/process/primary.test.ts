@@ -76,7 +76,7 @@ async function startProduction(
       await redis.stop();
     }
   });
-  await until(async () => workers(server).length === size, 'all workers listen', 20_000);
+  await until(async () => workers(server).length === size, 'all workers listen', 60_000);
   assert.equal(await connections(), size);
   return server;
 }
@@ -191,7 +191,7 @@ it('SIGHUP loads the code now on disk, and another SIGHUP in the meantime makes 
   await until(
     async () => logged(server, 'All workers were replaced').length === 2,
     'new workers',
-    20_000,
+    60_000,
   );
   // An old worker still has the connection from above, and the last one may log late.
   await until(
@@ -210,7 +210,7 @@ it('the old workers stay when the new code does not start', async (t) => {
   await until(
     async () => logged(server, 'A new worker did not start').length === 1,
     'it is logged',
-    20_000,
+    60_000,
   );
   assert.match(server.output(), /bad code/);
   assert.equal(logged(server, 'A new worker did not start')[0].code, 1);
@@ -241,7 +241,7 @@ it('a killed worker is replaced, and the shop keeps serving', async (t) => {
   const killLatest = async () => {
     const listened = workers(server).length;
     process.kill(workers(server).at(-1) ?? 0, 'SIGKILL');
-    await until(async () => workers(server).length > listened, 'it is replaced', 20_000);
+    await until(async () => workers(server).length > listened, 'it is replaced', 60_000);
   };
   await killLatest();
   await killLatest();
@@ -281,7 +281,7 @@ it('while workers keep dying at once, the wait before each replacement doubles, 
     const now = running(server);
     return now.length === 2 && now.every((pid) => pid !== first && pid !== second);
   };
-  await until(renewed, 'two new workers serve', 20_000);
+  await until(renewed, 'two new workers serve', 60_000);
 });
 
 it('at SIGTERM, the workers respond to requests under way and on idle connections, close those connections and exit with 0', async (t) => {

@@ -22,8 +22,8 @@ const START_MS = 30_000;
 const DRAIN_MS = 9_000;
 
 // By default, V8 lets a heap grow to several times what lives in it, and glibc keeps much of what was
-// freed. With these settings, a worker needs half of the memory. New objects then have so little room
-// that collecting them in parallel would take longer.
+// freed. With these settings, a worker needs about a third less memory. The space for new objects is then
+// so small that collecting it in parallel would be slower.
 const SMALL_HEAP = [
   '--max-semi-space-size=8',
   '--heap-growing-percent=100',
@@ -65,23 +65,24 @@ export function runPrimary({ count, env, log, onEvent = () => {} }: PrimaryOptio
     const forked = performance.now();
     const tooLong = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
     worker.once('listening', () => clearTimeout(tooLong));
-    const replace = (code: unknown, signal: unknown) => {
+    const replace = (reason: object) => {
       clearTimeout(tooLong);
       if (stopping || !serving.delete(worker)) return;
       if (!everListened) {
-        log.fatal({ worker: worker.process.pid, code, signal }, 'A worker could not start');
+        log.fatal({ worker: worker.process.pid, ...reason }, 'A worker could not start');
         return void stop(1);
       }
       const atOnce = performance.now() - forked < STEADY_MS;
       const waitMs = atOnce ? Math.min(MIN_WAIT_MS * 2 ** deathsAtOnce, MAX_WAIT_MS) : 0;
       deathsAtOnce = atOnce ? deathsAtOnce + 1 : 0;
-      log.error({ worker: worker.process.pid, code, signal, waitMs }, 'A worker died');
+      log.error({ worker: worker.process.pid, ...reason, waitMs }, 'A worker died');
       onEvent('died');
       setTimeout(() => {
         if (serving.size < count && !stopping) serving.add(fork());
       }, waitMs);
     };
-    worker.once('exit', replace).on('error', replace);
+    worker.once('exit', (code, signal) => replace({ code, signal }));
+    worker.on('error', (err) => replace({ err }));
     return worker;
   }
 

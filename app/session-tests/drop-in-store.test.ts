@@ -623,3 +623,22 @@ it('the drop-in store lists, counts and clears sessions in memory', async () => 
   await call((done) => store.clear?.(done));
   assert.equal(await call<number>((done) => store.length?.(done as never)), 0);
 });
+
+it('reads keep a session alive whose cookie ends sooner than the idle clock', async () => {
+  let now = Date.now();
+  const store = dropInStore(memoryBackend(), { now: () => now, idleMs: 24 * 60 * MINUTE });
+  const restarted = () => ({ originalMaxAge: MINUTE, expires: new Date(now + MINUTE) }) as Loose;
+  const set = promisify(store.set.bind(store));
+  const get = promisify(store.get.bind(store));
+  const touch = promisify((id: string, session: Loose, done: (error?: unknown) => void) =>
+    store.touch?.(id, session, done),
+  );
+  await set('id', { cookie: restarted(), user: 'Ada' } as Loose);
+  for (let reads = 0; reads < 4; reads++) {
+    now += MINUTE / 2;
+    const session: Loose = await get('id');
+    assert.equal(session?.user, 'Ada');
+    session.cookie = restarted();
+    await touch('id', session);
+  }
+});

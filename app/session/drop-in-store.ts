@@ -11,8 +11,8 @@ import { areTimes, isBackend, requireAll } from './stores/require.ts';
 export type DropInEvent =
   /**
    * Two requests changed the same field, whose path is `field`, such as `theme.colour`. The later one
-   * won, unless it changed something inside an object that the other one deleted. Equal values are no
-   * conflict, so this does not show that a count was lost.
+   * won, unless it changed something inside an object that the other one deleted. Equal values are not
+   * a conflict, so a lost count emits no event.
    */
   | { type: 'conflict'; field: string }
   /** A request changed a session that had ended meanwhile. The change was dropped. */
@@ -24,8 +24,9 @@ export type DropInEvent =
 
 export type DropInOptions = GuardOptions & {
   /**
-   * A session unused for this long has expired, in milliseconds. It can expire a hundredth sooner, at most a
-   * minute, because a request does not restart a clock that has just been restarted. Default: the cookie's
+   * A session unused for this long has expired, in milliseconds. It can expire up to 1 % of
+   * that time sooner, but never more than a minute, because a request does not restart a clock that has just
+   * been restarted. Default: the cookie's
    * maxAge, or a day
    */
   idleMs?: number;
@@ -138,15 +139,15 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
   }
 
   /**
-   * Restarts the idle clock, unless another request stored something meanwhile. A clock that was restarted
-   * just now keeps running: otherwise, each read would be a write, too.
+   * Restarts the idle clock, unless another request stored something meanwhile. A clock that would gain
+   * little keeps running: otherwise, each read would be a write, too.
    */
   async function touch(id: string, record: DropInRecord, cookie: unknown): Promise<void> {
-    const running = now() - record.lastSeenAt;
-    if (running < Math.min(idleMsOf(record.session) / 100, MINUTE_MS)) return;
     const next = { ...record, lastSeenAt: now(), session: { ...record.session, cookie } };
     const left = msLeft(next);
-    if (left > 0) await records.compareAndSet(sessionHandle(id), record.version, next, left);
+    const gained = left - msLeft(record); // NaN if neither ever ends
+    if (left > 0 && gained >= Math.min(left / 100, MINUTE_MS))
+      await records.compareAndSet(sessionHandle(id), record.version, next, left);
   }
 
   /** `theirs` with the changes that lead from `base` to `mine`. Adds to `conflicts` what both changed. */

@@ -59,7 +59,7 @@ function temporaryFolder(prefix: string): string {
 
 async function copyAll(path: string, copy: string): Promise<void> {
   using source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  // If another process holds the lock, `backup` would fail with "not an error".
+  // Without this read, `backup` would fail with "not an error" if another process holds the lock.
   source.exec('begin; select key from records limit 1');
   await backup(source, copy, { rate: ALL_PAGES });
 }

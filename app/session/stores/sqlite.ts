@@ -78,8 +78,8 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
 }
 
 /**
- * Blocks until the database is ready for use. `busy_timeout` alone does not do: SQLite ignores it for a
- * process that switches a new database to WAL while another does the same.
+ * Blocks until the database is ready for use. `busy_timeout` is not enough: SQLite ignores it
+ * when two processes switch a new database to WAL at the same time.
  */
 function setUp(database: DatabaseSync) {
   const pause = new Int32Array(new SharedArrayBuffer(4));
