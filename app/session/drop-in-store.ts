@@ -79,14 +79,11 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     return undefined;
   }
 
-  function idleMsOf({ cookie }: Data): number {
-    return options.idleMs ?? (cookie as StoredCookie | undefined)?.originalMaxAge ?? DAY_MS;
-  }
-
   function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
-    const { expires } = (session.cookie ?? {}) as StoredCookie;
+    const { originalMaxAge, expires } = (session.cookie ?? {}) as StoredCookie;
+    const { idleMs = originalMaxAge ?? DAY_MS } = options;
     const cookieEnds = expires ? Date.parse(expires) : Infinity;
-    return Math.min(lastSeenAt + idleMsOf(session), createdAt + absoluteMs, cookieEnds) - now();
+    return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs, cookieEnds) - now();
   }
 
   async function load(id: string): Promise<SessionData | null> {
