@@ -104,7 +104,9 @@ test(
   'a page that said that its user is logged out goes on when the user is back',
   DEVELOPMENT_ONLY,
   async ({ page, context }) => {
+    await page.setViewportSize({ width: 390, height: 800 });
     await logIn(page, ADA.email, ADA.password);
+    const top = await topOfMain(page);
     const add = page.getByRole('main').getByRole('button').first();
     const logInAs = (email: string, password: string) =>
       context.request.post('/login', { form: { email, password } });
@@ -119,6 +121,7 @@ test(
       await page.evaluate(() => dispatchEvent(new Event('focus')));
       await expect(said(page)).toBeHidden();
       await expect(add).toBeEnabled();
+      expect(Math.abs((await topOfMain(page)) - top)).toBeLessThan(2);
     }
   },
 );

@@ -32,7 +32,7 @@ function enter(next) {
   if (state === 'ended') void following?.then((join) => join());
   state = next;
   const ticket = document.querySelector('.ticket');
-  const height = ticket.offsetHeight;
+  const height = ticket.offsetHeight + (Number.parseFloat(ticket.style.marginBottom) || 0);
   for (const part of document.querySelectorAll('[data-while]'))
     part.hidden = !part.dataset.while.includes(state);
   // Set again a moment later: a screen reader announces a change only in text that is already visible.

@@ -24,10 +24,9 @@ export type DropInEvent =
 
 export type DropInOptions = GuardOptions & {
   /**
-   * A session unused for this long has expired, in milliseconds. It can expire up to 1 % of
-   * that time sooner, but never more than a minute, because a request does not restart a clock that has just
-   * been restarted. Default: the cookie's
-   * maxAge, or a day
+   * A session unused for this long has expired, in milliseconds. It can expire up to 1 % of that time sooner,
+   * but never more than a minute, because a request does not restart a clock that has just been restarted.
+   * Default: the cookie's maxAge, or a day
    */
   idleMs?: number;
   /** A session this old has expired, however busy it is, in milliseconds. Default: no limit */
