@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { createPool } from 'mysql2/promise';
+import { startRelay } from '../../test-support/relay.ts';
 import { testOutages } from '../../test-support/store-failures.ts';
 import { serverOf } from '../../test-support/stores.ts';
 import { until } from '../../test-support/until.ts';
 import { MYSQL_SCHEMA, type MysqlPool, mysqlBackend } from '../session/stores/mysql.ts';
+import { openDatabase } from '../storage/open-stores.ts';
 
 import '../../test-support/only-mariadb.ts';
 import './session-contract.test.ts';
@@ -82,4 +85,24 @@ it('a write that MySQL rolled back because of a deadlock runs again', async (t) 
     },
   };
   assert.equal(await mysqlBackend(unlucky).compareAndSet('coat', 0, { version: 1 }), true);
+});
+
+it('the shop can close its connections while a statement waits on a silent one', async (t) => {
+  const { url } = await serverOf('MariaDB');
+  const { port } = new URL(url);
+  const relay = await startRelay(Number(port));
+  t.after(relay.stop);
+  const store = await openDatabase(
+    { kind: 'mysql', url: url.replace(port, String(relay.port)) },
+    () => {},
+  );
+  await store.check();
+  relay.silence();
+  const silent = assert.rejects(
+    store.backend('sess:').get('coat'),
+    /no answer from MySQL within 3 s/,
+  );
+  await setImmediate();
+  await store.close();
+  await silent;
 });

@@ -132,8 +132,8 @@ async function openMysql(url: string, onError: OnError, connectMs: number): Prom
   return storeOf({
     backend: (prefix) => mysqlBackend(pool, prefix),
     rows: async (...range) => (await pool.query<RowDataPacket[]>(keys, range))[0],
-    // After an outage, a broken connection may be left.
-    close: () => pool.end().catch(() => {}),
+    // end() may fail, or never settle, if a connection breaks or is destroyed meanwhile.
+    close: async () => void pool.end().catch(() => {}),
   });
 }
 
