@@ -13,7 +13,7 @@ import { xrayHandlers } from './inspector/xray-handlers.ts';
 import { labHandlers } from './lab/lab-handlers.ts';
 import { orderHandlers } from './orders/order-handlers.ts';
 
-/** For supervisors: answered before, and without, a session. */
+/** For supervisors. They need no session. */
 export const healthRoutes = (health: ReturnType<typeof healthHandlers>): Route[] => [
   ['get', '/livez', health.livez],
   ['get', '/readyz', health.readyz],

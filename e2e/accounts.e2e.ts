@@ -92,7 +92,7 @@ test('one browser ends another’s session, and the open page there says so befo
   await expect(page.getByRole('status')).toHaveText('Session ended.');
   await expect(page.getByRole('heading', { name: /Firefox on Windows/ })).toHaveCount(0);
 
-  await expect(other.getByText('You were logged out here, from another device.')).toBeVisible();
+  await expect(other.getByText('Your session was ended elsewhere.')).toBeVisible();
   await expect(other.getByRole('heading', { name: 'Your account' })).toBeVisible();
   await other.evaluate(() => window.dispatchEvent(new Event('focus')));
   await expect(other.getByRole('heading', { name: 'Log in' })).toBeVisible();

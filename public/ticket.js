@@ -123,7 +123,7 @@ async function keep(button) {
 const WHY = {
   ended: 'You are logged out.',
   expired: 'Your session has expired.',
-  revoked: 'You were logged out here, from another device.',
+  revoked: 'Your session was ended elsewhere.',
   otherUser: 'Another user has logged in.',
 };
 let checking = false;

@@ -65,7 +65,7 @@ onEachStore(
       assert.equal((await logIn(ADA)).status, 403);
       assert.match(
         (await runAccounts('list')).stdout,
-        /^ada@cloakroom\.test\tAda\tdisabled\tsessions: up to 0$/m,
+        /^ada@cloakroom\.test\tAda\tdisabled\tsessions: at most 0$/m,
       );
       assert.equal((await runAccounts('enable', ADA.email)).status, 0);
       const again = await logIn(ADA);
@@ -74,7 +74,7 @@ onEachStore(
       assert.deepEqual([await isIn(again.visitor), await isIn(other.visitor)], [false, true]);
       assert.match(
         (await runAccounts('list')).stdout,
-        /^new@example\.test\tNew Person\tenabled\tsessions: up to 2$/m,
+        /^new@example\.test\tNew Person\tenabled\tsessions: at most 2$/m,
       );
       const both = await logIn(ADA);
       assert.equal((await runAccounts('end-sessions', '--all')).status, 0);

@@ -49,7 +49,7 @@ async function run(
   if (command === 'list') {
     for (const account of await findAll()) {
       const state = account.disabled ? 'disabled' : 'enabled';
-      const count = `sessions: up to ${Object.keys(account.sessions).length}`;
+      const count = `sessions: at most ${Object.keys(account.sessions).length}`;
       print([account.email, account.name, state, count].join('\t'));
     }
   } else if (command === 'add') print(await add(accounts, email, name));

@@ -41,7 +41,7 @@ export function cartHandlers({ carts, catalogue, pages }: Options) {
 
   const add: RequestHandler = async (req, res) => {
     const product = catalogue.get(textField(req.body, 'sku'));
-    if (!product) throw invalidField('sku', 'is not a product of this shop');
+    if (!product) throw invalidField('sku', 'names no product of this shop');
     const { sku, name } = product;
     const range = { min: 1, max: MAX_QUANTITY, ifAbsent: 1 };
     const quantity = wholeNumberField(req.body, 'quantity', range);

@@ -23,7 +23,7 @@ export function createAssets(folder: string, production: boolean) {
     return { handlers: [assetsOnDisk(folder)], url: (name: string) => `/assets/${name}` };
   const fingerprint = fingerprintOf(folder);
   // While workers are replaced, a page may ask a worker for the files of another version. It gets the
-  // files of this one, and must not keep them.
+  // files of this one, and must check them again.
   const byFingerprint: RequestHandler = (req, res, next) => {
     const [, asked, path] = /^(?:https?:\/\/[^/]*)?\/([0-9a-f]{12})(\/.*)$/i.exec(req.url) ?? [];
     if (path) {

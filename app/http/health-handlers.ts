@@ -10,8 +10,8 @@ export class TakesNoChanges extends Error {
 export type Checks = Record<string, () => Promise<unknown>>;
 
 /**
- * `livez`: this process answers, even if all else is down. `readyz`: so do its stores, and they take
- * changes.
+ * `livez`: this process responds, even if all else is down. `readyz`: its stores answer, too, and
+ * accept writes.
  * The cause is logged here, once: a load balancer that gets 503 sends no request that would log it.
  * @param checks by the name of what they check
  */

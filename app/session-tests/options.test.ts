@@ -29,7 +29,7 @@ const startDropIn =
 
 it('sessionMiddleware refuses bad options as the app starts, and names them', () => {
   const SECRETS = 'secrets must be a list of strings, none of them empty';
-  const BACKEND = 'The backend must be a store of this module, such as memoryBackend()';
+  const BACKEND = 'The backend must have get, compareAndSet and destroy: see memoryBackend()';
   const COOKIE = 'The cookie must have a name and attributes';
   const time = (name: string, ms: unknown) =>
     `${name} must be a number of milliseconds above 0, not ${String(ms)}`;
@@ -60,7 +60,7 @@ it('sessionMiddleware refuses bad options as the app starts, and names them', ()
 
 it('dropInStore refuses bad options as the app starts, and names them', () => {
   for (const backend of [null, {}, new MemoryStore()])
-    assert.throws(startDropIn({}, backend), /backend must be a store of this module/);
+    assert.throws(startDropIn({}, backend), /backend must have get, compareAndSet and destroy/);
   for (const name of ['idleMs', 'absoluteMs', 'answerWithinMs'])
     for (const ms of [Number.NaN, 0, '60000'])
       assert.throws(startDropIn({ [name]: ms }), RegExp(`^TypeError: ${name} must be a number`));

@@ -16,7 +16,7 @@ export type DeviceBoundOption = {
   /**
    * Binds each session to a key of the browser that logged in, if the browser can. The cookie must be
    * Secure and have the path '/'. `logIn` and `logOut` are the paths that stay open to a browser that
-   * has lost its key. Default: no session is bound; with `true`, /login and /logout
+   * has lost its key. Default: no session is bound. `true` means /login and /logout
    */
   deviceBound?: boolean | { logIn: string; logOut: string };
 };
@@ -49,8 +49,8 @@ export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
 /**
  * Binds a session to a key that the browser never gives away:
  * 1. The response to a log-in asks the browser to register a key. The session keeps the public half.
- * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. From
- *    now on, a request without this cookie is refused.
+ * 2. The browser signs a challenge, and gets a second cookie, which proves the key for ten minutes. Ten
+ *    seconds later, a request without this cookie is refused.
  * 3. Before the cookie expires, the browser signs the next challenge.
  * Only the key is stored: see device-tokens.ts. A browser that got no response may send the same proof again.
  */

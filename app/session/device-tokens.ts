@@ -14,7 +14,7 @@ export function deviceTokens(secrets: readonly string[], now: () => number) {
     // No session id has a colon, so this can never be the signature of a session cookie.
     createHmac('sha256', secret).update(`dbsc:${use}:${of}:${time}`).digest();
 
-  /** @param of what the token is for: a session's handle, or the id of its key */
+  /** @param of the subject of the token: a session's handle, or the id of its key */
   function token(use: Use, of: string): string {
     const time = String(now());
     return `${time}.${macOf(newest, use, of, time).toString('base64url')}`;

@@ -60,8 +60,8 @@ export class ExpressSessionStore extends Store {
   /**
    * Makes `req.session` a read-only copy of `record`.
    * @param maxAge of the cookie, in milliseconds. If a cookie has a maxAge, express-session
-   *   sends it again at each change. So only a new id gets one: otherwise a late response could overwrite a
-   *   newer id with this one.
+   *   sends it again at each change. So only a new id gets a maxAge: otherwise a late response could
+   *   overwrite a newer id.
    */
   attach(req: Request, record: SessionRecord, maxAge = req.session.cookie.originalMaxAge): void {
     this.createSession(req, this.#withCookie(record, maxAge));

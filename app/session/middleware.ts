@@ -27,8 +27,8 @@ export type SessionOptions<CookieName extends string = string> = LifecycleOption
      */
     secrets: readonly string[];
     /**
-     * Whether a request leaves the session unchanged, even its idle clock: see `canUpdateSession`.
-     * Default: none does
+     * Whether a request should leave the session and its idle clock alone: see `canUpdateSession`.
+     * Default: none
      */
     readOnly?: (req: Request) => boolean;
   };

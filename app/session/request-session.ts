@@ -126,8 +126,8 @@ export const cookieReachesBrowser = (req: Request) =>
   req.secure || !storeOf(req).cookie.attributes.secure;
 
 /**
- * Whether this request should change its session: not if the browser would not get the cookie, if the session
- * has a new id, or if the option `readOnly` names the request. `updateSession` does not check the last.
+ * False if the browser would not get the cookie, if the session has a new id, or if `readOnly` returned
+ * true. `updateSession` ignores `readOnly`.
  */
 export const canUpdateSession = (req: Request) =>
   cookieReachesBrowser(req) && !hasMoved(req.session) && !storeOf(req).readOnly.has(req.session);

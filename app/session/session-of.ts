@@ -12,9 +12,9 @@ import type { OpenSession } from './open-sessions.ts';
  *     const stop = session.onEnd((reason) => socket.close(4401, reason));
  *     socket.on('close', stop);
  *
- * @param sessions what `sessionMiddleware` returned. It is needed where no middleware has run, as for
- *   an upgrade. After the middleware, this request does not restart the idle clock: an open socket must
- *   not keep its session alive.
+ * @param sessions what `sessionMiddleware` returned. Needed if the middleware has not run, as for an
+ *   upgrade. If it has, this call stops the request from restarting the idle clock: a socket must not
+ *   keep its session alive.
  * @returns undefined when there is no session, or when another site's page sent the request
  * @throws StoreUnavailable
  */
@@ -25,7 +25,7 @@ export async function sessionOf(
   const { sessionStore, session } = req as Partial<Request>;
   const store = sessions?.store ?? sessionStore;
   if (!(store instanceof ExpressSessionStore))
-    throw new Error('sessionOf needs what sessionMiddleware returned');
+    throw new Error('Pass sessionOf what sessionMiddleware returned');
   if (session) store.readOnly.add(session);
   return store.openSessions.open(req.headers);
 }

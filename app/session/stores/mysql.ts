@@ -43,8 +43,7 @@ const codeOf = (error: unknown) =>
 
 /**
  * Keeps records in MySQL or MariaDB, one row each, under keys that start with `prefix`. It creates
- * its table if it is missing. The server's clock says what has expired, so the app's clocks need not
- * agree.
+ * its table if it is missing. The server's clock says which rows have expired.
  */
 export function mysqlBackend(pool: MysqlPool, prefix = 'sess:'): Backend {
   requireAll([hasMethods(pool, 'getConnection'), 'mysqlBackend takes a pool of mysql2/promise']);

@@ -31,8 +31,8 @@ const UPDATE = `update records set version = $2, text = $3, expires_at = ${EXPIR
   where key = $1 and version = $5 and ${LIVE}`;
 const DELETE = `delete from records where key = $1 and version = $2 and ${LIVE}`;
 const DESTROY = 'delete from records where key = $1';
-// The outer `expires_at <= now()` is checked again once the row is locked: it spares a row that was
-// replaced after the inner one had found it expired.
+// The outer `expires_at <= now()` is checked again once the row is locked, so a row that another
+// process has just replaced stays.
 const SWEEP = `with turn as materialized (select pg_try_advisory_xact_lock(7240113) as mine)
   delete from records where expires_at <= now() and key in
   (select key from records, turn where mine and expires_at <= now() limit ${SWEEP_ROWS})`;
@@ -44,7 +44,7 @@ const ROLLED_BACK = ['40001', '40P01'];
 
 /**
  * Keeps records in PostgreSQL, one row each, under keys that start with `prefix`. It creates its
- * table if it is missing. The server's clock says what has expired, so the app's clocks need not agree.
+ * table if it is missing. The server's clock says which rows have expired.
  */
 export function postgresBackend(pool: PostgresPool, prefix = 'sess:'): Backend {
   requireAll([hasMethods(pool, 'query'), 'postgresBackend takes a Pool of pg']);

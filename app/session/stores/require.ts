@@ -15,7 +15,7 @@ export function hasMethods(subject: unknown, ...names: string[]): boolean {
 
 export const isBackend = (backend: unknown): Rule => [
   hasMethods(backend, 'get', 'compareAndSet', 'destroy'),
-  'The backend must be a store of this module, such as memoryBackend()',
+  'The backend must have get, compareAndSet and destroy: see memoryBackend()',
 ];
 
 /** @param longest the longest time allowed */

@@ -5,7 +5,7 @@ const swept = new WeakSet<object>();
 
 /**
  * Deletes expired rows in the background, at once and then every minute, until the database is closed.
- * @param database the pool or connection. It is swept once, however many backends share it
+ * @param database the pool or connection. It gets one sweep, however many backends share it
  * @param deleteBatch deletes at most `rows` rows and returns how many. While another process deletes, it
  *   deletes none.
  */
