@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import express, { type Express, type Request } from 'express';
-import type { Store as RateLimitStore } from 'express-rate-limit';
 import type { Logger } from 'pino';
 import { createAccounts, type DemoAccount } from './accounts/accounts.ts';
 import { identify } from './accounts/identify.ts';
@@ -17,7 +16,7 @@ import { type Checks, healthHandlers } from './http/health-handlers.ts';
 import { mount } from './http/mount.ts';
 import { createPages, neverCache } from './http/pages.ts';
 import { isPrefetch } from './http/prefetch.ts';
-import { type FloodLimits, rateLimits } from './http/rate-limits.ts';
+import { type LimitOptions, rateLimits } from './http/rate-limits.ts';
 import { forChanges, refuseCrossSite } from './http/refuse-cross-site.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { rememberClient } from './http/remember-client.ts';
@@ -40,7 +39,7 @@ import { shopFields } from './shop-session.ts';
 import { createDocuments, type DocumentBackend } from './storage/documents.ts';
 import { type RoundTrip, timed } from './storage/timed.ts';
 
-export type AppOptions = {
+export type AppOptions = LimitOptions & {
   production: boolean;
   /** Express's `trust proxy`. */
   trustProxy: number | string[] | false;
@@ -50,9 +49,6 @@ export type AppOptions = {
   session: SessionOptions;
   storeName?: string;
   checks: Checks;
-  /** Stores a limit that holds across all processes. Default: each process counts on its own. */
-  rateLimitStore?: ((name: string) => RateLimitStore) | undefined;
-  floodLimits?: FloodLimits;
   /** Stores accounts, carts and orders. */
   documents: DocumentBackend;
   demoAccounts: readonly (DemoAccount & { password: string })[];

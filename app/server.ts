@@ -23,7 +23,7 @@ if (process.argv.includes('--check')) {
     const [code] = await once(forkWorker({}), 'exit');
     process.exit(code ?? 1);
   }
-  const parts = ['./app.ts', './process/worker.ts', './storage/redis-client.ts'];
+  const parts = ['./process/worker.ts', './storage/redis-client.ts'];
   await Promise.all(parts.map((part) => import(part)));
   process.exit();
 }
@@ -42,9 +42,8 @@ if (cluster.isPrimary && supervised) {
   });
 } else {
   // Imported here: the primary does not need them, and a bad environment fails sooner.
-  const { createApp } = await import('./app.ts');
   const { runWorker } = await import('./process/worker.ts');
-  await runWorker(config, log, createApp);
+  await runWorker(config, log);
 }
 
 async function configOrExit(): Promise<Config> {

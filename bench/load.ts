@@ -1,5 +1,6 @@
 import { Client } from 'undici';
 import { demoProducts } from '../config/demo-data.ts';
+import { inLanes } from '../test-support/in-lanes.ts';
 import { ADA } from '../test-support/start-shop.ts';
 
 /** What visitors request: the shop's page, as a guest (`view`) or logged in (`member`), and so on. */
@@ -54,16 +55,11 @@ export async function visit(
 
 /** Visitors who have seen the shop once. */
 export async function newVisitors(origin: string, count: number): Promise<Visitor[]> {
-  const visitors: Visitor[] = [];
-  for (let n = 0; n < count; n++)
-    visitors.push({ address: `10.0.${n >> 8}.${n & 255}`, cookie: '', token: '' });
-  const arrive = async (from: number) => {
-    for (let n = from; n < count; n += 20) {
-      const visitor = visitors[n] as Visitor;
-      await (await visit(origin, 'view', visitor)).arrayBuffer();
-    }
-  };
-  await Promise.all(Array.from({ length: 20 }, (_, from) => arrive(from)));
+  const addresses = Array.from({ length: count }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
+  const visitors = addresses.map((address): Visitor => ({ address, cookie: '', token: '' }));
+  await inLanes(visitors, async (visitor) => {
+    await (await visit(origin, 'view', visitor)).arrayBuffer();
+  });
   return visitors;
 }
 

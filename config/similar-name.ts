@@ -5,15 +5,10 @@ export function similarName(name: string, known: readonly string[]): string | un
   // The shorter a name, the more others are near: two edits turn HOME into HOST.
   const limit = (each: string) => (each.length < 4 ? 0 : each.length < 8 ? 1 : 2);
   return known.find((each) => {
-    // Quick, and rejects most names.
-    const isFar = missing(each, upper) > limit(each) || missing(upper, each) > limit(each);
-    return !isFar && edits(upper, each) <= limit(each);
+    const isNear = Math.abs(each.length - upper.length) <= limit(each);
+    return isNear && edits(upper, each) <= limit(each);
   });
 }
-
-/** How many characters of `from` do not occur in `to`. */
-const missing = (from: string, to: string) =>
-  Array.from(from).filter((each) => !to.includes(each)).length;
 
 /** How many characters to insert, delete or replace (Levenshtein's distance). */
 function edits(from: string, to: string): number {

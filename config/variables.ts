@@ -139,12 +139,7 @@ const positiveNumber = (max: number) =>
     .refine((n) => n > 0 && n <= max, `must be greater than 0 and at most ${max}`);
 
 const oneOf = <const T extends readonly string[]>(...words: T) =>
-  z.enum(words, {
-    error: () => {
-      const or = new Intl.ListFormat('en-GB', { type: 'disjunction' });
-      return `must be ${or.format(words)}`;
-    },
-  });
+  z.enum(words, `must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
 
 const onOrOff = () => oneOf('on', 'off').transform((value) => value === 'on');
 

@@ -36,9 +36,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   const redis = await outage.start();
   cleanup.defer(redis.stop);
   const app = await startServer({ SESSION_STORE: 'redis', REDIS_URL: redis.url });
-  cleanup.defer(async () => {
-    await app.stop();
-  });
+  cleanup.defer(async () => void (await app.stop()));
   const takesAdds = async () => {
     const add = { json: { sku: 'bowler-hat' } };
     return (await httpClient(app.origin).post('/cart/lines', add)).status === 200;

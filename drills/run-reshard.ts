@@ -32,9 +32,7 @@ export async function runReshard(sessions: number, slots: number): Promise<Resha
     TRUST_PROXY: '1',
     REDIS_URL: cluster.url,
   });
-  cleanup.defer(async () => {
-    await app.stop();
-  });
+  cleanup.defer(async () => void (await app.stop()));
   const isReady = async () => (await fetch(`${app.origin}/readyz`)).status === 200;
   await until(isReady, 'the app reaches the cluster');
   await newVisitors(app.origin, sessions);

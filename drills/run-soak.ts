@@ -139,9 +139,7 @@ export async function runSoak({
     TRUST_PROXY: 'loopback',
     WEB_CONCURRENCY: `${workers}`,
   });
-  cleanup.defer(async () => {
-    await app.stop();
-  });
+  cleanup.defer(async () => void (await app.stop()));
   const allListen = () =>
     app.output().split('Cloakroom is open').length - 1 === workers &&
     workersOf(app).length === workers;

@@ -43,9 +43,7 @@ export async function startCaddy(
     ready: () => answers(origin),
     env: { SITE: 'localhost', HOME: dir, XDG_CONFIG_HOME: dir, XDG_DATA_HOME: dir },
   });
-  cleanup.defer(async () => {
-    await child.stop();
-  });
+  cleanup.defer(async () => void (await child.stop()));
   const running = cleanup.move();
   return {
     origin,

@@ -68,9 +68,7 @@ export async function startNginx(upstreams: number[], changes = {}): Promise<Tls
     // Debian keeps nginx in /usr/sbin, which a normal user's PATH may lack.
     env: { PATH: `${process.env.PATH}:/usr/sbin` },
   });
-  cleanup.defer(async () => {
-    await child.stop();
-  });
+  cleanup.defer(async () => void (await child.stop()));
   const running = cleanup.move();
   return {
     origin,

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { makeCertificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
 import { recipe } from './recipe.ts';
-import type { RedisServer } from './redis-server.ts';
-import { serve } from './redis-server.ts';
+import { type RedisServer, serve } from './redis-server.ts';
 import { until } from './until.ts';
 
 export type { RedisServer } from './redis-server.ts';

@@ -1,14 +1,11 @@
 import { join, resolve } from 'node:path';
-import { startChild } from './child.ts';
+import { type Child, startChild } from './child.ts';
 import { freePort } from './free-port.ts';
 import { tempDatabase } from './temp-dir.ts';
 
-export type AppServer = {
+export type AppServer = Omit<Child, 'stop'> & {
   origin: string;
   port: number;
-  pid: number;
-  output(): string;
-  kill(signal: NodeJS.Signals): void;
   stop(): Promise<unknown>;
 };
 
@@ -49,11 +46,9 @@ export async function startServer(
     name: 'app/server.ts',
   });
   return {
+    ...child,
     origin: `http://127.0.0.1:${port}`,
     port,
-    pid: child.pid,
-    output: () => child.output(),
-    kill: (signal) => child.kill(signal),
     stop: async () => {
       const code = await child.stop();
       await database.stop();

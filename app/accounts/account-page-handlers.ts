@@ -171,5 +171,4 @@ function afterNewPassword(req: Request, old: SessionRecord | undefined) {
 
 const isFresh = ({ session }: Request) => Date.now() - (session.authenticatedAt ?? 0) < FRESH_MS;
 
-const backToAccount = (req: Request, res: Response) =>
-  redirectOrJson(req, res, '/account', () => ({}));
+const backToAccount = (req: Request, res: Response) => redirectOrJson(req, res, '/account');

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { invalidField } from '../http/refusal.ts';
 import type { Document, Documents } from '../storage/documents.ts';
@@ -109,5 +109,4 @@ export const canLogIn = ({ disabled, passwordExpiresAt = Infinity }: Account) =>
 
 const normalEmail = (email: string) => email.trim().toLowerCase();
 
-const keyOf = (email: string) =>
-  createHash('sha256').update(normalEmail(email)).digest('base64url');
+const keyOf = (email: string) => hash('sha256', normalEmail(email), 'base64url');

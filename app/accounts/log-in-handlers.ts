@@ -120,7 +120,7 @@ export function logInHandlers({ accounts, carts, hashCost, audit, pages }: Optio
     // Browsers heed it over HTTPS only. Not "cookies", which would clear those of other hosts of this
     // domain, nor "cache", which Chromium clears slowly and which holds no page of the shop.
     if (req.secure) res.set('Clear-Site-Data', '"storage"');
-    redirectOrJson(req, res, '/', () => ({}));
+    redirectOrJson(req, res, '/');
   };
 
   async function startUserSession(

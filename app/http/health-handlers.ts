@@ -24,7 +24,7 @@ export function healthHandlers({ checks, log }: { checks: Checks; log: Logger })
     return () =>
       ask(check()).then(
         () => [],
-        (error: Error) => [{ name, isSilent: !(error.cause instanceof TakesNoChanges) }],
+        ({ cause }: Error) => [{ name, isFull: cause instanceof TakesNoChanges }],
       );
   });
   const livez: RequestHandler = (_req, res) => {
@@ -34,20 +34,15 @@ export function healthHandlers({ checks, log }: { checks: Checks; log: Logger })
     res.set('Cache-Control', 'no-store');
     const failed = (await Promise.all(asked.map((ask) => ask()))).flat();
     if (failed.length === 0) return res.json({ status: 'ok' });
-    const silent = failed.filter(({ isSilent }) => isSilent);
-    const full = failed.filter(({ isSilent }) => !isSilent);
-    const errorMessage = [
-      ...sentence(silent, 'does not answer', 'do not answer'),
-      ...sentence(full, 'does not accept writes', 'do not accept writes'),
-    ].join(' ');
-    return res.status(503).set('Retry-After', '2').json({ errorMessage });
+    const sentences = [false, true].flatMap((full) => {
+      const names = failed.filter(({ isFull }) => isFull === full).map(({ name }) => name);
+      const verb = `${names.length > 1 ? 'do' : 'does'} not ${full ? 'accept writes' : 'answer'}`;
+      return names.length > 0 ? [`The ${names.join(' and the ')} ${verb}.`] : [];
+    });
+    return res
+      .status(503)
+      .set('Retry-After', '2')
+      .json({ errorMessage: sentences.join(' ') });
   };
   return { livez, readyz };
 }
-
-const sentence = (parts: { name: string }[], one: string, several: string) =>
-  parts.length === 0
-    ? []
-    : [
-        `The ${parts.map(({ name }) => name).join(' and the ')} ${parts.length > 1 ? several : one}.`,
-      ];

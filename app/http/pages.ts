@@ -49,7 +49,7 @@ export function redirectOrJson(
   req: Request,
   res: Response,
   path: string,
-  json: () => object,
+  json: () => object = () => ({}),
 ): void {
   if (req.wantsJson) res.json(json());
   // Faster than res.redirect.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import {
   ipKeyGenerator,
@@ -17,16 +17,14 @@ const MINUTE = 60_000;
  * orders by an account or a session. Each process counts on its own, so no request waits for a store.
  */
 const FLOOD_LIMITS = { newSessions: 10_000, cartChanges: 3000, orders: 60, logIns: 60 };
-export type FloodLimits = Partial<typeof FLOOD_LIMITS>;
 
 /** Many people may share an address. */
 const PEOPLE_PER_ADDRESS = 10;
 
-type LimitOptions = {
+export type LimitOptions = {
   /** Stores a limit that holds across all processes. Default: each process counts on its own. */
   rateLimitStore?: ((name: string) => Store) | undefined;
-  floodLimits?: FloodLimits | undefined;
-  userEmail: (req: Request) => string | undefined;
+  floodLimits?: Partial<typeof FLOOD_LIMITS> | undefined;
 };
 
 export type Limits = ReturnType<typeof rateLimits>;
@@ -36,7 +34,7 @@ export function rateLimits({
   rateLimitStore = () => new MemoryStore(),
   floodLimits,
   userEmail,
-}: LimitOptions) {
+}: LimitOptions & { userEmail: (req: Request) => string | undefined }) {
   const flood = { ...FLOOD_LIMITS, ...floodLimits };
   const accountStore = rateLimitStore('account');
 
@@ -142,7 +140,5 @@ const keyOf = (emailOf: (req: Request) => unknown) => (req: Request) =>
 export const addressOf = (req: Request) => ipKeyGenerator(req.ip ?? '');
 
 // The store holds no email address.
-function emailHash(email: unknown): string {
-  const normal = typeof email === 'string' ? email.trim().toLowerCase() : '';
-  return createHash('sha256').update(normal).digest('base64url');
-}
+const emailHash = (email: unknown) =>
+  hash('sha256', typeof email === 'string' ? email.trim().toLowerCase() : '', 'base64url');

@@ -8,19 +8,19 @@ import type { Logger } from 'pino';
  */
 export function rememberClient(log: Logger): RequestHandler {
   let warned = false;
-  const warn = (forwardedFor: string, client: string | undefined) => {
-    if (warned) return;
-    warned = true;
-    log.warn(
-      { forwardedFor, client },
-      'X-Forwarded-For has no address for the client, so the address of the proxy counts instead',
-    );
-  };
   return (req, _res, next) => {
+    const forwardedFor = req.get('X-Forwarded-For') ?? '';
+    const { client, isProxy } = clientAddress(req, forwardedFor);
     Object.defineProperties(req, {
       protocol: { value: req.protocol.toLowerCase() === 'https' ? 'https' : 'http' },
-      ip: { value: clientAddress(req, warn) },
+      ip: { value: client },
     });
+    if (isProxy && !warned)
+      log.warn(
+        { forwardedFor, client },
+        'X-Forwarded-For has no address for the client, so the address of the proxy counts instead',
+      );
+    warned ||= isProxy;
     next();
   };
 }
@@ -30,26 +30,19 @@ export function rememberClient(log: Logger): RequestHandler {
  * `1.2.3.4:50001`, which some load balancers send, literally. Each port would then count as a new
  * client, and a trusted proxy that appends its port would be taken for the client.
  */
-function clientAddress(
-  req: Request,
-  warn: (forwardedFor: string, client: string | undefined) => void,
-): string | undefined {
+function clientAddress(req: Request, forwardedFor: string) {
   const trusts: (address: string | undefined, hop: number) => boolean =
     req.app.get('trust proxy fn');
-  const forwardedFor = req.get('X-Forwarded-For') ?? '';
   const hops = forwardedFor.split(',').map((hop) => hop.trim());
   let client = canonicalAddress(req.socket.remoteAddress ?? '');
   for (const [n, hop] of hops.filter(Boolean).reverse().entries()) {
     if (!trusts(client, n)) break;
     const address = canonicalAddress(hop);
     // The visitor may have written this text, so it must not decide who the client is.
-    if (address === undefined) {
-      warn(forwardedFor, client);
-      break;
-    }
+    if (address === undefined) return { client, isProxy: true };
     client = address;
   }
-  return client;
+  return { client, isProxy: false };
 }
 
 /**

@@ -7,7 +7,7 @@ export type Render = (view: string, page: object) => string;
 /** Replaces `app.engine` and `res.render`, with which Express and EJS would copy `page` three more times. */
 export function createViews(folder: string, production: boolean): Render {
   const fileOf = (view: string) => join(folder, `${view}.ejs`);
-  // EJS would look for an included file at each use.
+  // EJS would copy the page's data twice for each include.
   const withParts = (file: string): string =>
     readFileSync(file, 'utf8').replaceAll(/<%- include\('(.+?)'\) %>/g, (_, part) =>
       withParts(fileOf(part)),

@@ -2,10 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 type Saved = {
-  /**
-   * The process that restarts this one. It is checked so that another shop does not read this
-   * memory.
-   */
+  /** The process that restarts this one, so that another shop does not read this memory. */
   watcher: number;
   secrets: readonly string[];
   sessions: [key: string, text: string][];
@@ -16,18 +13,13 @@ const file = join(import.meta.dirname, '../../node_modules/.cache/cloakroom-dev.
 /** @param survivesRestart so that a developer who saves a file stays logged in */
 export function devMemory(secrets: readonly string[], survivesRestart: boolean) {
   const saved = survivesRestart ? takeOver() : undefined;
-  const memory = {
-    secrets: saved?.secrets ?? secrets,
-    sessions: new Map(saved?.sessions),
+  const memory = { secrets: saved?.secrets ?? secrets, sessions: new Map(saved?.sessions) };
+  const handOver = () => {
+    const saving: Saved = { ...memory, watcher: process.ppid, sessions: [...memory.sessions] };
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify(saving), { mode: 0o600 });
   };
-  if (survivesRestart)
-    process.on('exit', () =>
-      handOver({
-        watcher: process.ppid,
-        secrets: memory.secrets,
-        sessions: [...memory.sessions],
-      }),
-    );
+  if (survivesRestart) process.on('exit', handOver);
   return memory;
 }
 
@@ -39,9 +31,4 @@ function takeOver(): Saved | undefined {
   } catch {
     return undefined; // the first start
   }
-}
-
-function handOver(saved: Saved): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify(saved), { mode: 0o600 });
 }

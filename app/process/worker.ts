@@ -6,7 +6,7 @@ import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { demoAccounts, demoProducts } from '../../config/demo-data.ts';
 import { type Config, ConfigError } from '../../config/environment.ts';
-import type { AppOptions } from '../app.ts';
+import { createApp } from '../app.ts';
 import { memoryBackend } from '../session/index.ts';
 import { openStores } from '../storage/open-stores.ts';
 import { rateLimitStore } from '../storage/rate-limit-store.ts';
@@ -15,11 +15,7 @@ import { prepareDrain } from './drain.ts';
 import { createHttpServer } from './http-server.ts';
 import { listenUrl, shopUrl } from './shop-url.ts';
 
-export async function runWorker(
-  config: Config,
-  log: Logger,
-  createApp: (options: AppOptions) => Express,
-): Promise<void> {
+export async function runWorker(config: Config, log: Logger): Promise<void> {
   const { store, production, host } = config;
   const stores = await openStores(config, (what) => logErrors(log, what)).catch((err: unknown) => {
     if (err instanceof ConfigError) log.fatal(err.message);

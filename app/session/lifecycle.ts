@@ -74,9 +74,9 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 export function createLifecycle(options: LifecycleOptions) {
   const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
   const { fields = sessionFields } = options;
-  const { recordOf, parseRecord } = recordFormat(fields);
-  const parse = (text: string) =>
-    parseRecord(text, (reason) => emit({ type: 'unreadable', reason }));
+  const { recordOf, parse } = recordFormat(fields, (reason) =>
+    emit({ type: 'unreadable', reason }),
+  );
   const { store, imports } = guarded(options.backend, options, emit, parse);
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.

@@ -36,21 +36,10 @@ export const readOnlyView = <S extends object>(session: S): S =>
   new Proxy(session as Fields, new SessionView(session as Fields)) as S;
 
 class WriteGuard implements ProxyHandler<Fields> {
-  set(): never {
-    return throwOnWrite();
-  }
-
-  deleteProperty(): never {
-    return throwOnWrite();
-  }
-
-  defineProperty(): never {
-    return throwOnWrite();
-  }
-
-  setPrototypeOf(): never {
-    return throwOnWrite();
-  }
+  readonly set = throwOnWrite;
+  readonly deleteProperty = throwOnWrite;
+  readonly defineProperty = throwOnWrite;
+  readonly setPrototypeOf = throwOnWrite;
 }
 
 class SessionView extends WriteGuard {

@@ -84,9 +84,11 @@ const RESERVED = new Set([
 
 /**
  * How sessions with these fields are written and read.
+ * @param onUnreadable called with the reason when a text is not a session: it is truncated, or an
+ *   incompatible version of the app wrote it
  * @throws TypeError when a field has a reserved name, or is neither optional nor has a default
  */
-export function recordFormat(fields: z.ZodObject) {
+export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string) => void) {
   for (const name of Object.keys(fields.shape))
     if (RESERVED.has(name) || name in Object.prototype)
       throw new TypeError(`Rename the session field "${name}": that name is reserved`);
@@ -109,16 +111,8 @@ export function recordFormat(fields: z.ZodObject) {
     return { ...checked, ...sessionStamp.parse(stamp) } as SessionRecord;
   }
 
-  /**
-   * @param onUnreadable called with the reason when the text is not a session: it is truncated, or an
-   *   incompatible version of the app wrote it
-   * @returns undefined in that case, so that the visitor starts afresh instead of getting an error on
-   *   every page
-   */
-  function parseRecord(
-    text: string,
-    onUnreadable: (reason: string) => void,
-  ): SessionRecord | undefined {
+  /** Undefined if unreadable: the visitor starts afresh instead of getting an error on every page. */
+  function parse(text: string): SessionRecord | undefined {
     try {
       return anyRecord.parse(JSON.parse(text)) as SessionRecord;
     } catch (error) {
@@ -128,7 +122,7 @@ export function recordFormat(fields: z.ZodObject) {
     }
   }
 
-  return { recordOf, parseRecord };
+  return { recordOf, parse };
 }
 
 const reasonOf = ({ path, message }: z.core.$ZodIssue) => `${path.join('.')}: ${message}`;

@@ -85,36 +85,32 @@ export function openDatabase(
 
 async function openSqlite(path: string): Promise<Store> {
   const { DatabaseSync } = await import('node:sqlite');
-  try {
-    return sqliteStore(path, DatabaseSync);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `DATABASE_URL names ${path}, which cannot be used as a database: ${reason}`;
-    throw new ConfigError(message, { cause });
-  }
-}
-
-function sqliteStore(path: string, DatabaseSync: typeof import('node:sqlite').DatabaseSync): Store {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, 'a', 0o600)); // nobody else may read it
   const open = (synchronous: 'FULL' | 'NORMAL') => {
     const database = new DatabaseSync(path, { timeout: LOCK_MS });
     database.exec(`PRAGMA synchronous = ${synchronous}`);
     return database;
   };
-  const durable = open('FULL');
-  const { ino } = statSync(path);
-  // Changes of sessions and limits do not wait for the disk, so a power cut may undo the last ones.
-  const relaxed = open('NORMAL');
-  return storeOf({
-    backend: (prefix) => sqliteBackend(prefix === 'doc:' ? durable : relaxed, prefix),
-    rows: async (...range) => durable.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
-    close: async () => [durable, relaxed].map((database) => database.close()),
-    // SQLite would go on with the file that it has open, and the next start would not find the changes.
-    verify: () => {
-      if (statSync(path).ino !== ino) throw new Error(`${path} was replaced. Restart the shop`);
-    },
-  });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'a', 0o600)); // nobody else may read it
+    const durable = open('FULL');
+    const { ino } = statSync(path);
+    // Changes of sessions and limits do not wait for the disk, so a power cut may undo the last ones.
+    const relaxed = open('NORMAL');
+    return storeOf({
+      backend: (prefix) => sqliteBackend(prefix === 'doc:' ? durable : relaxed, prefix),
+      rows: async (...range) => durable.prepare(`${KEYS} key >= ? and key < ?`).all(...range),
+      close: async () => [durable, relaxed].map((database) => database.close()),
+      // SQLite would go on with the file that it has open, and the next start would not find the changes.
+      verify: () => {
+        if (statSync(path).ino !== ino) throw new Error(`${path} was replaced. Restart the shop`);
+      },
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `DATABASE_URL names ${path}, which cannot be used as a database: ${reason}`;
+    throw new ConfigError(message, { cause });
+  }
 }
 
 async function openPostgres(url: string, onError: OnError, connectMs: number): Promise<Store> {
@@ -168,8 +164,7 @@ function storeOf({
     check,
     keys: async (prefix) => {
       await check();
-      const last = prefix.charCodeAt(prefix.length - 1);
-      const end = prefix.slice(0, -1) + String.fromCharCode(last + 1);
+      const end = prefix.replace(/:$/, ';'); // the next character
       return (await rows(prefix, end)).map(({ key }) => String(key));
     },
     close,

@@ -61,9 +61,8 @@ export function recordCounters(backend: Backend): Counters {
     const text = await backend.get(key);
     return text === undefined ? undefined : JSON.parse(text);
   };
-  const compareAndSet: Backend['compareAndSet'] = (...args) => backend.compareAndSet(...args);
   const msLeft = ({ until }: Counter) => Math.max(1, until - Date.now());
-  const commit = compareAndSetLoop<Counter>({ get: read, compareAndSet }, msLeft);
+  const commit = compareAndSetLoop<Counter>({ ...backend, get: read }, msLeft);
   return {
     add: async (key, by, windowMs) => {
       const counter = await commit(key, await read(key), (current) => {

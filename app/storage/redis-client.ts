@@ -124,12 +124,8 @@ function clientOf(
     });
     // The sentinels notice a silent master themselves, and name another one.
     const connections = () => [];
-    return {
-      client,
-      connectOnce: () => client.connect(),
-      masters: async () => [client],
-      connections,
-    };
+    const masters = async () => [client];
+    return { client, connectOnce: () => client.connect(), masters, connections };
   }
   const [node] = nodes;
   const client = createClient({
@@ -138,12 +134,8 @@ function clientOf(
     socket: tls ? { ...node, ...socket, tls } : { ...node, ...socket },
   });
   const connections = () => [client];
-  return {
-    client,
-    connectOnce: () => client.connect(),
-    masters: async () => [client],
-    connections,
-  };
+  const masters = async () => [client];
+  return { client, connectOnce: () => client.connect(), masters, connections };
 }
 
 export const whenConnected = ({ connected }: RedisClient, limitMs: number) =>

@@ -78,7 +78,7 @@ function plain(store: Store, maxAge: number): RequestHandler {
 }
 
 // Each package as its documentation sets it up, with the options that it recommends.
-const memory: Contestant[] = [
+const ofOthers: Contestant[] = [
   {
     name: 'MemoryStore',
     package: 'express-session',
@@ -99,9 +99,6 @@ const memory: Contestant[] = [
       return { session: plain(store, maxAge), count: async () => store.store.length };
     },
   },
-];
-
-const files: Contestant[] = [
   {
     name: 'session-file-store',
     package: 'session-file-store',
@@ -146,9 +143,6 @@ const files: Contestant[] = [
       };
     },
   },
-];
-
-const servers: Contestant[] = [
   {
     name: 'connect-redis',
     package: 'connect-redis',
@@ -193,9 +187,6 @@ const servers: Contestant[] = [
       return { ...failing, url, session: plain(store, maxAge) };
     },
   },
-];
-
-const cookies: Contestant[] = [
   {
     name: 'cookie-session',
     package: 'cookie-session',
@@ -305,47 +296,43 @@ const ourStores: Record<
 /** The fields of the league's sessions, which are not the shop's. */
 const fields: Loose = z.object({ user: z.string().optional() }).catchall(z.number());
 
-const dropIn = Object.entries(ourStores).map(
-  ([name, { stopped, start }]): Contestant => ({
-    name: `dropInStore, ${name}`,
-    ...(stopped && { stopped }),
-    sweeps: 'every minute',
-    start: async (stack, maxAge, url) => {
-      const { backend, ...store } = await start(stack, url);
-      const session = plain(dropInStore(backend, { counters: ['items'] }), maxAge);
-      return { ...store, backend, session };
-    },
-  }),
-);
+type Use = (backend: Backend, maxAge: number) => Pick<Running, 'session' | 'style'>;
+const ofOurs = (name: string, use: Use) =>
+  Object.entries(ourStores).map(
+    ([store, { stopped, start }]): Contestant => ({
+      name: `${name}, ${store}`,
+      ...(stopped && { stopped }),
+      sweeps: 'every minute',
+      start: async (stack, maxAge, url) => {
+        const started = await start(stack, url);
+        return { ...started, ...use(started.backend, maxAge) };
+      },
+    }),
+  );
 
-const updating = Object.entries(ourStores).map(
-  ([name, { stopped, start }]): Contestant => ({
-    name: `updateSession, ${name}`,
-    ...(stopped && { stopped }),
-    sweeps: 'every minute',
-    start: async (stack, maxAge, url) => {
-      const { backend, ...store } = await start(stack, url);
-      const session = sessionMiddleware({
-        backend,
-        fields,
-        secrets: [secret],
-        cookie: {
-          name: 'sid',
-          attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
-        },
-        idleMs: maxAge,
-        absoluteMs: DAY_MS,
-      });
-      const style: Style = {
-        change: (req, edit) => updateSession(req, edit),
-        logOut: (req, res) => endSession(req, res),
-      };
-      return { ...store, backend, session, style };
-    },
-  }),
-);
+const dropIn = ofOurs('dropInStore', (backend, maxAge) => ({
+  session: plain(dropInStore(backend, { counters: ['items'] }), maxAge),
+}));
 
-export const contestants = [...memory, ...files, ...servers, ...cookies, ...dropIn, ...updating];
+const updating = ofOurs('updateSession', (backend, maxAge) => ({
+  session: sessionMiddleware({
+    backend,
+    fields,
+    secrets: [secret],
+    cookie: {
+      name: 'sid',
+      attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+    },
+    idleMs: maxAge,
+    absoluteMs: DAY_MS,
+  }),
+  style: {
+    change: (req, edit) => updateSession(req, edit),
+    logOut: (req, res) => endSession(req, res),
+  },
+}));
+
+export const contestants = [...ofOthers, ...dropIn, ...updating];
 
 const sqliteTrigger = (table: string) =>
   ['insert', 'update']

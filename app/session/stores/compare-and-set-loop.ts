@@ -4,7 +4,7 @@ import type { Versioned } from './backend.ts';
 
 export const MAX_ATTEMPTS = 100;
 
-type Records<R extends Versioned> = {
+export type Records<R extends Versioned> = {
   get(key: string): Promise<R | undefined>;
   compareAndSet(key: string, version: number, next: R, ttlMs?: number): Promise<boolean>;
 };

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import type { Store } from 'express-session';
 import { sessionHandle } from '../session-id.ts';
 import { type Backend, type Versioned, versionOf } from './backend.ts';
+import type { Records } from './compare-and-set-loop.ts';
 
 export type OldStoreOptions = {
   /** When imports end. By then, the last session of the old store should have expired. */
@@ -23,10 +24,6 @@ type Host = {
   /** Gives the old store a deadline. */
   ask: <T>(answer: Promise<T>) => Promise<T>;
   emit: (event: { type: 'imported' } | { type: 'unreadable'; reason: string }) => void;
-};
-type Records<R> = {
-  get(key: string): Promise<R | undefined>;
-  compareAndSet(key: string, version: number, next: R, ttlMs: number): Promise<boolean>;
 };
 
 /**
