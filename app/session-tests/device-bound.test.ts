@@ -189,7 +189,8 @@ it('a request without proof neither changes nor prolongs the session', async () 
     clock += 9 * MINUTE;
     for (const path of ['/', '/login', '/stream']) await steal(path, sessionCookie);
     for (const path of ['/dbsc/refresh', '/dbsc/registration'])
-      await steal(path, sessionCookie, {}, 'POST');
+      for (const id of ['', 'x'])
+        await steal(path, sessionCookie, { 'sec-secure-session-id': id }, 'POST');
   }
   assert.equal(await userOf(browser.request('/')), null); // idle for more than 30 minutes
 });
@@ -539,6 +540,14 @@ it('does not depend on the clock of the browser', async () => {
   }
   const { headers } = await browser.send('/dbsc/refresh', { method: 'POST' });
   assert.equal(headers.get('expires'), null);
+});
+
+it('refuses a stolen session cookie although the server’s clock is set back', async () => {
+  await bind();
+  clock -= 20 * MINUTE;
+  assert.equal((await steal('/', stolen('__Host-sid'))).status, 401);
+  assert.equal((await browser.request('/')).status, 200);
+  clock += 20 * MINUTE;
 });
 
 it('recovers when the server’s clock is set forward by half an hour', async () => {

@@ -19,6 +19,7 @@ import {
   sessionFields,
   sessionHandle,
   sessionMiddleware,
+  sessionOf,
   updateSession,
 } from '../session/index.ts';
 import { type OldStore, type OldStoreOptions, oldStore } from '../session/stores/old-store.ts';
@@ -163,7 +164,9 @@ for (const host of hosts)
     }
     const idIn = (cookie = '') => /s:(.+)\./.exec(decodeURIComponent(cookie))?.[1] ?? '';
     const inOldStore = (id: string) =>
-      new Promise((resolve) => old.get(id, (_error, session) => resolve(session)));
+      new Promise<object | undefined>((resolve) => {
+        old.get(id, (_error, session) => resolve(session ?? undefined));
+      });
     const rewrite = (id: string, session: unknown) =>
       new Promise((resolve) => old.set(id, session as never, resolve));
     const count = (type: string) => events.filter((event) => event.type === type).length;
@@ -173,7 +176,7 @@ for (const host of hosts)
       const { cookie, id } = await visitorOfOldSite();
       const visitor = httpClient(await openNewSite(), cookie);
       assert.deepEqual((await visitor.get('/')).json, ADA);
-      assert.equal((await inOldStore(id)) ?? undefined, undefined);
+      assert.equal(await inOldStore(id), undefined);
       assert.ok(await store.read(sessionHandle(id)));
       await visitor.post('/add/coat');
       assert.deepEqual((await visitor.get('/')).json.cart, { hat: 2, coat: 1 });
@@ -223,6 +226,25 @@ for (const host of hosts)
         }
       }
       assert.deepEqual([count('imported'), count('unreadable')], [2, 0]);
+    });
+
+    it('keeps a session whose cookie ends with the browser, although the old app once gave it a maxAge', async () => {
+      const { cookie, id } = await visitorOfOldSite();
+      await rewrite(id, {
+        ...(await inOldStore(id)),
+        cookie: { originalMaxAge: false, expires: false },
+      });
+      const visitor = httpClient(await openNewSite(), cookie);
+      for (let visit = 1; visit <= 2; visit++)
+        assert.deepEqual((await visitor.get('/')).json, ADA, `visit ${visit}`);
+    });
+
+    it('deletes a session from the old store only if the new one keeps it', async () => {
+      const { cookie, id } = await visitorOfOldSite();
+      await rewrite(id, { ...(await inOldStore(id)), cookie: { originalMaxAge: 0 } });
+      const visitor = httpClient(await openNewSite(), cookie);
+      await visitor.get('/');
+      assert.ok((await visitor.get('/')).json.user || (await inOldStore(id)));
     });
 
     it('does not undo a log-out that comes while another process imports the session', async () => {
@@ -353,6 +375,51 @@ it('gives the cookie of an imported session its new name and attributes', async 
     for (const dead of [cookie, visitor.cookie])
       assert.equal((await httpClient(site.origin, dead).get('/')).json.user, undefined);
   }
+});
+
+it('after a log-out, the cookie with the old name logs nobody in, not even if its session was never imported', async (t) => {
+  for (const path of ['/log-out', '/renew']) {
+    const { store, cookie } = await oldAppWithAda();
+    const backend = memoryBackend();
+    const importFrom = oldStore(store, { until: inAnHour, map: toFields });
+    // The cookie of a visitor who came while the app did not yet import.
+    const before = oldStore(new MemoryStore(), { until: inAnHour });
+    const sites = [before, importFrom].map((each) =>
+      listen(withUpdateSession({ backend, importFrom: each }, [], Date.now)),
+    );
+    const [earlier, site] = await Promise.all(sites);
+    assert.ok(earlier && site);
+    t.after(() => Promise.all([earlier.close(), site.close()]));
+    const visitor = httpClient(earlier.origin);
+    await visitor.post('/add/coat');
+    const both = httpClient(site.origin, `${visitor.cookie}; ${cookie}`);
+    assert.equal((await both.post(path)).status, 200);
+    assert.equal((await httpClient(site.origin, cookie).get('/')).json.user, undefined, path);
+  }
+});
+
+it('a socket that reconnects before any page is loaded moves its session, too', async (t) => {
+  const { store, cookie } = await oldAppWithAda();
+  const importFrom = oldStore(store, { until: inAnHour, map: toFields });
+  const sessions = sessionMiddleware({
+    backend: memoryBackend(),
+    importFrom,
+    secrets: [secret],
+    idleMs: HOUR,
+    absoluteMs: HOUR,
+    cookie: {
+      name: 'sid',
+      attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
+    },
+  });
+  const site = await listen(async (req, res) => {
+    const session = await sessionOf(req, sessions);
+    res.setHeader('content-type', 'application/json');
+    res.end(JSON.stringify({ user: session?.fields.user?.name }));
+  });
+  t.after(site.close);
+  for (let n = 0; n < 2; n++)
+    assert.equal((await httpClient(site.origin, cookie).get('/')).json.user, 'Ada');
 });
 
 it('says why an old session cannot become a new one', async (t) => {

@@ -516,6 +516,43 @@ onEachStore(
       assert.deepEqual([kept, user.name], [1, 'Ada']);
     });
 
+    it('keeps its id, and a change made meanwhile, when the store fails before log-in ends the old session', async (t) => {
+      for (const lost of ['mark', 'second write', 'read']) {
+        await client.post('/count');
+        let failures = 0;
+        const fail = (isIt: boolean) => {
+          if (isIt && failures++ === 0) throw new Error('the answer is lost');
+        };
+        const backend: Backend = {
+          ...store.backend,
+          get: async (key) => {
+            fail(lost === 'read' && writes > 0);
+            return store.backend.get(key);
+          },
+          compareAndSet: async (key, version, next, ttlMs) => {
+            const isNew = key !== handle && !key.startsWith('moved:');
+            if (isNew && writes++ === 0) await client.post('/count'); // log-in must start again
+            const done = await store.backend.compareAndSet(key, version, next, ttlMs);
+            fail(lost === 'mark' && key.startsWith('moved:'));
+            fail(lost === 'second write' && isNew && writes === 2);
+            return done;
+          },
+        };
+        let writes = 0;
+        const handle = sessionHandle(idIn(client));
+        const other = await listen(sessionApp({ backend }));
+        t.after(other.close);
+        const visitor = httpClient(other.origin, client.cookie);
+        assert.equal((await visitor.post('/log-in')).status, 500, lost);
+        assert.deepEqual([failures, visitor.cookie], [1, client.cookie], lost);
+        assert.equal(await views(), 2, lost);
+        assert.equal((await visitor.post('/log-in')).status, 200, lost);
+        assert.deepEqual((await visitor.get('/')).json.views, 2, lost);
+        assert.equal(await stored(), undefined, lost);
+        client.cookie = undefined;
+      }
+    });
+
     it('is not revived by the request that ended it', async () => {
       await client.post('/log-in');
       const old = httpClient(site.origin, client.cookie);
@@ -705,6 +742,11 @@ const OPTIONS: SessionOptions = {
   absoluteMs: 12 * HOUR,
 };
 
+const countView = (req: Request) =>
+  updateSession(req, (draft) => {
+    draft.views += 1;
+  });
+
 /** Runs one route of an app with this module, for a visitor whose session is stored. */
 async function inSession(
   t: TestContext,
@@ -754,6 +796,119 @@ it('a session refuses a field that JSON would change, and names it', async (t) =
   value = { a: [1, 'b', null, { c: true }], d: undefined };
   assert.deepEqual((await visitor.get('/')).json.session.extra, { a: [1, 'b', null, { c: true }] });
   assert.equal((await visitor.get('/')).json.session.views, 1);
+});
+
+it('a session accepts at most 500 levels in a field: express-session could not respond to a deeper one', async (t) => {
+  let levels = 0;
+  const { visitor } = await inSession(t, (req) =>
+    updateSession(req, (draft) => {
+      Object.assign(draft, { extra: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) });
+    }),
+  );
+  for (levels of [501, 5000]) {
+    const { json } = await visitor.get('/');
+    assert.match(json.error, /The session field extra has more than 500 levels/);
+  }
+  levels = 500;
+  assert.equal((await visitor.get('/')).status, 200);
+  assert.equal((await visitor.get('/')).status, 200);
+});
+
+it('a session refuses a field that parsing changes each time, and accepts defaults and objects without a prototype', async (t) => {
+  const changing = {
+    age: z.string().transform(Number).optional(),
+    bid: z
+      .number()
+      .transform((n) => n * 2)
+      .optional(),
+  };
+  const fields = sessionFields.extend({
+    ...changing,
+    email: z.string().toLowerCase().optional(),
+    query: z.unknown().optional(),
+  });
+  let edit: object;
+  const { visitor } = await inSession(
+    t,
+    (req) => updateSession(req, (draft) => void Object.assign(draft, edit)),
+    { fields },
+  );
+  for (const [name, value] of Object.entries({ age: '42', bid: 2 })) {
+    edit = { [name]: value };
+    const message = `The session field ${name} must not change when it is parsed again`;
+    assert.match((await visitor.get('/')).json.error, RegExp(message));
+  }
+  edit = { email: 'Ada@Example.test', query: Object.assign(Object.create(null), { q: 'hat' }) };
+  const { email, query } = (await visitor.get('/')).json.session;
+  assert.deepEqual([email, query], ['ada@example.test', { q: 'hat' }]);
+});
+
+it('a late answer to one change does not replace what a later call of the same request made of the session', async (t) => {
+  const backend = memoryBackend();
+  const late = Promise.withResolvers<void>();
+  let isLate = false;
+  const slow: Backend = {
+    ...backend,
+    compareAndSet: async (...args) => {
+      const [, version, next] = args;
+      const waits = isLate && version === 1 && next !== null;
+      if (waits) isLate = false;
+      const done = await backend.compareAndSet(...args);
+      if (waits) await late.promise;
+      return done;
+    },
+  };
+  const { visitor } = await inSession(
+    t,
+    async (req) => {
+      isLate = true;
+      const first = countView(req);
+      await renewSession(req, () => ({ user: { id: '2', email: 'b@b.test', name: 'Bob' } }));
+      late.resolve();
+      await first;
+      await countView(req);
+    },
+    { backend: slow },
+  );
+  const { session } = (await visitor.get('/')).json;
+  assert.deepEqual([session.user.name, session.views], ['Bob', 1]);
+});
+
+it('over HTTPS by a proxy that is trusted by its address, a change is stored although the client has left', async (t) => {
+  const app = express().set('trust proxy', 'loopback');
+  const texts = new Map<string, string>();
+  const cookie = { name: 'sid', attributes: { ...attributes, secure: true } } as const;
+  app.use(sessionMiddleware({ ...OPTIONS, backend: memoryBackend(texts), cookie }));
+  app.post('/count', async (req, res) => {
+    await countView(req);
+    res.json({});
+  });
+  const outcome = Promise.withResolvers<unknown>();
+  app.post('/count-later', async (req) => {
+    socket.destroy();
+    await once(req.socket, 'close');
+    countView(req).then(outcome.resolve, outcome.resolve);
+  });
+  const { origin, port, close } = await listen(app);
+  t.after(close);
+  const visitor = httpClient(origin);
+  await visitor.post('/count', { headers: { 'x-forwarded-proto': 'https' } });
+  const socket = connect(port, '127.0.0.1');
+  const headers = `Host: a.test\r\nX-Forwarded-Proto: https\r\nCookie: ${visitor.cookie}`;
+  socket.write(`POST /count-later HTTP/1.1\r\n${headers}\r\n\r\n`);
+  assert.equal(await outcome.promise, undefined);
+  assert.match(texts.values().toArray().join(), /"views":2/);
+});
+
+it('an error in onEvent is a warning: it fails no request and ends no process', async (t) => {
+  const warnings: string[] = [];
+  t.mock.method(process, 'emitWarning', (text: string) => warnings.push(text));
+  const onEvent = ({ type }: { type: string }) => {
+    throw new Error(`a mistake at ${type}`);
+  };
+  const { visitor } = await inSession(t, (req) => updateSession(req, () => {}), { onEvent });
+  assert.equal((await visitor.get('/')).status, 200);
+  assert.match(warnings.join('\n'), /^onEvent failed: Error: a mistake at committed$/m);
 });
 
 it('a session refuses an async change, at compile time and at run time', async (t) => {

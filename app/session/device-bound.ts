@@ -5,7 +5,7 @@ import type { SessionCookie } from './cookie.ts';
 import { algorithmOf, BadProof, readProof } from './device-proof.ts';
 import { deviceTokens } from './device-tokens.ts';
 import { DeviceUnproved, ProofUnavailable, SessionGone } from './errors.ts';
-import type { Lifecycle, LifecycleOptions } from './lifecycle.ts';
+import type { Lifecycle } from './lifecycle.ts';
 import { hasMoved, isStored, MOVED, type SessionRecord } from './record.ts';
 import { newSessionId, sessionHandle } from './session-id.ts';
 
@@ -41,7 +41,6 @@ type Options = {
   cookie: SessionCookie;
   logIn?: string;
   logOut?: string;
-  onEvent?: LifecycleOptions['onEvent'];
 };
 
 export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
@@ -54,10 +53,15 @@ export type DeviceBinding = ReturnType<typeof createDeviceBinding>;
  * 3. Before the cookie expires, the browser signs the next challenge.
  * Only the key is stored: see device-tokens.ts. A browser that got no response may send the same proof again.
  */
-export function createDeviceBinding({ store, secrets, cookie, ...options }: Options) {
-  const { logIn = '/login', logOut = '/logout', onEvent = () => {} } = options;
+export function createDeviceBinding({
+  store,
+  secrets,
+  cookie,
+  logIn = '/login',
+  logOut = '/logout',
+}: Options) {
   const { lifecycle } = store;
-  const { now } = lifecycle;
+  const { now, emit } = lifecycle;
   const { attributes } = cookie;
   if (!attributes.secure || attributes.path !== '/' || attributes.domain || attributes.partitioned)
     throw new TypeError(
@@ -106,7 +110,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     } catch (error) {
       return refuse(req, res, 400, error);
     }
-    onEvent({ type: 'device-registered' }, req);
+    emit({ type: 'device-registered' }, req);
     const id = req.session.boundTo?.id ?? '';
     challengeNext(res, id);
     res.json({
@@ -125,7 +129,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
     const { boundTo: device } = req.session;
     const asked = textIn(req, 'Sec-Secure-Session-Id') ?? device?.id;
     if (hasMoved(req.session)) throw new ProofUnavailable();
-    if (!device || asked !== device.id) return void res.status(404).end();
+    if (!device || asked !== device.id) return end(req, res, 404);
     const proof = textIn(req, 'Secure-Session-Response');
     try {
       if (proof === undefined) throw new BadProof();
@@ -140,7 +144,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
       challengeNext(res, device.id);
       return refuse(req, res, 403, error);
     }
-    onEvent({ type: 'device-proved' }, req);
+    emit({ type: 'device-proved' }, req);
     challengeNext(res, device.id);
     // Max-Age without Expires, so that a wrong clock in the browser does no harm.
     const maxAge = COOKIE_MS / 1000;
@@ -155,7 +159,11 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   function refuse(req: Request, res: Response, status: number, error: unknown): void {
     if (!(error instanceof BadProof)) throw error;
     // A refresh without a proof only asks for a challenge.
-    if (error.message) onEvent({ type: 'device-refused', reason: error.message }, req);
+    if (error.message) emit({ type: 'device-refused', reason: error.message }, req);
+    end(req, res, status);
+  }
+
+  function end(req: Request, res: Response, status: number): void {
     Reflect.deleteProperty(req, 'session'); // so that a thief cannot keep it from expiring
     res.status(status).end();
   }
@@ -183,7 +191,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
   /** Whether the session is bound and the request brings no valid proof. */
   function isUnproved(session: SessionRecord, headers: IncomingHttpHeaders): boolean {
     const { boundTo: device } = session;
-    if (device?.since === undefined || now() - device.since <= GRACE_MS) return false;
+    if (device?.since === undefined || Math.abs(now() - device.since) <= GRACE_MS) return false;
     const time = provedAt(session, headers);
     return time === undefined || now() - time > COOKIE_MS + ON_THE_WAY_MS;
   }
@@ -215,7 +223,7 @@ export function createDeviceBinding({ store, secrets, cookie, ...options }: Opti
 
     const reason = skipped ? 'skipped' : cookieIsOurs ? 'expired' : 'unproved';
     Reflect.deleteProperty(req, 'session');
-    onEvent({ type: 'device-refused', reason }, req);
+    emit({ type: 'device-refused', reason }, req);
     if (skipped) return next(new ProofUnavailable());
     // The server's clock was set forward, so the browser does not know that its cookie is too old.
     if (cookieIsOurs && site !== undefined) {

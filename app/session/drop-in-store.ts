@@ -3,10 +3,10 @@ import { type SessionData, Store } from 'express-session';
 import { sessionHandle } from './session-id.ts';
 import type { Backend, Versioned } from './stores/backend.ts';
 import { compareAndSetLoop } from './stores/compare-and-set-loop.ts';
-import { type GuardOptions, guarded } from './stores/guarded.ts';
+import { carefully, type GuardOptions, guarded } from './stores/guarded.ts';
 import type { MemoryBackend } from './stores/memory.ts';
 import type { OldSession } from './stores/old-store.ts';
-import { areTimes, isBackend, requireAll } from './stores/require.ts';
+import { areTimes, isBackend, LONGEST_MS, LONGEST_TIMER_MS, requireAll } from './stores/require.ts';
 
 export type DropInEvent =
   /**
@@ -40,7 +40,8 @@ type Data = { readonly [field: string]: unknown; readonly cookie?: unknown };
 type DropInRecord = Versioned & { createdAt: number; lastSeenAt: number; session: Data };
 /** What a request knows of its session: the record that it loaded or saved, and the data it held then. */
 type Seen = { key: string; record: DropInRecord; data: Data };
-type StoredCookie = { originalMaxAge?: number | null; expires?: string | null };
+/** With `expires = false`, express-session makes both false: the cookie ends with the browser. */
+type StoredCookie = { originalMaxAge?: number | false | null; expires?: string | false | null };
 type Callback = (error?: unknown, value?: unknown) => void;
 
 const MINUTE_MS = 60_000;
@@ -54,12 +55,13 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
  */
 export function dropInStore(backend: Backend, options: DropInOptions = {}): Store {
   const { absoluteMs = Infinity, counters = [], answerWithinMs = 1500 } = options;
-  const { now = Date.now, onEvent: emit = () => {} } = options;
+  const { now = Date.now } = options;
+  const emit = carefully(options.onEvent);
   requireAll(
     isBackend(backend),
     [Array.isArray(counters), 'counters must be a list of the names of fields'],
-    ...areTimes({ idleMs: options.idleMs ?? DAY_MS, absoluteMs }, Infinity),
-    ...areTimes({ answerWithinMs }),
+    ...areTimes({ idleMs: options.idleMs ?? DAY_MS, absoluteMs }, LONGEST_MS, true),
+    ...areTimes({ answerWithinMs }, LONGEST_TIMER_MS),
   );
   const { store: records, imports, ask } = guarded(backend, options, emit, parse);
   const commit = compareAndSetLoop(records, msLeft);
@@ -80,7 +82,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
 
   function msLeft({ createdAt, lastSeenAt, session }: DropInRecord): number {
     const { originalMaxAge, expires } = (session.cookie ?? {}) as StoredCookie;
-    const { idleMs = originalMaxAge ?? DAY_MS } = options;
+    const { idleMs = isNumber(originalMaxAge) ? originalMaxAge : DAY_MS } = options;
     const cookieEnds = expires ? Date.parse(expires) : Infinity;
     return Math.min(lastSeenAt + idleMs, createdAt + absoluteMs, cookieEnds) - now();
   }
@@ -157,8 +159,11 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       if (name === 'cookie') {
         if (!isOnlyRestarted(before, after) || isOnlyRestarted(before, current))
           merged.set(field, after);
-      } else if (isPlain(after) && isPlain(current) && isPlain(before ?? {})) {
-        merged.set(field, merge((before ?? {}) as Data, after, current, conflicts, `${name}.`));
+      } else if (canMerge(before, after, current, name)) {
+        merged.set(
+          field,
+          merge((before ?? {}) as Data, after as Data, current as Data, conflicts, `${name}.`),
+        );
       } else if (counters.includes(name) && [before ?? 0, after, current ?? 0].every(isNumber)) {
         merged.set(field, Number(current ?? 0) + Number(after) - Number(before ?? 0));
       } else {
@@ -172,6 +177,21 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     }
     return Object.fromEntries(merged);
   }
+
+  /** Objects are merged. If two requests made different ones, each stays whole: half of two users is nobody. */
+  const canMerge = (before: unknown, after: unknown, current: unknown, path: string) =>
+    isPlain(after) &&
+    isPlain(current) &&
+    (isPlain(before) || ((before ?? null) === null && fits(after, current, path)));
+
+  /** Whether no field has different values in both. Counters may differ. */
+  const fits = (mine: Data, theirs: Data, path: string): boolean =>
+    Object.keys(mine).every((field) => {
+      const [a, b, name] = [mine[field], theirs[field], `${path}.${field}`];
+      if (!Object.hasOwn(theirs, field) || isDeepStrictEqual(a, b)) return true;
+      if (isPlain(a) && isPlain(b)) return fits(a, b, name);
+      return counters.includes(name) && isNumber(a) && isNumber(b);
+    });
 
   async function end(id: string): Promise<void> {
     const key = sessionHandle(id);
@@ -206,16 +226,18 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     },
   };
 
-  /** The optional methods of a store. Only memory offers them. `all` is keyed by handle. */
+  /**
+   * Optional methods of a store, which only memory offers. There is no `all`: it would have to name ids, and
+   * only browsers know them.
+   */
   function listed({ texts }: MemoryBackend): Partial<Store> {
-    const entries = () =>
-      [...texts].flatMap(([key, text]): [string, Data][] => {
-        const record = parse(text);
-        return record ? [[key, record.session]] : [];
-      });
+    const count = () =>
+      texts
+        .values()
+        .filter((text) => parse(text))
+        .toArray().length;
     return {
-      all: (callback) => passOn(Object.fromEntries(entries()), callback as Callback),
-      length: (callback) => passOn(entries().length, callback as Callback),
+      length: (callback) => passOn(count(), callback as Callback),
       clear: (callback) => passOn(Promise.all([...texts.keys()].map(records.destroy)), callback),
     };
   }
@@ -231,7 +253,7 @@ class SessionEnded extends Error {}
 const isPlain = (value: unknown): value is Data =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isNumber = (value: unknown) => typeof value === 'number';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 const fieldsOf = (data: Data) => new Map(Object.entries(data));
 

@@ -17,8 +17,12 @@ export class ExpressSessionStore extends Store {
   readonly lifecycle: Lifecycle;
   readonly cookie: SessionCookie;
   readonly openSessions: OpenSessions;
+  /** With `importFrom` only: the id in a cookie that still has its old name. */
+  oldIdOf?: (req: Request) => string | undefined;
   /** With `deviceBound` only. */
   device?: DeviceBinding;
+  /** Requests over HTTPS. Once a client has left, Express no longer knows: it asks the socket for the proxy. */
+  readonly cameSecurely = new WeakSet<Request>();
   /** The `req.session` of each read-only request. */
   readonly readOnly = new WeakSet<SessionData>();
 
@@ -55,6 +59,12 @@ export class ExpressSessionStore extends Store {
 
   override destroy(id: string, callback: Callback = () => {}): void {
     callbackify(() => this.lifecycle.end(id))(callback);
+  }
+
+  /** The old cookie would log its user in again as soon as the new one is gone. */
+  async forgetOldCookie(req: Request): Promise<void> {
+    const oldId = this.oldIdOf?.(req);
+    if (oldId !== undefined) await this.lifecycle.forget(oldId);
   }
 
   /**

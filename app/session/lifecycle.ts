@@ -18,7 +18,7 @@ import {
 import { newSessionId, sessionHandle } from './session-id.ts';
 import type { Backend } from './stores/backend.ts';
 import { compareAndSetLoop, MAX_ATTEMPTS } from './stores/compare-and-set-loop.ts';
-import { type GuardOptions, guarded } from './stores/guarded.ts';
+import { carefully, type GuardOptions, guarded } from './stores/guarded.ts';
 import type { OldSession } from './stores/old-store.ts';
 
 export type SessionEvent =
@@ -72,12 +72,13 @@ export type Lifecycle = ReturnType<typeof createLifecycle>;
 
 /** How sessions begin, change, move and end, over any backend. Nothing here depends on HTTP. */
 export function createLifecycle(options: LifecycleOptions) {
-  const { idleMs, absoluteMs, whenLost = {}, now = Date.now, onEvent: emit = () => {} } = options;
+  const { idleMs, absoluteMs, whenLost = {}, now = Date.now } = options;
+  const emit = carefully(options.onEvent);
   const { fields = sessionFields } = options;
   const { recordOf, parse } = recordFormat(fields, (reason) =>
     emit({ type: 'unreadable', reason }),
   );
-  const { store, imports } = guarded(options.backend, options, emit, parse);
+  const { store, imports, ask } = guarded(options.backend, options, emit, parse);
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.
   // `endsAt`: when it expires in any case.
@@ -170,8 +171,8 @@ export function createLifecycle(options: LifecycleOptions) {
 
   /**
    * See `renewSession`. A change that another request makes to the old session meanwhile is carried over.
-   * @returns the new id and the session stored under it; `failure` when the store failed after that, so
-   *   that the old session may still exist
+   * @returns the new id and the session stored under it; `failure` when the store failed while it deleted
+   *   the old session, which may still exist
    * @throws StoreUnavailable, TooManyConflicts, and whatever `carry` throws; then there is no new session
    */
   async function renew(
@@ -184,6 +185,7 @@ export function createLifecycle(options: LifecycleOptions) {
     const oldKey = sessionHandle(oldId);
     let old = hasMoved(seen) ? undefined : seen;
     let record: SessionRecord | undefined;
+    let isEnding = false;
     try {
       for (let version = 1; version <= MAX_ATTEMPTS; version++) {
         const boundTo = device === 'keep' ? old?.boundTo : undefined;
@@ -196,14 +198,17 @@ export function createLifecycle(options: LifecycleOptions) {
         record = next;
         if (!old || !isStored(old)) return { id, record };
         await markMoved(oldKey);
+        isEnding = true;
         if (await store.compareAndSet(oldKey, old.version, null)) return { id, record };
+        isEnding = false;
         old = await store.get(oldKey);
       }
       throw new TooManyConflicts('Too many requests changed this session at the same time');
     } catch (failure) {
       // The old session may be gone, so its browser must learn the new id or it would lose everything.
-      if (record && failure instanceof StoreUnavailable) return { id, record, failure };
-      if (record) await store.destroy(sessionHandle(id));
+      if (record && isEnding && failure instanceof StoreUnavailable) return { id, record, failure };
+      // Otherwise the old session is there, and may have changed: its browser keeps the old id.
+      if (record) await store.destroy(sessionHandle(id)).catch(() => {});
       throw failure;
     }
   }
@@ -217,6 +222,12 @@ export function createLifecycle(options: LifecycleOptions) {
     await markMoved(key);
     await store.destroy(key);
   }
+
+  /** Makes sure that a session of the old store is never imported. */
+  const forget = async (id: string) => {
+    if (imports && (await imports.mayHold(id)))
+      await ask(imports.mark(sessionHandle(id)), 'change');
+  };
 
   /** See `endSession`. @param seen the session as the caller knows it, however stale */
   async function end(id: string, seen?: SessionRecord): Promise<void> {
@@ -247,7 +258,22 @@ export function createLifecycle(options: LifecycleOptions) {
     return new Map((await Promise.all(found)).flat());
   }
 
-  return { now, expiresAt, endsAt, fresh, load, find, touch, update, renew, abandon, end, findAll };
+  return {
+    now,
+    emit,
+    expiresAt,
+    endsAt,
+    fresh,
+    load,
+    find,
+    touch,
+    update,
+    renew,
+    abandon,
+    forget,
+    end,
+    findAll,
+  };
 }
 
 /** A change such as `(draft) => ({ ...draft, views: 9 })` would be lost without a word. */

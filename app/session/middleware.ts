@@ -15,7 +15,7 @@ import { createOpenSessions, type OpenSessionOptions } from './open-sessions.ts'
 import { readOnlyView } from './read-only-session.ts';
 import { isStored } from './record.ts';
 import { newSessionId } from './session-id.ts';
-import { areTimes, isBackend, requireAll } from './stores/require.ts';
+import { areTimes, isBackend, LONGEST_TIMER_MS, requireAll } from './stores/require.ts';
 
 export type SessionOptions<CookieName extends string = string> = LifecycleOptions &
   DeviceBoundOption &
@@ -65,7 +65,8 @@ export function sessionMiddleware<CookieName extends string>({
     [cookie?.name && cookie.attributes, 'The cookie must have a name and attributes'],
     [options.fields === undefined || options.fields?.shape, 'fields must be a z.object() of zod 4'],
     isBackend(options.backend),
-    ...areTimes({ idleMs, absoluteMs, answerWithinMs, askEveryMs }),
+    ...areTimes({ idleMs, absoluteMs }),
+    ...areTimes({ answerWithinMs, askEveryMs }, LONGEST_TIMER_MS),
   );
   requireValidCookie(cookie);
   const lifecycle = createLifecycle(options);
@@ -78,8 +79,7 @@ export function sessionMiddleware<CookieName extends string>({
   const store = new ExpressSessionStore(lifecycle, cookie, openSessions);
   if (deviceBound) {
     const paths = deviceBound === true ? {} : deviceBound;
-    const { onEvent } = options;
-    store.device = createDeviceBinding({ store, secrets, cookie, onEvent, ...paths });
+    store.device = createDeviceBinding({ store, secrets, cookie, ...paths });
   }
   const session = expressSession({
     store,
@@ -111,12 +111,18 @@ export function sessionMiddleware<CookieName extends string>({
   };
 
   const { importFrom } = options;
+  const oldName = importFrom?.cookieName ?? cookie.name;
   const sessionByOldName: RequestHandler = (req, res, next) => {
     const { cookie: sent } = req.headers;
-    req.headers.cookie = alsoNamed(sent, importFrom?.cookieName ?? cookie.name, cookie.name);
+    req.headers.cookie = alsoNamed(sent, oldName, cookie.name);
     session(req, res, next); // reads the cookie before it returns
     req.headers.cookie = sent;
   };
+  if (oldName !== cookie.name)
+    store.oldIdOf = ({ headers }) => {
+      const old = readCookie(headers.cookie, oldName, secrets);
+      return old && old.signedBy >= 0 ? old.id : undefined;
+    };
 
   // During a rotation, a cookie signed with an old secret is signed again with the new one.
   // Otherwise the visitor would be logged out when the old secret is removed. The cookie of an imported
@@ -131,7 +137,11 @@ export function sessionMiddleware<CookieName extends string>({
       res.cookie(cookie.name, `s:${sign(req.sessionID, newest)}`, { ...cookie.attributes, maxAge });
     next();
   };
-  const handlers = [importFrom ? sessionByOldName : session, protect];
+  const noteProtocol: RequestHandler = (req, _res, next) => {
+    if (req.secure) store.cameSecurely.add(req);
+    next();
+  };
+  const handlers = [noteProtocol, importFrom ? sessionByOldName : session, protect];
   // In this order: a thief's copy of a bound session's cookie must not be signed with the new secret.
   if (store.device) handlers.push(store.device.handler);
   if (importFrom || secrets.length > 1) handlers.push(signAgain);

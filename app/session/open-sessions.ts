@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { readCookie } from './cookie.ts';
+import { alsoNamed, readCookie } from './cookie.ts';
 import { crossSiteSign } from './cross-site.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { hasMoved, type SessionRecord } from './record.ts';
 import { sessionHandle } from './session-id.ts';
+import type { OldStore } from './stores/old-store.ts';
 
 /**
  * - ended: it was destroyed, by a log-out in this browser or otherwise
@@ -39,6 +40,7 @@ export type OpenSession = {
 type Options = OpenSessionOptions & {
   cookie: { name: string; attributes: { secure: boolean } };
   secrets: readonly string[];
+  importFrom?: OldStore;
   /** False if the session is bound to a browser's key, which these headers do not prove. */
   mayOpen: (session: SessionRecord, headers: IncomingHttpHeaders) => boolean;
 };
@@ -48,8 +50,10 @@ type Watch = { record: SessionRecord; listeners: Set<Listener>; timer?: NodeJS.T
 export type OpenSessions = ReturnType<typeof createOpenSessions>;
 
 /** The sessions of sockets. Each has one timer and one read for all its sockets. */
-export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options: Options) {
-  const { cookie, secrets, mayOpen, askEveryMs = 3000, isRevoked = async () => false } = options;
+export function createOpenSessions({ find, load, expiresAt, now }: Lifecycle, options: Options) {
+  const { cookie, secrets, importFrom, mayOpen } = options;
+  const { askEveryMs = 3000, isRevoked = async () => false } = options;
+  const oldName = importFrom?.cookieName ?? cookie.name;
   const watches = new Map<string, Watch>();
 
   async function read(handle: string, before?: SessionRecord): Promise<SessionRecord | EndReason> {
@@ -61,10 +65,12 @@ export function createOpenSessions({ find, expiresAt, now }: Lifecycle, options:
 
   /** See `sessionOf`. */
   async function open(headers: IncomingHttpHeaders): Promise<OpenSession | undefined> {
-    const sent = readCookie(headers.cookie, cookie.name, secrets);
+    const cookies = alsoNamed(headers.cookie, oldName, cookie.name);
+    const sent = readCookie(cookies, cookie.name, secrets);
     if (!sent || sent.signedBy < 0) return undefined;
     if (crossSiteSign(headers, headers.host, cookie.attributes.secure)) return undefined;
     const handle = sessionHandle(sent.id);
+    if (importFrom) await load(sent.id);
     const record = await read(handle);
     if (typeof record === 'string' || !mayOpen(record, headers)) return undefined;
     return {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { publicKey } from './device-proof.ts';
 import type { sessionFields } from './fields.ts';
@@ -95,7 +96,8 @@ export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string)
   const [lacking] = fields.safeParse({}).error?.issues ?? [];
   if (lacking)
     throw new TypeError(`A session field must be optional or have a default. ${reasonOf(lacking)}`);
-  // Loose: keeps the fields of a newer version of the app, which may run beside this one.
+  // Loose: keeps the fields of a newer version of the app, which may run beside this one. It keeps no
+  // undeclared names inside a field.
   const anyDraft = fields.loose();
   const anyRecord = anyDraft.extend(sessionStamp.shape);
 
@@ -105,10 +107,25 @@ export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string)
    */
   function recordOf(draft: object, stamp: SessionStamp): SessionRecord {
     // A draft may contain the optional fields of the stamp, as `{ ...old }` does, but must not set them.
-    const { persistent, boundTo, ...checked } = anyDraft.parse(draft);
+    const parsed = anyDraft.parse(draft);
+    if (!isDeepStrictEqual(parsed, draft)) requireStable(parsed);
+    const { persistent, boundTo, ...checked } = parsed;
     for (const [name, value] of Object.entries(checked))
       if (value !== undefined) requireJson(value, name);
     return { ...checked, ...sessionStamp.parse(stamp) } as SessionRecord;
+  }
+
+  /** Reading a session parses its fields again, and each request would store what came out of that. */
+  function requireStable(parsed: Record<string, unknown>): void {
+    const { data = {}, error } = anyDraft.safeParse(parsed);
+    const changed = Object.keys(parsed).find(
+      (name) => !isDeepStrictEqual(data[name], parsed[name]),
+    );
+    const name = error?.issues[0]?.path[0] ?? changed;
+    if (name !== undefined)
+      throw new TypeError(
+        `The session field ${String(name)} must not change when it is parsed again`,
+      );
   }
 
   /** Undefined if unreadable: the visitor starts afresh instead of getting an error on every page. */
@@ -127,13 +144,21 @@ export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string)
 
 const reasonOf = ({ path, message }: z.core.$ZodIssue) => `${path.join('.')}: ${message}`;
 
+/** Far below what express-session, which hashes each session, and Redis can take. */
+const MAX_LEVELS = 500;
+
 /** A Date would come back as a string, a Map as `{}`: no later request could read the session. */
-function requireJson(value: unknown, place: string): void {
+function requireJson(value: unknown, place: string, levels = 1): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   if (typeof value === 'number' && Number.isFinite(value)) return;
   const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined;
-  if (prototype !== Object.prototype && !Array.isArray(value))
+  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value))
     throw new TypeError(`JSON cannot store the session field ${place}`);
+  if (levels > MAX_LEVELS) {
+    const [field] = place.split('.');
+    throw new TypeError(`The session field ${field} has more than ${MAX_LEVELS} levels`);
+  }
   for (const [name, each] of Object.entries(value as object))
-    if (each !== undefined || Array.isArray(value)) requireJson(each, `${place}.${name}`);
+    if (each !== undefined || Array.isArray(value))
+      requireJson(each, `${place}.${name}`, levels + 1);
 }

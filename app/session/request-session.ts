@@ -36,11 +36,14 @@ export async function updateSession<T>(
     store.attach(req, store.lifecycle.fresh());
   }
   let result!: T; // `change` runs at least once
-  const record = await store.lifecycle.update(req.sessionID, req.session.toJSON(), (draft) => {
+  const id = req.sessionID;
+  const record = await store.lifecycle.update(id, req.session.toJSON(), (draft) => {
     result = requireSync(change(draft), 'updateSession');
     return result;
   });
-  store.attach(req, record);
+  // Meanwhile, another call of this request may have changed the session, given it a new id or ended it.
+  const isNewest = req.sessionID === id && req.session && req.session.version < record.version;
+  if (isNewest) store.attach(req, record);
   return result;
 }
 
@@ -67,6 +70,7 @@ export async function renewSession(
   if (renewal?.device !== 'none' && !renewed.record.boundTo) store.device?.offer(req);
   // The browser has lost its key, and has logged in again.
   if (store.device?.unproved.delete(req)) await store.lifecycle.abandon(oldId).catch(() => {});
+  await store.forgetOldCookie(req).catch(() => {});
   if (renewed.failure) throw renewed.failure;
 }
 
@@ -79,6 +83,7 @@ export async function endSession(req: Request, res: Response): Promise<void> {
   const store = storeOf(req);
   const unproved = store.device?.unproved.has(req);
   if (hasMoved(req.session) && !unproved) throw new SessionGone();
+  await store.forgetOldCookie(req);
   await store.lifecycle.end(req.sessionID, unproved ? undefined : req.session);
   Reflect.deleteProperty(req, 'session'); // as express-session does
   res.clearCookie(store.cookie.name, store.cookie.attributes);
@@ -123,7 +128,7 @@ export const describeDevice = (req: Request) => storeOf(req).device?.describe(re
 
 /** Whether the browser will get the session cookie with the response to this request. */
 export const cookieReachesBrowser = (req: Request) =>
-  req.secure || !storeOf(req).cookie.attributes.secure;
+  req.secure || storeOf(req).cameSecurely.has(req) || !storeOf(req).cookie.attributes.secure;
 
 /**
  * False if the browser would not get the cookie, if the session has a new id, or if `readOnly` returned

@@ -16,6 +16,19 @@ type GuardEvent =
   | { type: 'store-down'; error: unknown }
   | { type: 'unreadable'; reason: string };
 
+/** A mistake in `onEvent` must not end the process, nor fail a request whose change is stored. */
+export const carefully =
+  <Args extends unknown[]>(onEvent: (...args: Args) => void = () => {}) =>
+  (...args: Args): void => {
+    try {
+      onEvent(...args);
+    } catch (error) {
+      process.emitWarning(
+        `onEvent failed: ${error instanceof Error ? error.stack : String(error)}`,
+      );
+    }
+  };
+
 /**
  * The backend with a deadline, and with the sessions of the old store. Every failure of either, silence
  * included, becomes StoreUnavailable.

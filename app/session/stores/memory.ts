@@ -1,12 +1,13 @@
 import { type Backend, versionOf } from './backend.ts';
-
-/** About 24 days. Node fires a timer at once if it is set for longer, so no record lives longer. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+import { LONGEST_TIMER_MS } from './require.ts';
 
 /** `texts` holds the records by their keys. */
 export type MemoryBackend = Backend & { readonly texts: ReadonlyMap<string, string> };
 
-/** Keeps records in this process's memory: for development and tests, gone with the process. */
+/**
+ * Keeps records in this process's memory: for development and tests, gone with the process. No record lives
+ * longer than 24 days.
+ */
 export function memoryBackend(texts = new Map<string, string>()): MemoryBackend {
   const timers = new Map<string, NodeJS.Timeout>();
   const remove = (key: string) => {

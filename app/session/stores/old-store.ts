@@ -68,8 +68,9 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       const key = sessionHandle(id);
       const old = await find(id);
       const record = old && make(old);
+      const isOver = !record || ttlMs(record) <= 0;
       // If the old store holds nothing, another request may just have imported the session.
-      if (!record || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
+      if (isOver || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
         return records.get(key);
       emit({ type: 'imported' });
       await ask(remove(id)).catch(() => {}); // a copy that stays there is never imported again

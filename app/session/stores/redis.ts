@@ -36,8 +36,8 @@ const textOf = ({ version, ...fields }: Versioned) => JSON.stringify({ version, 
 /** Keeps records in Redis, under keys that start with `prefix`. Redis deletes them when they expire. */
 export function redisBackend(client: RedisCommands, prefix = 'sess:'): Backend {
   requireAll([
-    hasMethods(client, 'get', 'eval', 'del'),
-    'redisBackend takes a client of node-redis, from createClient, createCluster or createSentinel',
+    hasMethods(client, 'get', 'eval', 'del') && !hasMethods(client, 'defineCommand'),
+    'redisBackend takes a client of node-redis, from createClient, createCluster or createSentinel, not of ioredis',
   ]);
   const asText = { parse: (text: string) => text as never, stringify: JSON.stringify };
   const redis = new RedisStore({ client, prefix, serializer: asText });

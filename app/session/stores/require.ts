@@ -18,9 +18,14 @@ export const isBackend = (backend: unknown): Rule => [
   'The backend must have get, compareAndSet and destroy: see memoryBackend()',
 ];
 
-/** @param longest the longest time allowed */
-export const areTimes = (times: object, longest = Number.MAX_VALUE): Rule[] =>
+/** 300 years. Later times could not be dates. */
+export const LONGEST_MS = 1e13;
+/** 24 days. Node fires a timer at once if it is set for longer. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** @param orInfinity whether the times may be Infinity */
+export const areTimes = (times: object, longest = LONGEST_MS, orInfinity = false): Rule[] =>
   Object.entries(times).map(([name, ms]: [string, unknown]) => [
-    typeof ms === 'number' && ms > 0 && ms <= longest,
-    `${name} must be a number of milliseconds above 0, not ${String(ms)}`,
+    typeof ms === 'number' && ms > 0 && (ms <= longest || (orInfinity && ms === Infinity)),
+    `${name} must be a number of milliseconds above 0 and at most ${longest}, not ${String(ms)}`,
   ]);

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementResultingChanges } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backend } from './backend.ts';
+import { requireAll } from './require.ts';
 import { sweepExpired } from './sweep.ts';
 
 export const SQLITE_SCHEMA = `create table if not exists records (
@@ -23,11 +24,15 @@ const SWEEP = `delete from records where key in
 /**
  * Keeps records in a SQLite database, one row each, under keys that start with `prefix`. Several
  * processes of one machine may share the file. It must not be on a network file system.
+ * Give it a connection of its own: it sets `busy_timeout` to 0, and its transactions would clash with yours.
  * Each acknowledged write survives a crash of the process. It also survives a power cut, unless the
  * caller has set `PRAGMA synchronous = NORMAL`, which is faster.
  */
 export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
   setUp(database);
+  const one = database.prepare('select 1 as one where :yes').get({ yes: 1 });
+  const reads = one?.one === 1 && !Array.isArray(one);
+  requireAll([reads, 'sqliteBackend takes a DatabaseSync with the default options for reading']);
   const live = '(expires_at is null or expires_at > :now)';
   const select = database.prepare(`select text from records where key = :key and ${live}`);
   const insert = database.prepare(
