@@ -158,7 +158,7 @@ it('each row of the table in the docs has a test named after it, on each store',
       .join()
       .matchAll(/^\| (.+?) \|/gm),
   ];
-  assert.equal(rows.length, 9);
+  assert.equal(rows.length, 10);
   for (const [, row = ''] of rows) assert.ok(tests.includes(`    it('${row}: `), row);
 });
 
@@ -258,7 +258,7 @@ onEachStore(
       assert.deepEqual(conflicts(), ['theme', 'user.name']);
     });
 
-    it('Two requests make an object that was not there: it is merged if they agree, and else one of the two is kept', async () => {
+    it('Two requests make or replace one object: changes inside it are merged, and of two new ones that disagree, the later is kept', async () => {
       await client.post('/edit', { json: { theme: 'dark' } });
       await editInTurn(client, gate, [
         { user: { id: 1, name: 'Ada', role: 'admin' }, cart: { hat: 1, size: { hat: 'S' } } },

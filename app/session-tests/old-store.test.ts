@@ -383,8 +383,8 @@ it('after a log-out, the cookie with the old name logs nobody in, not even if it
     const backend = memoryBackend();
     const importFrom = oldStore(store, { until: inAnHour, map: toFields });
     // The cookie of a visitor who came while the app did not yet import.
-    const before = oldStore(new MemoryStore(), { until: inAnHour });
-    const sites = [before, importFrom].map((each) =>
+    const ofNobody = oldStore(new MemoryStore(), { until: inAnHour });
+    const sites = [ofNobody, importFrom].map((each) =>
       listen(withUpdateSession({ backend, importFrom: each }, [], Date.now)),
     );
     const [earlier, site] = await Promise.all(sites);
@@ -412,11 +412,10 @@ it('a socket that reconnects before any page is loaded moves its session, too', 
       attributes: { path: '/', httpOnly: true, secure: false, sameSite: 'lax' },
     },
   });
-  const site = await listen(async (req, res) => {
-    const session = await sessionOf(req, sessions);
-    res.setHeader('content-type', 'application/json');
-    res.end(JSON.stringify({ user: session?.fields.user?.name }));
+  const app = express().get('/', async (req, res) => {
+    res.json({ user: (await sessionOf(req, sessions))?.fields.user?.name });
   });
+  const site = await listen(app);
   t.after(site.close);
   for (let n = 0; n < 2; n++)
     assert.equal((await httpClient(site.origin, cookie).get('/')).json.user, 'Ada');

@@ -231,11 +231,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
    * only browsers know them.
    */
   function listed({ texts }: MemoryBackend): Partial<Store> {
-    const count = () =>
-      texts
-        .values()
-        .filter((text) => parse(text))
-        .toArray().length;
+    const count = () => [...texts.values()].filter((text) => parse(text)).length;
     return {
       length: (callback) => passOn(count(), callback as Callback),
       clear: (callback) => passOn(Promise.all([...texts.keys()].map(records.destroy)), callback),

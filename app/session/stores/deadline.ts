@@ -1,5 +1,7 @@
 import { StoreUnavailable } from '../errors.ts';
 
+/** A timer that is this late, in milliseconds, says that the process was stalled. */
+const STALL_MS = 100;
 /** How long a store that is known to be silent may take for its next answer, in milliseconds. */
 const IMPATIENCE_MS = 50;
 
@@ -39,9 +41,17 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
         fail(new Error('no answer in time'));
         late = true;
       };
+      const given = patience;
+      const asked = performance.now();
+      const check = () => {
+        // This process was stalled, so it may have sent the question only now.
+        if (performance.now() - asked > given + STALL_MS)
+          timer = setTimeout(setImmediate, given, giveUp);
+        else giveUp();
+      };
       // setImmediate: an answer that arrived while this process was stalled is in time, so it is read
       // first.
-      const timer = setTimeout(setImmediate, patience, giveUp);
+      let timer = setTimeout(setImmediate, given, check);
       const pass = (value: T) => {
         settled = true;
         clearTimeout(timer);

@@ -30,9 +30,11 @@ const SWEEP = `delete from records where key in
  */
 export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend {
   setUp(database);
-  const one = database.prepare('select 1 as one where :yes').get({ yes: 1 });
-  const reads = one?.one === 1 && !Array.isArray(one);
-  requireAll([reads, 'sqliteBackend takes a DatabaseSync with the default options for reading']);
+  const { one } = database.prepare('select 1 as one where :yes').get({ yes: 1 }) ?? {};
+  requireAll([
+    one === 1,
+    'sqliteBackend takes a DatabaseSync with the default options for reading',
+  ]);
   const live = '(expires_at is null or expires_at > :now)';
   const select = database.prepare(`select text from records where key = :key and ${live}`);
   const insert = database.prepare(
