@@ -377,25 +377,32 @@ it('gives the cookie of an imported session its new name and attributes', async 
   }
 });
 
-it('after a log-out, the cookie with the old name logs nobody in, not even if its session was never imported', async (t) => {
-  for (const path of ['/log-out', '/renew']) {
-    const { store, cookie } = await oldAppWithAda();
-    const backend = memoryBackend();
-    const importFrom = oldStore(store, { until: inAnHour, map: toFields });
-    // The cookie of a visitor who came while the app did not yet import.
-    const ofNobody = oldStore(new MemoryStore(), { until: inAnHour });
-    const sites = [ofNobody, importFrom].map((each) =>
-      listen(withUpdateSession({ backend, importFrom: each }, [], Date.now)),
-    );
-    const [earlier, site] = await Promise.all(sites);
-    assert.ok(earlier && site);
-    t.after(() => Promise.all([earlier.close(), site.close()]));
-    const visitor = httpClient(earlier.origin);
-    await visitor.post('/add/coat');
-    const both = httpClient(site.origin, `${visitor.cookie}; ${cookie}`);
-    assert.equal((await both.post(path)).status, 200);
-    assert.equal((await httpClient(site.origin, cookie).get('/')).json.user, undefined, path);
-  }
+it('a log-out or log-in also ends the session of the cookie with the old name, imported or not', async (t) => {
+  for (const path of ['/log-out', '/renew'])
+    for (const isImported of [false, true]) {
+      const { store, cookie } = await oldAppWithAda();
+      const backend = memoryBackend();
+      const importFrom = oldStore(store, { until: inAnHour, map: toFields });
+      // The visitor's first session is from a time when the app did not yet import.
+      const ofNobody = oldStore(new MemoryStore(), { until: inAnHour });
+      const [earlier, site] = await Promise.all(
+        [ofNobody, importFrom].map((each) =>
+          listen(withUpdateSession({ backend, importFrom: each }, [], Date.now)),
+        ),
+      );
+      assert.ok(earlier && site);
+      t.after(() => Promise.all([earlier.close(), site.close()]));
+      const visitor = httpClient(earlier.origin);
+      await visitor.post('/add/coat');
+      if (isImported) await httpClient(site.origin, cookie).get('/');
+      const both = httpClient(site.origin, `${visitor.cookie}; ${cookie}`);
+      assert.equal((await both.post(path)).status, 200);
+      const left = () => JSON.stringify([...backend.texts]);
+      const kept = left();
+      const { json } = await httpClient(site.origin, cookie).get('/');
+      assert.equal(json.user, undefined, `${path}, ${isImported}`);
+      assert.equal(left(), kept, 'it is not imported and thrown away again');
+    }
 });
 
 it('a socket that reconnects before any page is loaded moves its session, too', async (t) => {

@@ -129,7 +129,7 @@ export function createDeviceBinding({
     const { boundTo: device } = req.session;
     const asked = textIn(req, 'Sec-Secure-Session-Id') ?? device?.id;
     if (hasMoved(req.session)) throw new ProofUnavailable();
-    if (!device || asked !== device.id) return end(req, res, 404);
+    if (!device || asked !== device.id) return respond(req, res, 404);
     const proof = textIn(req, 'Secure-Session-Response');
     try {
       if (proof === undefined) throw new BadProof();
@@ -160,10 +160,10 @@ export function createDeviceBinding({
     if (!(error instanceof BadProof)) throw error;
     // A refresh without a proof only asks for a challenge.
     if (error.message) emit({ type: 'device-refused', reason: error.message }, req);
-    end(req, res, status);
+    respond(req, res, status);
   }
 
-  function end(req: Request, res: Response, status: number): void {
+  function respond(req: Request, res: Response, status: number): void {
     Reflect.deleteProperty(req, 'session'); // so that a thief cannot keep it from expiring
     res.status(status).end();
   }

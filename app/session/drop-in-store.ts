@@ -63,7 +63,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     ...areTimes({ idleMs: options.idleMs ?? DAY_MS, absoluteMs }, LONGEST_MS, true),
     ...areTimes({ answerWithinMs }, LONGEST_TIMER_MS),
   );
-  const { store: records, imports, ask } = guarded(backend, options, emit, parse);
+  const { store: records, imports, forget } = guarded(backend, options, emit, parse);
   const commit = compareAndSetLoop(records, msLeft);
   /** Keyed by the Session object or, until express-session has made one, by the loaded data. */
   const seenBy = new WeakMap<object, Seen>();
@@ -178,7 +178,10 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
     return Object.fromEntries(merged);
   }
 
-  /** Objects are merged. If two requests made different ones, each stays whole: half of two users is nobody. */
+  /**
+   * Objects are merged. If two requests made different ones where there was none, each stays whole: half of
+   * two users is nobody.
+   */
   const canMerge = (before: unknown, after: unknown, current: unknown, path: string) =>
     isPlain(after) &&
     isPlain(current) &&
@@ -192,12 +195,6 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       if (isPlain(a) && isPlain(b)) return fits(a, b, name);
       return counters.includes(name) && isNumber(a) && isNumber(b);
     });
-
-  async function end(id: string): Promise<void> {
-    const key = sessionHandle(id);
-    if (imports && (await imports.mayHold(id))) await ask(imports.mark(key));
-    await records.destroy(key);
-  }
 
   function drop(error: unknown): void {
     if (!(error instanceof SessionEnded)) throw error;
@@ -217,7 +214,7 @@ export function dropInStore(backend: Backend, options: DropInOptions = {}): Stor
       const hide = (error: unknown) => emit({ type: 'touch-failed', error });
       passOn(record && touch(id, record, cookie).catch(hide), callback);
     },
-    destroy: (id, callback) => passOn(end(id), callback),
+    destroy: (id, callback) => passOn(forget(id), callback),
     createSession: (req, data) => {
       const session = Store.prototype.createSession.call(store, req, data);
       const seen = seenBy.get(data);

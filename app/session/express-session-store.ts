@@ -17,11 +17,11 @@ export class ExpressSessionStore extends Store {
   readonly lifecycle: Lifecycle;
   readonly cookie: SessionCookie;
   readonly openSessions: OpenSessions;
-  /** With `importFrom` only: the id in a cookie that still has its old name. */
+  /** With `importFrom` of another cookie name only: the id in a cookie that still has that name. */
   oldIdOf?: (req: Request) => string | undefined;
   /** With `deviceBound` only. */
   device?: DeviceBinding;
-  /** Requests over HTTPS. Once a client has left, Express no longer knows: it asks the socket for the proxy. */
+  /** Requests over HTTPS. Express asks the socket for the proxy's address, which it forgets when the client leaves. */
   readonly cameSecurely = new WeakSet<Request>();
   /** The `req.session` of each read-only request. */
   readonly readOnly = new WeakSet<SessionData>();
@@ -64,7 +64,7 @@ export class ExpressSessionStore extends Store {
   /** The old cookie would log its user in again as soon as the new one is gone. */
   async forgetOldCookie(req: Request): Promise<void> {
     const oldId = this.oldIdOf?.(req);
-    if (oldId !== undefined) await this.lifecycle.forget(oldId);
+    if (oldId !== undefined && oldId !== req.sessionID) await this.lifecycle.forget(oldId);
   }
 
   /**

@@ -78,7 +78,7 @@ export function createLifecycle(options: LifecycleOptions) {
   const { recordOf, parse } = recordFormat(fields, (reason) =>
     emit({ type: 'unreadable', reason }),
   );
-  const { store, imports, ask } = guarded(options.backend, options, emit, parse);
+  const { store, imports, forget } = guarded(options.backend, options, emit, parse);
 
   // In milliseconds since 1970. `expiresAt`: when the session expires if it is not used again.
   // `endsAt`: when it expires in any case.
@@ -208,7 +208,8 @@ export function createLifecycle(options: LifecycleOptions) {
       // The old session may be gone, so its browser must learn the new id or it would lose everything.
       if (record && isEnding && failure instanceof StoreUnavailable) return { id, record, failure };
       // Otherwise the old session is there, and may have changed: its browser keeps the old id.
-      if (record) await store.destroy(sessionHandle(id)).catch(() => {});
+      if (record || failure instanceof StoreUnavailable)
+        await store.destroy(sessionHandle(id)).catch(() => {});
       throw failure;
     }
   }
@@ -222,12 +223,6 @@ export function createLifecycle(options: LifecycleOptions) {
     await markMoved(key);
     await store.destroy(key);
   }
-
-  /** Makes sure that a session of the old store is never imported. */
-  const forget = async (id: string) => {
-    if (imports && (await imports.mayHold(id)))
-      await ask(imports.mark(sessionHandle(id)), 'change');
-  };
 
   /** See `endSession`. @param seen the session as the caller knows it, however stale */
   async function end(id: string, seen?: SessionRecord): Promise<void> {

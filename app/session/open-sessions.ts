@@ -70,9 +70,9 @@ export function createOpenSessions({ find, load, expiresAt, now }: Lifecycle, op
     if (!sent || sent.signedBy < 0) return undefined;
     if (crossSiteSign(headers, headers.host, cookie.attributes.secure)) return undefined;
     const handle = sessionHandle(sent.id);
-    if (importFrom) await load(sent.id);
-    const record = await read(handle);
-    if (typeof record === 'string' || !mayOpen(record, headers)) return undefined;
+    const record = await (importFrom ? load(sent.id) : find(handle));
+    if (!record || hasMoved(record) || (await isRevoked(record, handle))) return undefined;
+    if (!mayOpen(record, headers)) return undefined;
     return {
       handle,
       get fields() {

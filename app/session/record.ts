@@ -124,7 +124,7 @@ export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string)
     const name = error?.issues[0]?.path[0] ?? changed;
     if (name !== undefined)
       throw new TypeError(
-        `The session field ${String(name)} must not change when it is parsed again`,
+        `zod would change or refuse the session field ${String(name)} when the session is read`,
       );
   }
 

@@ -8,7 +8,7 @@ const IMPATIENCE_MS = 50;
 type Kind = 'read' | 'change';
 
 /**
- * Gives a store `ms` milliseconds for each answer. Once it has missed that deadline, later callers wait
+ * Gives a store `ms` milliseconds for each answer, and a moment more if this process was stalled. Once it has missed that deadline, later callers wait
  * only 50 ms, until it answers again.
  * @param onChange called when the store starts to fail, and when it works again. Reads and changes count
  *   separately, because a store with a full disk still answers reads
@@ -41,17 +41,19 @@ export function answersWithin(ms: number, onChange: (failure?: unknown) => void 
         fail(new Error('no answer in time'));
         late = true;
       };
-      const given = patience;
+      const wait = patience;
       const asked = performance.now();
       const check = () => {
-        // This process was stalled, so it may have sent the question only now.
-        if (performance.now() - asked > given + STALL_MS)
-          timer = setTimeout(setImmediate, given, giveUp);
-        else giveUp();
+        if (settled) return;
+        const stalled = performance.now() - asked - wait;
+        if (stalled < STALL_MS) giveUp();
+        // The question may have been sent only now. The whole time again would double the deadline of a
+        // busy process.
+        else timer = setTimeout(setImmediate, STALL_MS, giveUp);
       };
       // setImmediate: an answer that arrived while this process was stalled is in time, so it is read
       // first.
-      let timer = setTimeout(setImmediate, given, check);
+      let timer = setTimeout(setImmediate, wait, check);
       const pass = (value: T) => {
         settled = true;
         clearTimeout(timer);

@@ -1,3 +1,4 @@
+import { sessionHandle } from '../session-id.ts';
 import type { Backend, Versioned } from './backend.ts';
 import { answersWithin } from './deadline.ts';
 import type { OldStore } from './old-store.ts';
@@ -18,16 +19,18 @@ type GuardEvent =
 
 /** A mistake in `onEvent` must not end the process, nor fail a request whose change is stored. */
 export const carefully =
-  <Args extends unknown[]>(onEvent: (...args: Args) => void = () => {}) =>
+  <Args extends unknown[]>(onEvent: (...args: Args) => unknown = () => {}) =>
   (...args: Args): void => {
     try {
-      onEvent(...args);
+      const result = onEvent(...args);
+      if (result instanceof Promise) result.catch(warn); // to TypeScript, an async function is one, too
     } catch (error) {
-      process.emitWarning(
-        `onEvent failed: ${error instanceof Error ? error.stack : String(error)}`,
-      );
+      warn(error);
     }
   };
+
+const warn = (error: unknown) =>
+  process.emitWarning(`onEvent failed: ${error instanceof Error ? error.stack : String(error)}`);
 
 /**
  * The backend with a deadline, and with the sessions of the old store. Every failure of either, silence
@@ -59,5 +62,14 @@ export function guarded<R extends Versioned>(
     },
     destroy: (key: string) => ask(both.destroy(key), 'change'),
   };
-  return { store, imports, ask };
+  /** Ends a session of the old store, imported or not. */
+  const forget = async (id: string) => {
+    const key = sessionHandle(id);
+    if (imports && (await imports.mayHold(id))) {
+      await ask(imports.mark(key), 'change');
+      await imports.remove(id);
+    }
+    await store.destroy(key);
+  };
+  return { store, imports, forget };
 }

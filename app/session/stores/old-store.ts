@@ -47,12 +47,14 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
   const read = promisify((id: string, done: Parameters<Store['get']>[1]) => {
     store.get(id, done);
   });
-  const remove = promisify((id: string, done: (error?: unknown) => void) => {
+  const destroy = promisify((id: string, done: (error?: unknown) => void) => {
     store.destroy(id, done);
   });
 
   function open({ backend, now, ask, emit }: Host) {
     const msLeft = () => until.getTime() - now();
+    /** A copy that stays there is never imported again, because of its mark. */
+    const remove = (id: string) => ask(destroy(id)).catch(() => {});
 
     /**
      * @param make makes the new record; undefined if the old session does not fit
@@ -73,7 +75,7 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
       if (isOver || !(await records.compareAndSet(key, 0, record, ttlMs(record))))
         return records.get(key);
       emit({ type: 'imported' });
-      await ask(remove(id)).catch(() => {}); // a copy that stays there is never imported again
+      await remove(id);
       return record;
     }
 
@@ -106,7 +108,7 @@ export function oldStore(store: Pick<Store, 'get' | 'destroy'>, options: OldStor
      */
     const mayHold = async (id: string) => msLeft() > 0 && ask(read(id)).then(Boolean, () => true);
 
-    return { ...rememberingImports(backend, msLeft), adopt, mayHold };
+    return { ...rememberingImports(backend, msLeft), adopt, mayHold, remove };
   }
 
   return {

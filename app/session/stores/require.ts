@@ -18,7 +18,7 @@ export const isBackend = (backend: unknown): Rule => [
   'The backend must have get, compareAndSet and destroy: see memoryBackend()',
 ];
 
-/** 300 years. Later times could not be dates. */
+/** 300 years: more must be a mistake. */
 export const LONGEST_MS = 1e13;
 /** 24 days. Node fires a timer at once if it is set for longer. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -27,5 +27,5 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const areTimes = (times: object, longest = LONGEST_MS, orInfinity = false): Rule[] =>
   Object.entries(times).map(([name, ms]: [string, unknown]) => [
     typeof ms === 'number' && ms > 0 && (ms <= longest || (orInfinity && ms === Infinity)),
-    `${name} must be a number of milliseconds above 0 and at most ${longest}, not ${String(ms)}`,
+    `${name} must be a number of milliseconds above 0 and at most ${longest}${orInfinity ? ', or Infinity' : ''}, not ${String(ms)}`,
   ]);

@@ -33,7 +33,7 @@ export function sqliteBackend(database: DatabaseSync, prefix = 'sess:'): Backend
   const { one } = database.prepare('select 1 as one where :yes').get({ yes: 1 }) ?? {};
   requireAll([
     one === 1,
-    'sqliteBackend takes a DatabaseSync with the default options for reading',
+    'sqliteBackend takes a DatabaseSync without readBigInts and returnArrays',
   ]);
   const live = '(expires_at is null or expires_at > :now)';
   const select = database.prepare(`select text from records where key = :key and ${live}`);
