@@ -115,10 +115,11 @@ function nodeTests(
   return {
     // A process for each file: --test-isolation=none passes a file that throws between its tests,
     // shares the hooks of a file with all others, and obeys `only`.
-    // No --test-force-exit, which hides errors that come after the end of a test: a file that does
-    // not end is stopped at the limit, and has failed.
+    // No --test-force-exit, which hides errors that come after the end of a test: file-limit.ts ends
+    // a file that does not end, and it has failed.
     command: [
       ...['node', '--test', `--test-concurrency=${concurrency}`, '--test-timeout=120000'],
+      '--import=./.ci/file-limit.ts',
       ...['--test-reporter=spec', `--test-reporter-destination=${report}`],
       ...['--test-reporter=./.ci/node-test-totals.ts', `--test-reporter-destination=${totals}`],
       ...files,

@@ -19,6 +19,8 @@ export default async function* totals(events: AsyncIterable<TestEvent>) {
       failed += data.counts.tests - data.counts.passed;
     } else if (type === 'test:summary' && data.file !== undefined) {
       seconds[relative('', data.file)] = Math.round(data.duration_ms / 100) / 10;
+    } else if (type === 'test:stderr' && data.message.startsWith('Not ended after ')) {
+      notes.push(data.message.trimEnd());
     } else if (type === 'test:pass' || type === 'test:fail') {
       const place = data.file === undefined ? '' : relative('', data.file);
       // (A reason may be an empty string.)

@@ -277,12 +277,16 @@ it('the sockets of the docs’ example see changes, and are closed at log-out', 
   const server = createServer(moduleApp(sessions)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   openSockets(server, sessions);
-  t.after(() => server.close());
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const visitor = httpClient(`http://${address}`);
   await visitor.post('/');
 
   const socket = new WebSocket(`ws://${address}`, { headers: { cookie: visitor.cookie } });
+  t.after(() => socket.terminate());
   await once(socket, 'open');
   const ask = async () => {
     socket.send('views?');
@@ -293,6 +297,7 @@ it('the sockets of the docs’ example see changes, and are closed at log-out', 
   await visitor.post('/');
   await until(async () => (await ask()) === 'Views: 2', 'the socket sees the change');
   const broken = new WebSocket(`ws://${address}`, { headers: { cookie: visitor.cookie } });
+  t.after(() => broken.terminate());
   const upgraded = once(broken, 'upgrade');
   const [{ socket: raw }] = await upgraded;
   raw.write('no WebSocket frame'); // would end this process

@@ -15,6 +15,7 @@ export async function listen(app: RequestListener, tls?: ServerOptions): Promise
     origin: `${tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     port,
     close: async () => {
+      if (!server.listening) return;
       server.close();
       server.closeAllConnections();
       await once(server, 'close');

@@ -172,6 +172,7 @@ it('sends the spans of a request, its round trips and its retries to a collector
 
 it('OTEL_EXPORTER_OTLP_ENDPOINT switches traces on; a collector that is down delays no request', async (t) => {
   const collector = await startCollector();
+  t.after(collector.close);
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.origin}/`, OTEL_SERVICE_NAME: 'shop-7' };
   const server = await startServer(env);
   t.after(server.stop);

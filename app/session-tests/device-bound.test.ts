@@ -106,13 +106,13 @@ it('asks for a key at log-in only, and accepts ES256 and RS256', async () => {
   );
 });
 
-it('asks for no key without deviceBound', async () => {
+it('asks for no key without deviceBound', async (t) => {
   const plain = await start({ deviceBound: false });
+  t.after(plain.close);
   const visitor = boundBrowser(() => plain.origin, now);
   const { headers } = await visitor.request('/login', { method: 'POST' });
   assert.equal(headers.get('secure-session-registration'), null);
   assert.equal((await visitor.request('/dbsc/refresh', { method: 'POST' })).status, 200); // the app's
-  await plain.close();
 });
 
 it('refuses, when the app starts, a cookie that browsers would not bind', () => {
@@ -400,8 +400,9 @@ it('after a browser has lost its key and logged in again, a late request under t
   assert.deepEqual((await steal('/', sessionCookie, {}, 'POST')).headers.getSetCookie(), []);
 });
 
-it('leads to the log-in page that the app names', async () => {
+it('leads to the log-in page that the app names', async (t) => {
   const own = await start({ deviceBound: { logIn: '/sign-in', logOut: '/sign-out' } });
+  t.after(own.close);
   const visitor = boundBrowser(() => own.origin, now);
   await bind(visitor);
   visitor.loseKey();
@@ -414,7 +415,6 @@ it('leads to the log-in page that the app names', async () => {
     ['/login', 401],
   ] as const)
     assert.equal((await visitor.request(path)).status, status, path);
-  await own.close();
 });
 
 it('lets the log-in page store something in a new session for a browser that lost its key', async () => {
@@ -498,31 +498,31 @@ it('goes on unbound when the registration fails', async () => {
   assert.equal(await userOf(browser.request('/')), 'Ada');
 });
 
-it('works while a secret is rotated', async () => {
+it('works while a secret is rotated', async (t) => {
   const [old, next] = ['a secret of the tests', 'the next secret'];
   await bind();
   for (const secrets of [[old, next], [next, old], [next]]) {
     const rotated = await start({ secrets });
+    t.after(rotated.close);
     const { origin } = app;
     app.origin = rotated.origin;
     assert.equal(await userOf(browser.request('/')), 'Ada', secrets.join());
     clock += 11 * MINUTE;
     assert.equal(await userOf(browser.request('/')), 'Ada', secrets.join());
     app.origin = origin;
-    await rotated.close();
   }
   assert.deepEqual(browser.ended, []);
 });
 
-it('signs no cookie again for a thief while a secret is rotated', async () => {
+it('signs no cookie again for a thief while a secret is rotated', async (t) => {
   await bind();
   const sessionCookie = stolen('__Host-sid');
   const rotated = await start({ secrets: ['the next secret', 'a secret of the tests'] });
+  t.after(rotated.close);
   const signed = async (path: string, cookie: string) =>
     (await ask(rotated.origin + path, { headers: { cookie } })).headers.getSetCookie().length;
   const forThief = [await signed('/', sessionCookie), await signed('/login', sessionCookie)];
   const forOwner = await signed('/', stolen('__Host-sid', COOKIE));
-  await rotated.close();
   assert.deepEqual([...forThief, forOwner], [0, 0, 1]);
 });
 

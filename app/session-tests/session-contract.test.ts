@@ -332,16 +332,16 @@ onEachStore(
       assert.equal(await views(), 201);
     });
 
-    it('keeps a change when another process changes the session first', async () => {
+    it('keeps a change when another process changes the session first', async (t) => {
       await client.post('/count');
       const other = await listen(sessionApp());
+      t.after(other.close);
       const response = client.post('/slow-count');
       await slow.arrived.promise;
       await httpClient(other.origin, client.cookie).post('/count');
       slow.goOn.resolve();
       assert.equal((await response).status, 200);
       assert.equal(await views(), 3);
-      await other.close();
     });
 
     it('keeps a change although every attempt conflicts for 200 ms', async (t) => {
