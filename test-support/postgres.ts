@@ -41,7 +41,13 @@ export async function startPostgres(...settings: string[]): Promise<StoreServer>
   const server = cleanup.adopt(await runServer(start, 'SIGQUIT'), ({ stop }) => stop());
   let processes: number[] = [];
   const signalProcesses = (signal: NodeJS.Signals) => {
-    for (const pid of processes) process.kill(pid, signal);
+    for (const pid of processes) {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has ended since: an autovacuum, for example.
+      }
+    }
   };
   const running = cleanup.move();
   return {
