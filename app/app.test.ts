@@ -518,12 +518,12 @@ onEachStore(
     it('gives 503 when the store refuses the write', async (t) => {
       const [server] = store.masters;
       assert.ok(server);
+      t.after(() => server.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'));
       const shop = await startShop(store.backend);
       t.after(shop.close);
       const visitor = shop.visitor();
       await visitor.post('/cart/lines', { json: { sku: 'bowler-hat' } });
       await server.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
-      t.after(() => server.cli('CONFIG', 'SET', 'min-replicas-to-write', '0'));
       assert.equal((await visitor.post('/cart/clear')).status, 503);
       assert.equal(
         (await visitor.get('/cart')).json.count,
