@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** Holds requests until the test lets them go on. */
 export class Gate {
   #waiting: (() => void)[] = [];
@@ -24,4 +26,15 @@ export class Gate {
   open(count = Infinity): void {
     for (const resolve of this.#waiting.splice(0, count)) resolve();
   }
+}
+
+/** Resolves with `arrived`. Rejects if one of the requests ends before, as it would never arrive. */
+export async function beforeTheEnd(
+  arrived: Promise<void>,
+  ...requests: Promise<unknown>[]
+): Promise<void> {
+  const ended = async (request: Promise<unknown>) => {
+    throw new Error(`It ended before the gate: ${inspect(await request, { depth: 0 })}`);
+  };
+  await Promise.race([arrived, ...requests.map(ended)]);
 }

@@ -10,7 +10,7 @@ import expressSession, {
   type Store,
 } from 'express-session';
 import fc from 'fast-check';
-import { Gate } from '../../test-support/gate.ts';
+import { beforeTheEnd, Gate } from '../../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../../test-support/http-client.ts';
 import { type Listening, listen } from '../../test-support/listen.ts';
 import { onEachStore } from '../../test-support/stores.ts';
@@ -115,7 +115,7 @@ async function editTogether(client: HttpClient, gate: Gate, edits: object[]): Pr
   const responses = edits.map((json) =>
     httpClient(client.origin, client.cookie).post('/edit?wait', { json }),
   );
-  await arrived;
+  await beforeTheEnd(arrived, ...responses);
   gate.open();
   for (const { status } of await Promise.all(responses)) assert.equal(status, 200);
 }
@@ -126,7 +126,7 @@ async function editInTurn(client: HttpClient, gate: Gate, edits: object[]): Prom
   for (const json of edits) {
     const arrived = gate.expect();
     responses.push(httpClient(client.origin, client.cookie).post('/edit?wait', { json }));
-    await arrived;
+    await beforeTheEnd(arrived, ...responses);
   }
   for (const response of responses) {
     gate.open(1);
@@ -139,7 +139,7 @@ async function logOutDuringEdit(client: HttpClient, gate: Gate): Promise<boolean
   const arrived = gate.expect();
   const slow = httpClient(client.origin, client.cookie);
   const edit = slow.post('/edit?wait', { json: { theme: 'dark' } });
-  await arrived;
+  await beforeTheEnd(arrived, edit);
   const old = httpClient(client.origin, client.cookie);
   await client.post('/log-out');
   gate.open();
@@ -353,7 +353,7 @@ onEachStore(
       other.cookie = client.cookie;
       const arrived = gate.expect();
       const slow = other.post('/edit?wait', { json: { theme: 'red' } });
-      await arrived;
+      await beforeTheEnd(arrived, slow);
       await client.post('/edit', { json: { theme: 'light' } });
       gate.open();
       await slow;
@@ -431,7 +431,7 @@ onEachStore(
         const slow = httpClient(client.origin, old);
         const arrived = gate.expect();
         const edit = slow.post('/edit?wait', { json: { theme: 'light' } });
-        await arrived;
+        await beforeTheEnd(arrived, edit);
         events = [];
         await client.post('/log-in');
         gate.open();
@@ -464,7 +464,8 @@ onEachStore(
           responded = true;
           return response;
         });
-        await arrived;
+        // Without ?save, it may be redirected first.
+        await (query ? beforeTheEnd(arrived, redirected) : arrived);
         if (!query) await redirected;
         assert.equal((await stored()).flash, undefined);
         assert.equal(responded, !query);
@@ -482,7 +483,7 @@ onEachStore(
         compareAndSet: (...args) => fault?.() ?? store.backend.compareAndSet(...args),
         destroy: (key) => fault?.() ?? store.backend.destroy(key),
       };
-      client = await visitorOf({ backend, answerWithinMs: 300 });
+      client = await visitorOf({ backend, answerWithinMs: 1000 });
       const repair = async () => {
         fault = undefined;
       };
@@ -496,7 +497,8 @@ onEachStore(
         [everyMaster('kill'), everyMaster('restart')],
       ] as const) {
         if (!store.redis && mend !== repair) continue;
-        await client.post('/log-in');
+        const logIn = async () => (await client.post('/log-in')).status === 200;
+        await until(logIn, 'logged in');
         const arrived = gate.expect();
         const outcome = httpClient(client.origin, client.cookie)
           .post('/edit?wait', { json: { theme: 'dark' } })
@@ -504,7 +506,7 @@ onEachStore(
             ({ status }) => status,
             () => 'cut off',
           );
-        await arrived;
+        await beforeTheEnd(arrived, outcome);
         await fail();
         faults.length = 0;
         gate.open();
