@@ -34,7 +34,7 @@ function plantedVersion(text: string): number {
   }
 }
 
-const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
+const openers: Record<string, (url: string, connectMs: number) => Promise<OpenedStore>> = {
   redis: async (url) => {
     const redis = connectTo(url);
     await until(() => redis.check().then(() => true), `connected to ${url}`);
@@ -65,8 +65,8 @@ const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
       close: async () => database.close(),
     };
   },
-  postgres: async (url) => {
-    const pool = await connectPostgres(url, () => {});
+  postgres: async (url, connectMs) => {
+    const pool = await connectPostgres(url, () => {}, connectMs);
     await until(() => pool.query('select').then(() => true), `connected to ${url}`);
     const backend = postgresBackend(pool);
     return {
@@ -84,8 +84,8 @@ const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
       close: () => pool.end(),
     };
   },
-  mysql: async (url) => {
-    const pool = await connectMysql(url, () => {});
+  mysql: async (url, connectMs) => {
+    const pool = await connectMysql(url, () => {}, connectMs);
     await until(() => pool.query('select 1').then(() => true), `connected to ${url}`);
     return {
       backend: mysqlBackend(pool),
@@ -129,9 +129,13 @@ const openers: Record<string, (url: string) => Promise<OpenedStore>> = {
   },
 };
 
-/** One process's access to the store at `url`. */
-export function openTestStore(url: string): Promise<OpenedStore> {
+/**
+ * One process's access to the store at `url`.
+ * @param connectMs how long a call waits for a connection. A test process that is stalled for longer than
+ *   the app's own limit fails all calls that wait
+ */
+export function openTestStore(url: string, connectMs = 30_000): Promise<OpenedStore> {
   const open = openers[/^[a-z]+/.exec(url)?.[0] ?? ''];
   if (!open) throw new TypeError(`No store at ${url}`);
-  return open(url);
+  return open(url, connectMs);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CONNECT_MS } from '../app/storage/drivers.ts';
 import { openTestStore } from './open-store.ts';
 import { startRelay } from './relay.ts';
 import type { StoreServer } from './running-server.ts';
@@ -20,7 +21,7 @@ export function testOutages(
     });
 
     async function openShop(t: TestContext, url = server.url) {
-      const { backend, close } = await openTestStore(url);
+      const { backend, close } = await openTestStore(url, CONNECT_MS);
       const shop = await startShop(backend);
       t.after(async () => {
         await shop.close();
