@@ -448,7 +448,7 @@ describe('when the store fails', () => {
     let silent = false;
     const never = new Promise<never>(() => {});
     const backend: Backend = { ...memory, get: (key) => (silent ? never : memory.get(key)) };
-    const shop = await startShop(backend);
+    const shop = await startShop(backend, { answerWithinMs: 300 });
     t.after(shop.close);
     const visitor = shop.visitor();
     await visitor.get('/');
@@ -459,7 +459,7 @@ describe('when the store fails', () => {
       return performance.now() - started;
     };
     const first = await time();
-    assert.ok((await time()) < first / 2);
+    assert.ok(Math.min(await time(), await time(), await time()) < first / 2);
     silent = false;
     assert.equal((await visitor.get('/')).status, 200);
   });

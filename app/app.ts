@@ -128,7 +128,7 @@ function createParts(options: AppOptions) {
     ? pretendOutages(options.session.backend, lab.outageSeconds)
     : undefined;
   const backend = timed(outages?.backend ?? options.session.backend, onTrip('session'));
-  const documents = createDocuments(timed(options.documents, onTrip('document')));
+  const documents = createDocuments(timed(options.documents, onTrip('document')), options.session);
   const whenLost = { flash: 'Your last session has ended. This is a new one.' };
   const accounts = createAccounts(documents, options.demoAccounts);
   const session = { ...options.session, fields: shopFields, backend, onEvent };

@@ -15,17 +15,11 @@ import { sessionHandle } from '../app/session/index.ts';
 import { createDocuments } from '../app/storage/documents.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
-import { createShop, HASH_COST, PAGE } from '../test-support/start-shop.ts';
+import { createShop, HASH_COST, PAGE, PATIENCE_MS } from '../test-support/start-shop.ts';
 import { onEachStore } from '../test-support/stores.ts';
 
 const OLD = 'a coat, a hat, an umbrella';
 const NEW = ['an umbrella, a hat, a coat', 'a hat, a coat, an umbrella'];
-
-// A call that waits at the gate must not count as a silent store.
-const { setTimeout: inTime } = globalThis;
-const patiently = (run: () => void, ms: number, ...args: []) =>
-  inTime(run, ms === 1500 ? 50_000 : ms, ...args);
-globalThis.setTimeout = patiently as typeof setTimeout; // a mock would keep a list of all calls
 
 /** A client whose calls to the store are counted. It waits before one of them. */
 type Actor = { calls: number; waitsBefore: number; arrived: () => void; goOn: Promise<void> };
@@ -91,7 +85,8 @@ onEachStore(
     }
     const actors = new Map<string, Actor>();
 
-    const documents = () => createDocuments(gated(store.documents));
+    const documents = () =>
+      createDocuments(gated(store.documents), { answerWithinMs: PATIENCE_MS });
     const accounts = () => createAccounts(documents());
     const on = (client: HttpClient, process: number) =>
       httpClient(processes[process]?.origin ?? '', client.cookie);

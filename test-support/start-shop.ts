@@ -39,10 +39,14 @@ export async function startShop(...args: Parameters<typeof createShop>): Promise
   return { origin, port, close, log: lines, visitor: () => httpClient(origin) };
 }
 
+/** How long a store may take for an answer: a slow machine is no outage. */
+export const PATIENCE_MS = 20_000;
+type ShopOptions = Partial<AppOptions> & { answerWithinMs?: number };
+
 /** The app alone, and the lines that it logs. */
 export function createShop(
   backend: Backend,
-  options: Partial<AppOptions> = {},
+  { answerWithinMs = PATIENCE_MS, ...options }: ShopOptions = {},
   env: Record<string, string> = {},
 ) {
   const unused = { SESSION_SECRET: 'only-for-tests-'.repeat(4), DATABASE_URL: 'sqlite:/unused.db' };
@@ -59,7 +63,7 @@ export function createShop(
     trustProxy: config.trustProxy,
     log: createLog('info', sink),
     hsts: config.hsts,
-    session: { ...config, backend },
+    session: { ...config, backend, answerWithinMs },
     checks: { 'session store': () => backend.get('nothing') },
     documents: memoryBackend(),
     demoAccounts: cheapAccounts,

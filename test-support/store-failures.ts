@@ -22,7 +22,7 @@ export function testOutages(
 
     async function openShop(t: TestContext, url = server.url) {
       const { backend, close } = await openTestStore(url, CONNECT_MS);
-      const shop = await startShop(backend);
+      const shop = await startShop(backend, { answerWithinMs: 1500 });
       t.after(async () => {
         await shop.close();
         await close();

@@ -48,12 +48,12 @@ it('logs once that the store went down and once that it is back', async (t) => {
   let down = false;
   const get: typeof memory.get = (key) =>
     down ? Promise.reject(new Error('gone')) : memory.get(key);
-  const shop = await startShop({ ...memory, get });
+  const shop = await startShop({ ...memory, get }, { answerWithinMs: 200 });
   t.after(shop.close);
   const visitor = shop.visitor();
   await visitor.get('/');
   for (down of [true, false]) for (let n = 0; n < 3; n++) await visitor.get('/');
-  await sleep(1600); // past the deadline of every answer
+  await sleep(300); // past the deadline of every answer
   const storeEvents = shop.log.map((line) => JSON.parse(line).event).filter(Boolean);
   assert.deepEqual(storeEvents, ['store-down', 'store-up']);
 });
@@ -84,7 +84,7 @@ it('logs that the store is back after an answer in time, not after a late one', 
     if (waiting?.push(turn)) await turn.promise;
     return memory.get(key);
   };
-  const shop = await startShop({ ...memory, get });
+  const shop = await startShop({ ...memory, get }, { answerWithinMs: 1000 });
   t.after(shop.close);
   const visitor = shop.visitor();
   await visitor.get('/');

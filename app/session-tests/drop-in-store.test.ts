@@ -200,7 +200,12 @@ onEachStore(
     ): Promise<HttpClient> {
       const { backend = store.backend, cookie = {}, ...rest } = options;
       const onEvent = (event: DropInEvent) => events.push(event);
-      const dropIn = dropInStore(backend, { now: () => now, onEvent, ...rest });
+      const dropIn = dropInStore(backend, {
+        now: () => now,
+        onEvent,
+        answerWithinMs: 20_000,
+        ...rest,
+      });
       const site = await listen(plainApp(dropIn, gate, { cookie }));
       sites.push(site);
       return httpClient(site.origin);
