@@ -11,6 +11,7 @@ import type { Outage, Print } from './run-outage.ts';
 
 const APPEND_ONLY = ['--appendonly', 'yes', '--appendfsync'];
 const MIN_REPLICAS = '--min-replicas-to-write 1 --min-replicas-max-lag 1'.split(' ');
+const silenceMs = 1000; // for the sentinels
 
 export const noPersistence = single('no persistence', []);
 
@@ -50,7 +51,7 @@ function restartedMaster(setting: string): Outage {
     setting,
     failure: 'master killed, restarted at once',
     start: async () => {
-      const servers = await startRedisSentinel();
+      const servers = await startRedisSentinel({ silenceMs });
       const failAndRepair = async (say: Print) => {
         say('The master is killed and restarted before the sentinels notice. It is empty.');
         await servers.master.restart();
@@ -70,7 +71,7 @@ function killedMaster(setting: string, args: string[]): Outage {
     setting,
     failure: 'master killed',
     start: async () => {
-      const servers = await startRedisSentinel({ args });
+      const servers = await startRedisSentinel({ args, silenceMs });
       const failAndRepair = async (say: Print) => {
         say('The master is killed (SIGKILL).');
         await servers.master.kill();
@@ -94,7 +95,7 @@ function partitionedMaster(setting: string, args: string[]): Outage {
         relays.push(relay);
         return relay.port;
       };
-      const { url, master, replica, stop } = await startRedisSentinel({ args, relayTo });
+      const { url, master, replica, stop } = await startRedisSentinel({ args, relayTo, silenceMs });
       stack.defer(stop);
       const failAndRepair = async (say: Print) => {
         say('The network silently drops everything between the master and its replica.');
@@ -116,7 +117,7 @@ function hungCluster(): Outage {
     setting: 'Cluster, 3 masters',
     failure: 'one master hung for 4 s (SIGSTOP)',
     start: async () => {
-      const cluster = await startRedisCluster();
+      const cluster = await startRedisCluster({ silenceMs: 2000 });
       const failAndRepair = async (say: Print) => {
         say('One of three masters hangs (SIGSTOP).');
         cluster.nodes[1]?.pause();

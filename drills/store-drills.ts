@@ -85,7 +85,7 @@ export async function restartRedis(context: Context): Promise<void> {
 
 export async function failOver(context: Context): Promise<void> {
   const { step, use } = context;
-  const sentinel = use(await startRedisSentinel());
+  const sentinel = use(await startRedisSentinel({ silenceMs: 1000 }));
   const { assertRefused, sellsWithin, assertNothingLost } = await sellOn(sentinel.url, context);
   await step(
     'The master is killed. Pages with a session return 503 within 2 s, with `Retry-After: 2`.',

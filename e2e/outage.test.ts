@@ -61,7 +61,7 @@ const redis = async () => {
   return { ...server, victim: server };
 };
 const cluster = async () => {
-  const servers = await startRedisCluster();
+  const servers = await startRedisCluster({ silenceMs: 2000 });
   const [, victim] = servers.nodes;
   assert.ok(victim);
   return { ...servers, victim };

@@ -63,15 +63,24 @@ export async function startTlsRedis(): Promise<TlsRedisServer> {
   return { ...server, url: `rediss://localhost:${port}`, caFile: join(server.dir, 'ca.pem') };
 }
 
-async function startNode() {
+/**
+ * How long a master may be silent until the others declare it dead, in milliseconds. On a slow machine,
+ * only a test of a failover may have a shorter time.
+ */
+const SILENCE_MS = 30_000;
+
+async function startNode(silenceMs: number) {
   const bus = `${await freePort()}`;
-  const options = `--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port ${bus} --cluster-node-timeout 2000`;
+  const options = `--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port ${bus} --cluster-node-timeout ${silenceMs}`;
   return { bus, node: await startRedis({ args: options.split(' ') }) };
 }
 
 /** A replica of `master`. Resolves once it has all the data. */
-export async function startReplica(master: RedisServer): Promise<RedisServer> {
-  const { bus, node } = await startNode();
+export async function startReplica(
+  master: RedisServer,
+  silenceMs = SILENCE_MS,
+): Promise<RedisServer> {
+  const { bus, node } = await startNode(silenceMs);
   await master.cli('CLUSTER', 'MEET', '127.0.0.1', `${node.port}`, bus);
   const id = (await master.cli('CLUSTER', 'MYID')).trim();
   await until(() => node.cli('CLUSTER', 'REPLICATE', id).then(() => true), 'a replica');
@@ -81,11 +90,11 @@ export async function startReplica(master: RedisServer): Promise<RedisServer> {
 }
 
 /** A Cluster of three masters without replicas. Resolves once all three report that it is ready. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster({ silenceMs = SILENCE_MS } = {}): Promise<RedisCluster> {
   await using cleanup = new AsyncDisposableStack();
   const nodes: RedisServer[] = [];
   for (const slots of ['0 5460', '5461 10922', '10923 16383']) {
-    const { node, bus } = await startNode();
+    const { node, bus } = await startNode(silenceMs);
     cleanup.adopt(node, stopServer);
     nodes.push(node);
     await node.cli('CLUSTER', 'ADDSLOTSRANGE', ...slots.split(' '));
@@ -106,7 +115,11 @@ export async function startRedisCluster(): Promise<RedisCluster> {
  * @param options.relayTo returns the port through which everyone reaches the master
  */
 export async function startRedisSentinel(
-  options: { args?: string[]; relayTo?: (port: number) => Promise<number> } = {},
+  options: {
+    args?: string[];
+    relayTo?: (port: number) => Promise<number>;
+    silenceMs?: number;
+  } = {},
 ): Promise<RedisSentinel> {
   await using cleanup = new AsyncDisposableStack();
   const args = ['--repl-diskless-sync-delay', '0', ...(options.args ?? [])];
@@ -129,7 +142,7 @@ export async function startRedisSentinel(
         `port ${port}`,
         `dir "${dir}"`,
         `sentinel monitor cloakroom 127.0.0.1 ${masterPort} 2`,
-        'sentinel down-after-milliseconds cloakroom 1000',
+        `sentinel down-after-milliseconds cloakroom ${options.silenceMs ?? SILENCE_MS}`,
         'sentinel failover-timeout cloakroom 3000',
       ];
       await writeFile(file, lines.join('\n'));

@@ -192,7 +192,7 @@ test('a Redis cluster answers with keys on all three nodes', async (t) => {
 });
 
 test('Redis Sentinel answers, and promotes the replica when the master is killed', async (t) => {
-  const { url, master, replica, sentinels, stop } = await startRedisSentinel();
+  const { url, master, replica, sentinels, stop } = await startRedisSentinel({ silenceMs: 1000 });
   t.after(stop);
   const found = await Promise.all([master, replica, ...sentinels].map(traces));
   const client = createSentinel({
@@ -205,7 +205,7 @@ test('Redis Sentinel answers, and promotes the replica when the master is killed
   await until(async () => (await replica.cli('GET', 'coat')) === '12', 'the replica has the key');
   await master.kill();
   const isPromoted = async () => (await replica.cli('ROLE')).startsWith('master');
-  await until(isPromoted, 'the replica is promoted', 40_000);
+  await until(isPromoted, 'the replica is promoted', 90_000);
   await until(async () => (await client.get('coat')) === '12', 'the client follows');
   await client.destroy();
   await stop();

@@ -143,10 +143,10 @@ it('keeps its connection to a Redis that is slow for a second', async (t) => {
 });
 
 it('finds the successor of a master that was dead at the start', async (t) => {
-  const cluster = await startRedisCluster();
+  const cluster = await startRedisCluster({ silenceMs: 2000 });
   t.after(cluster.stop);
   const dead = cluster.nodes.at(-1) as RedisServer;
-  const replica = await startReplica(dead);
+  const replica = await startReplica(dead, 2000);
   t.after(replica.stop);
   await dead.kill();
   const redis = connectTo(cluster.url);
