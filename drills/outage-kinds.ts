@@ -133,7 +133,7 @@ function hungCluster(): Outage {
 async function promotion(replica: RedisServer, say: Print): Promise<void> {
   say('The sentinels have to notice, agree and promote the replica.');
   const isMaster = async () => (await replica.cli('ROLE')).startsWith('master');
-  await until(isMaster, 'the replica is promoted', 20_000);
+  await until(isMaster, 'the replica is promoted');
   say('The replica is the master now.');
 }
 

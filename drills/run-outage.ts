@@ -55,7 +55,7 @@ export async function runOutage(outage: Outage, print: Print): Promise<Outcome> 
   await redis.failAndRepair(say);
   await sleep(1000);
   // One success is not enough: a part of a cluster may be back before the rest.
-  await until(async () => !visitors.wereRefusedWithin(1000), 'the app takes adds again', 20_000);
+  await until(async () => !visitors.wereRefusedWithin(1000), 'the app takes adds again');
   say('Nobody has been refused for a second, so the outage is over.');
   await visitors.stop();
   stopReport();

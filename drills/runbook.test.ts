@@ -6,7 +6,7 @@ import { linesOf, runDrill } from './run-drill.ts';
 
 const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 // Other tests run beside these.
-const SLOWNESS = 5;
+const SLOWNESS = 20;
 
 // Only Linux can limit the files of a running process.
 for (const [name, drill] of Object.entries(drills))

@@ -161,9 +161,9 @@ export function startSoakVisitors(origin: string) {
     },
     /** Resolves once no visitor waits for a response after a refusal. */
     allAnswered: async () => {
-      for (const until = performance.now() + 30_000; waiting.size > 0; await sleep(100))
+      for (const until = performance.now() + 90_000; waiting.size > 0; await sleep(100))
         if (performance.now() > until) {
-          problems.push(`${waiting.size} visitors still refused 30 s later`);
+          problems.push(`${waiting.size} visitors still refused 90 s later`);
           break;
         }
     },

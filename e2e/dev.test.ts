@@ -60,7 +60,7 @@ it('npm run dev keeps log-ins and all carts when it restarts itself, but only ac
 
   for (let round = 1; round <= 2; round++) {
     appendFileSync(join(folder, 'app/catalogue/catalogue.ts'), '\n');
-    await until(async () => starts(first) > round, 'restarted', 30_000);
+    await until(async () => starts(first) > round, 'restarted');
     const { user, cart } = (await ada.get('/')).json;
     assert.deepEqual([user?.name, cart.count], ['Ada', 3]);
     assert.equal((await guest.get('/cart')).json.count, 1);
@@ -87,7 +87,7 @@ it('npm run dev notices every save that replaces a file, as editors and git do',
     const file = join(folder, name);
     writeFileSync(`${file}.new`, `${readFileSync(file, 'utf8')}\n`);
     renameSync(`${file}.new`, file);
-    await until(async () => starts(child) > round + 1, `save ${round} of ${name} is seen`, 30_000);
+    await until(async () => starts(child) > round + 1, `save ${round} of ${name} is seen`);
   }
 });
 
@@ -104,8 +104,8 @@ it('npm run dev notices a change to .env, even after a mistake in it or when the
   for (const round of [1, 2]) {
     write(`PORT=${port}`, `LOG_LEVEL=loud${round}`);
     const refusals = () => child.output().split('LOG_LEVEL must be').length - 1;
-    await until(async () => refusals() === round, 'the mistake is reported', 30_000);
+    await until(async () => refusals() === round, 'the mistake is reported');
     write(`PORT=${port}`);
-    await until(async () => starts(child) === round, 'the corrected .env is noticed', 30_000);
+    await until(async () => starts(child) === round, 'the corrected .env is noticed');
   }
 });

@@ -11,7 +11,7 @@ export default defineConfig<object, ShopOptions>({
   workers: 2,
   // Long enough that only a hang reaches these limits, even on a slow machine.
   timeout: 180_000,
-  expect: { timeout: 20_000 },
+  expect: { timeout: 60_000 },
   use: {
     browserName: 'chromium',
     launchOptions: chromiumOptions(),

@@ -37,7 +37,7 @@ type StartOptions = {
 export async function startChild(
   command: string,
   args: string[],
-  { env, cwd, uid, gid, ready, name = basename(command), timeoutMs = 30_000 }: StartOptions,
+  { env, cwd, uid, gid, ready, name = basename(command), timeoutMs }: StartOptions,
 ): Promise<Child> {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },

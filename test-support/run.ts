@@ -7,14 +7,14 @@ export function startError(command: string, error: unknown): unknown {
   return new Error(`${command} is not installed: not found in PATH`, { cause: error });
 }
 
-/** Runs a command for at most 30 s. Resolves to its stdout without trailing whitespace. */
+/** Runs a command for at most 100 s. Resolves to its stdout without trailing whitespace. */
 export async function run(
   command: string,
   args: string[],
   options: ExecFileOptions = {},
 ): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(command, args, { timeout: 30_000, ...options });
+    const { stdout } = await promisify(execFile)(command, args, { timeout: 100_000, ...options });
     return String(stdout).trimEnd();
   } catch (error) {
     throw startError(command, error);

@@ -64,7 +64,7 @@ test('a missing program is named', async () => {
 
 test('a child that ends before it is ready is reported with its output', async () => {
   await using dir = await tempDir('child');
-  const start = (script: string, timeoutMs = 30_000, ready = async () => false) =>
+  const start = (script: string, timeoutMs = 100_000, ready = async () => false) =>
     startChild('sh', ['-c', script], { cwd: dir.path, ready, name: 'sample', timeoutMs });
   await assert.rejects(start('echo no luck >&2; exit 3'), /^Error: sample ended with 3\nno luck/);
   // Blocks this process until the child has written its output, so that the timeout cannot come
@@ -205,7 +205,7 @@ test('Redis Sentinel answers, and promotes the replica when the master is killed
   await until(async () => (await replica.cli('GET', 'coat')) === '12', 'the replica has the key');
   await master.kill();
   const isPromoted = async () => (await replica.cli('ROLE')).startsWith('master');
-  await until(isPromoted, 'the replica is promoted', 90_000);
+  await until(isPromoted, 'the replica is promoted');
   await until(async () => (await client.get('coat')) === '12', 'the client follows');
   await client.destroy();
   await stop();

@@ -62,7 +62,7 @@ it('a body without an end is not read for long after the response', async () => 
     socket.on('data', (data) => {
       response += data;
     });
-    await until(async () => socket.closed, 'the connection has ended', 6000).finally(() => {
+    await until(async () => socket.closed, 'the connection has ended').finally(() => {
       clearInterval(sending);
       socket.destroy();
     });
