@@ -1,7 +1,7 @@
 import { startChild } from './child.ts';
 import { run } from './run.ts';
 import { type RunningServer, runServer } from './running-server.ts';
-import { tempDir } from './temp-dir.ts';
+import { ramDisk, tempDir } from './temp-dir.ts';
 
 /** After a restart it is empty, unless its arguments make it keep its data. */
 export type RedisServer = RunningServer & {
@@ -22,7 +22,8 @@ export async function serve(
   cliArgs: (dir: string) => string[] = () => [],
 ): Promise<RedisServer & { dir: string }> {
   await using cleanup = new AsyncDisposableStack();
-  const { path: dir } = cleanup.use(await tempDir('redis'));
+  // While the disk is slow, Redis delays what it appends, and SIGKILL would lose that.
+  const { path: dir } = cleanup.use(await tempDir('redis', ramDisk));
   const args = await configure(dir);
   const start = () => startChild('redis-server', args, { ready, name: `redis-server on ${port}` });
   const server = cleanup.adopt(await runServer(start), ({ stop }) => stop());

@@ -23,9 +23,12 @@ export async function tempDir(
   };
 }
 
+/** A folder on a RAM disk, if the system has one. */
+export const ramDisk = existsSync('/dev/shm') ? '/dev/shm' : undefined;
+
 /** The URL of a database that does not exist yet, on a RAM disk if the system has one. */
 export async function tempDatabase(): Promise<{ url: string; stop(): Promise<void> }> {
-  const folder = await tempDir('db', existsSync('/dev/shm') ? '/dev/shm' : undefined);
+  const folder = await tempDir('db', ramDisk);
   const stop = async () => folder[Symbol.asyncDispose]();
   return { url: `sqlite:${join(folder.path, 'shop.db')}`, stop };
 }
