@@ -65,12 +65,12 @@ export async function startChild(
     child.once('exit', () => {
       forget();
       // 'close' comes after the last output, but a grandchild that keeps the pipes open can delay
-      // it.
+      // it. setImmediate: output that came while this process was stalled is read first.
       const letGo = () => {
         for (const stream of [child.stdout, child.stderr]) stream.destroy();
         end();
       };
-      setTimeout(letGo, 1_000).unref();
+      setTimeout(setImmediate, 1_000, letGo).unref();
     });
   });
   const { pid } = child;
