@@ -210,15 +210,18 @@ for (const host of hosts)
     });
 
     it('does not import an ended session again when an old process writes it once more', async () => {
-      for (const how of ['log-out', 'idle']) {
+      for (const [how, idleMs] of [
+        ['log-out', 2000], // the session must not expire before
+        ['idle', 60],
+      ] as const) {
         const { cookie, id } = await visitorOfOldSite();
         const late = await inOldStore(id);
-        const visitor = httpClient(await openNewSite({ idleMs: 60 }), cookie);
+        const visitor = httpClient(await openNewSite({ idleMs }), cookie);
         assert.deepEqual((await visitor.get('/')).json, ADA);
         if (how === 'log-out') await visitor.post('/log-out');
         const expired = async () => (await store.read(sessionHandle(id))) === undefined;
         await until(expired, 'the session has expired, with all that it held');
-        now += 100;
+        now += idleMs + 40;
         await rewrite(id, late);
         for (let visit = 1; visit <= 2; visit++) {
           const again = await httpClient(visitor.origin, cookie).get('/');
