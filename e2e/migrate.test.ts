@@ -9,7 +9,7 @@ import express, { type RequestHandler } from 'express';
 import pLimit from 'p-limit';
 import { memoryBackend, type SessionOptions, sessionMiddleware } from '../app/session/index.ts';
 import { type Child, startChild } from '../test-support/child.ts';
-import { Gate } from '../test-support/gate.ts';
+import { beforeTheEnd, Gate } from '../test-support/gate.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { listen } from '../test-support/listen.ts';
 import { type RedisServer, startRedis } from '../test-support/redis.ts';
@@ -167,7 +167,7 @@ for (const [n, { name, code }] of newApps.entries()) {
     const { cookie } = visitor;
     const arrived = gate.expect();
     const slow = visitor.post('/slow-add');
-    await arrived;
+    await beforeTheEnd(arrived, slow);
     assert.equal((await httpClient(origin, cookie).get('/')).json.user, 'ada');
     await httpClient(origin, cookie).post('/logout');
     gate.open();

@@ -5,7 +5,7 @@ import { after, before, it } from 'node:test';
 import { MemoryStore } from 'express-session';
 import { dropInStore, memoryBackend } from '../app/session/index.ts';
 import { type Child, startChild } from '../test-support/child.ts';
-import { Gate } from '../test-support/gate.ts';
+import { beforeTheEnd, Gate } from '../test-support/gate.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { startRedis, startRedisCluster } from '../test-support/redis.ts';
@@ -67,7 +67,7 @@ async function measure(origins: string[]) {
     await client.post('/login');
     const arrived = gate.expect();
     const slow = at(1, client.cookie).post('/slow-add');
-    await arrived;
+    await beforeTheEnd(arrived, slow);
     await at(0, client.cookie).post('/logout');
     gate.open();
     await slow;

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import express5 from 'express';
 import session, { MemoryStore, type Store } from 'express-session';
 import { dropInStore } from '../app/session/index.ts';
-import { Gate } from '../test-support/gate.ts';
+import { beforeTheEnd, Gate } from '../test-support/gate.ts';
 import { type HttpClient, httpClient } from '../test-support/http-client.ts';
 import { type Listening, listen } from '../test-support/listen.ts';
 import { onEachStore } from '../test-support/stores.ts';
@@ -97,7 +97,7 @@ async function timesShown(origin: string, gate: Gate): Promise<number> {
   await post(visitor, '/log-in', { ...ada, password: 'wrong' });
   const arrived = gate.expect();
   const slow = post(sameBrowser(visitor), '/add/hat?wait');
-  await arrived;
+  await beforeTheEnd(arrived, slow);
   const first = await see(visitor);
   gate.open();
   await slow;
@@ -111,7 +111,7 @@ async function isLoggedInAfterLogOut(origin: string, gate: Gate): Promise<boolea
   const arrived = gate.expect();
   const old = sameBrowser(visitor);
   const slow = post(sameBrowser(visitor), '/add/hat?wait');
-  await arrived;
+  await beforeTheEnd(arrived, slow);
   await post(visitor, '/log-out');
   gate.open();
   await slow;
@@ -172,7 +172,7 @@ for (const [version, express] of Object.entries({ 'Express 5': express5, 'Expres
         const adds = Array.from({ length: 50 }, (_, n) =>
           post(sameBrowser(visitor), `/add/hat${n}?wait`),
         );
-        await arrived;
+        await beforeTheEnd(arrived, ...adds);
         gate.open();
         for (const { status } of await Promise.all(adds)) assert.equal(status, 200);
         const { cart, token } = await see(visitor);
@@ -193,7 +193,7 @@ for (const [version, express] of Object.entries({ 'Express 5': express5, 'Expres
           headers: { cookie, 'x-csrf-token': visitor.token },
           body,
         });
-        await arrived;
+        await beforeTheEnd(arrived, upload);
         await post(sameBrowser(visitor), '/add/hat');
         gate.open();
         // The whole response: its last byte waits until the session is stored.

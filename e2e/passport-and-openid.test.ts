@@ -9,7 +9,7 @@ import { after, before, it, mock } from 'node:test';
 import express, { type Express } from 'express';
 import session, { MemoryStore, type Store } from 'express-session';
 import { dropInStore, memoryBackend } from '../app/session/index.ts';
-import { Gate } from '../test-support/gate.ts';
+import { beforeTheEnd, Gate } from '../test-support/gate.ts';
 import { httpClient } from '../test-support/http-client.ts';
 import { listen } from '../test-support/listen.ts';
 
@@ -196,7 +196,7 @@ async function logInBesideSlowRequest(origin: string): Promise<Loose> {
   await visit(`${origin}/view`, {});
   const arrived = gate.expect();
   const slow = visit(`${origin}/view?wait`, {});
-  await arrived;
+  await beforeTheEnd(arrived, slow);
   const page = await visit(`${origin}/login`);
   assert.equal(page.status, 200);
   gate.open();
