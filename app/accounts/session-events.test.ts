@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, request } from 'node:http';
+import { Agent, createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { after, before, it } from 'node:test';
+import { after, before, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import express from 'express';
 import { register } from 'prom-client';
@@ -37,6 +37,16 @@ async function loggedIn(password = ADA.password): Promise<HttpClient> {
   const visitor = shop.visitor();
   assert.equal((await visitor.post('/login', { json: { ...ADA, password } })).status, 200);
   return visitor;
+}
+
+/** Serves until the test ends, even if a stream is open then. */
+async function serve(t: TestContext, server: Server): Promise<string> {
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** Opens the stream as a browser does, and waits for its first event. */
@@ -156,12 +166,11 @@ it('a session has at most four streams, and a closed one makes room', async () =
   for (const { response } of streams) response.destroy();
 });
 
-it('a drain ends all streams at once, even those that open later', async () => {
+it('a drain ends all streams at once, even those that open later', async (t) => {
   const { app } = createShop(backend, { session });
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = createServer(app);
   const drain = prepareDrain(server, app);
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const origin = await serve(t, server);
   const visitor = httpClient(origin);
   await visitor.post('/login', { json: ADA });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -175,19 +184,13 @@ it('a drain ends all streams at once, even those that open later', async () => {
   await drained;
 });
 
-it('a silent stream is not cut off as stalled, and ends by itself; a full process refuses more', async () => {
-  const options = { pingMs: 50, streamMs: 1500, total: 1 };
-  const events = eventStreams(sessionMiddleware(session), options);
-  const app = express().set('env', 'test'); // Express then prints no errors
-  app.get('/session/events', events.show);
-  const server = createHttpServer(app, { stallMs: 500 }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+it('a silent stream is not cut off as stalled, and ends by itself', async (t) => {
+  const events = eventStreams(sessionMiddleware(session), { pingMs: 50, streamMs: 4000 });
+  const app = express().get('/session/events', events.show);
+  const origin = await serve(t, createHttpServer(app, { stallMs: 2500 }));
   const { cookie } = await loggedIn();
   const stream = await openStream({ origin, cookie });
-  assert.equal((await openStream({ origin, cookie })).status, 503);
   assert.deepEqual(await stream.ended, [{ user: ADA_ID }]);
-  server.close();
 });
 
 it('a stream that waits behind another on its connection can end, and is not written to after that', async (t) => {
@@ -197,13 +200,8 @@ it('a stream that waits behind another on its connection can end, and is not wri
     res.on('error', (error) => failures.push(error)); // without a listener, the process would end
     return events.show(req, res, next);
   });
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  t.after(() => {
-    socket.destroy();
-    server.close();
-  });
+  const { port } = new URL(await serve(t, createServer(app)));
+  const socket = connect(Number(port), '127.0.0.1');
   let received = '';
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     received += chunk;
@@ -223,7 +221,7 @@ it('a stream that waits behind another on its connection can end, and is not wri
   assert.deepEqual(failures, []);
 });
 
-it('a browser that leaves before its stream begins does not count toward the limit', async () => {
+it('a full process refuses more streams, and a browser that leaves before its stream begins does not count', async (t) => {
   const gate = new Gate();
   let isSlow = true;
   const get: Backend['get'] = async (key) => {
@@ -231,10 +229,10 @@ it('a browser that leaves before its stream begins does not count toward the lim
     return backend.get(key);
   };
   const sessions = sessionMiddleware({ ...session, backend: { ...backend, get } });
-  const app = express().get('/session/events', eventStreams(sessions, { total: 1 }).show);
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const app = express().set('env', 'test'); // Express then prints no errors
+  app.get('/session/events', eventStreams(sessions, { total: 1 }).show);
+  const server = createServer(app);
+  const origin = await serve(t, server);
   const { cookie = '' } = await loggedIn();
   const headers = { accept: 'text/event-stream', cookie };
   const arrived = gate.expect();
@@ -247,7 +245,7 @@ it('a browser that leaves before its stream begins does not count toward the lim
   isSlow = false;
   gate.open();
   const stream = await openStream({ origin, cookie });
-  stream.response.destroy();
-  server.close();
   assert.equal(stream.status, 200);
+  assert.equal((await openStream({ origin, cookie })).status, 503);
+  stream.response.destroy();
 });
