@@ -126,9 +126,10 @@ it('500 simultaneous log-ins do not block the shop, and most get 503 with Retry-
   assert.ok(busy.length > 300, `${busy.length} got 503`);
   assert.ok(busy.every(({ headers }) => Number(headers.get('retry-after')) > 0));
   assert.equal(responses.filter(({ status }) => status === 403).length, 500 - busy.length);
-  // The client shares this process: its first moments, when it sends 500 requests, are not counted.
-  const worst = times.slice(20).toSorted((a, b) => b - a)[1] ?? 0;
-  assert.ok(worst < alone, `${worst} ms, where a log-in alone takes ${alone}`);
+  // If hashing blocked the process, each of these would take as long as a log-in. The client shares the
+  // process: its first moments, when it sends 500 requests, are not counted.
+  const median = times.slice(20).toSorted((a, b) => a - b)[40] ?? Infinity;
+  assert.ok(median < alone / 2, `${median} ms, where a log-in alone takes ${alone}`);
 });
 
 it('one address cannot create sessions without limit, and a visitor with a session notices nothing', async (t) => {
