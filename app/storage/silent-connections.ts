@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
 export type Connection = {
   isReady: boolean;
@@ -17,7 +17,8 @@ export function endSilentConnections(
 ) {
   const check = async (connection: Connection) => {
     const answer = connection.ping().catch(() => {}); // a connection that fails is not silent
-    const silent = sleep(3000, 'silent', { ref: false });
+    // setImmediate: an answer that arrived while this process was stalled is read first.
+    const silent = sleep(3000, undefined, { ref: false }).then(() => setImmediate('silent'));
     if ((await Promise.race([answer, silent])) !== 'silent') return;
     connection.destroy();
     connection.connect().catch(onError);
