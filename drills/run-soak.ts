@@ -228,8 +228,8 @@ function sampleOf(app: AppServer): Sample {
 function usesOf(all: Sample[]): Use[] {
   const lives = Object.values(Object.groupBy(all, ({ pids }) => pids));
   const [samples = []] = lives.toSorted((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
+  if (samples.length < 30) return []; // too short a life to tell growth from a start
   const third = Math.floor(samples.length / 3);
-  if (third === 0) return [];
   const median = (of: 'workers' | 'primary' | 'descriptors', part: Sample[]) =>
     Math.round(part.map((each) => each[of]).toSorted((a, b) => a - b)[part.length >> 1] ?? 0);
   const use = (what: string, of: 'workers' | 'primary' | 'descriptors') => ({
