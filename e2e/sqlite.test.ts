@@ -93,7 +93,7 @@ it('four workers lose no acknowledged change: not when they are replaced, nor wh
   assert.equal(load.sum('uncertain'), 0);
 
   for (let round = 0; round < 2; round++) {
-    const [worker = 0] = workersOf(server).slice(-1);
+    const worker = workersOf(server).at(-1) ?? assert.fail();
     process.kill(worker, 'SIGKILL');
     await goesOn();
     await until(async () => workersOf(server).at(-1) !== worker, 'another worker');
