@@ -77,7 +77,7 @@ async function startProduction(
     }
   });
   await until(async () => workers(server).length === size, 'all workers listen', 60_000);
-  assert.equal(await connections(), size);
+  await until(async () => (await connections()) === size, 'each worker has one connection');
   return server;
 }
 
@@ -150,6 +150,7 @@ it('five rolling restarts under load lose no request and no cart line', {
       assert.equal((await visitor.get('/cart')).json.count, acknowledged);
     }
   };
+  t.after(() => over.abort());
   const load = Promise.all([
     ...Array.from({ length: 12 }, view),
     ...Array.from({ length: 6 }, fill),
@@ -240,7 +241,7 @@ it('a killed worker is replaced, and the shop keeps serving', async (t) => {
   await visitor.get('/', secure);
   const killLatest = async () => {
     const listened = workers(server).length;
-    process.kill(workers(server).at(-1) ?? 0, 'SIGKILL');
+    process.kill(workers(server).at(-1) ?? assert.fail(), 'SIGKILL');
     await until(async () => workers(server).length > listened, 'it is replaced', 60_000);
   };
   await killLatest();
@@ -262,7 +263,7 @@ it('a killed worker is replaced, and the shop keeps serving', async (t) => {
 it('while workers keep dying at once, the wait before each replacement doubles, until SIGHUP loads better code', async (t) => {
   const { server, edit } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   await edit('app/process/worker.ts', () => 'process.exit(7);');
-  process.kill(workers(server)[0] ?? 0, 'SIGKILL');
+  process.kill(workers(server)[0] ?? assert.fail(), 'SIGKILL');
   await until(async () => logged(server, 'A worker died').length >= 5, 'five deaths', 30_000);
   const deaths = logged(server, 'A worker died').slice(0, 5);
   for (const [n, { waitMs, time }] of deaths.entries()) {
@@ -311,7 +312,7 @@ it('at SIGTERM, the workers respond to requests under way and on idle connection
 
 it('the primary exits within 10 s of SIGTERM even if a worker hangs', async (t) => {
   const server = await startProduction(t, 2);
-  process.kill(workers(server)[0] ?? 0, 'SIGSTOP');
+  process.kill(workers(server)[0] ?? assert.fail(), 'SIGSTOP');
   const started = performance.now();
   assert.equal(await server.stop(), 0);
   const ms = performance.now() - started;
