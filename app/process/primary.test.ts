@@ -161,9 +161,9 @@ it('five rolling restarts under load lose no request and no cart line', {
     const before = server.output().length;
     server.kill('SIGHUP');
     const rolled = async () => server.output().slice(before).includes('All workers were replaced');
-    await until(rolled, `restart ${restart}`, 30_000);
+    await until(rolled, `restart ${restart}`, 100_000);
   }
-  await until(async () => responses.GET > 300 && responses.POST > 300, 'enough load', 30_000);
+  await until(async () => responses.GET > 300 && responses.POST > 300, 'enough load', 100_000);
   over.abort();
   await load;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -264,7 +264,7 @@ it('while workers keep dying at once, the wait before each replacement doubles, 
   const { server, edit } = await startEditableShop(t, [['app/process/primary.ts', stoppedClock]]);
   await edit('app/process/worker.ts', () => 'process.exit(7);');
   process.kill(workers(server)[0] ?? assert.fail(), 'SIGKILL');
-  await until(async () => logged(server, 'A worker died').length >= 5, 'five deaths', 30_000);
+  await until(async () => logged(server, 'A worker died').length >= 5, 'five deaths', 60_000);
   const deaths = logged(server, 'A worker died').slice(0, 5);
   for (const [n, { waitMs, time }] of deaths.entries()) {
     assert.equal(waitMs, 100 * 2 ** n);
@@ -286,7 +286,9 @@ it('while workers keep dying at once, the wait before each replacement doubles, 
 });
 
 it('at SIGTERM, the workers respond to requests under way and on idle connections, close those connections and exit with 0', async (t) => {
-  const server = await startProduction(t, 2);
+  // The workers linger for longer than this machine may pause. Without connections they end at once.
+  const patient = (code: string) => code.replace('? 1000 : 0', '? 7000 : 0');
+  const { server } = await startEditableShop(t, [['app/process/worker.ts', patient]]);
   const idle = connect(server.port, '127.0.0.1');
   const isToldToClose = async () => {
     idle.write('GET /livez HTTP/1.1\r\nHost: a.test\r\n\r\n');
@@ -310,13 +312,14 @@ it('at SIGTERM, the workers respond to requests under way and on idle connection
   assert.deepEqual(running(server), []);
 });
 
-it('the primary exits within 10 s of SIGTERM even if a worker hangs', async (t) => {
-  const server = await startProduction(t, 2);
+it('the primary exits after SIGTERM even if a worker hangs', async (t) => {
+  const hasty = (code: string) => code.replace('DRAIN_MS = 9_000', 'DRAIN_MS = 1_000');
+  const { server } = await startEditableShop(t, [['app/process/primary.ts', hasty]]);
   process.kill(workers(server)[0] ?? assert.fail(), 'SIGSTOP');
   const started = performance.now();
   assert.equal(await server.stop(), 0);
   const ms = performance.now() - started;
-  assert.ok(ms < 15_000, `${ms} ms`); // 10 s, and 5 s for a slow machine
+  assert.ok(ms > 900 && ms < 8_500, `${ms} ms`); // it says that `hasty` still finds its line
   assert.deepEqual(running(server), []);
 });
 
