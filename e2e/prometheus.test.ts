@@ -98,7 +98,7 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   t.after(shop.stop);
   const ask = await startPrometheus(t, metricsPort);
   const fired = async (alert: string) =>
-    (await ask(`max_over_time(ALERTS{alertstate="firing",alertname="${alert}"}[1m])`)).length > 0;
+    (await ask(`max_over_time(ALERTS{alertstate="firing",alertname="${alert}"}[10m])`)).length > 0;
   const fires = (alert: string, meanwhile: () => Promise<unknown> = async () => {}) =>
     until(
       async () => {
@@ -112,8 +112,8 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   const visitor = httpClient(shop.origin);
   await visitor.post('/login', { json: ADA });
   await until(async () => (await ask('cloakroom_request_seconds_count')).length > 0, 'scraped');
-  // A busy machine may be slow.
-  assert.deepEqual(await ask('ALERTS{alertname!="CloakroomSlow"}'), []);
+  // A busy machine may be slow, even for Prometheus, which waits only 400 ms for the metrics.
+  assert.deepEqual(await ask('ALERTS{alertname!~"CloakroomSlow|CloakroomDown"}'), []);
 
   // A request whose body never arrives keeps its worker from ending. One that begins shortly before the
   // drain lasts longer than the drain.
@@ -160,7 +160,7 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   await fires('CloakroomDrainCut');
 
   await until(async () => (await visitor.get('/')).status === 200, 'the shop sells again');
-  const now = (expr: string) => expr.replace(/\[(\d+m|\$__rate_interval)\]/g, '[1m]');
+  const now = (expr: string) => expr.replace(/\[(\d+m|\$__rate_interval)\]/g, '[10m]');
   const { panels } = JSON.parse(read('grafana/dashboard.json'));
   const ofPanels: string[] = panels.flatMap(({ targets }: { targets: { expr: string }[] }) =>
     targets.map(({ expr }) => expr),
@@ -169,12 +169,12 @@ it('in a real outage the alerts fire, and every query of the alerts and the dash
   assert.ok(ofPanels.length >= 12);
   for (const expr of [...ofPanels, ...ofAlerts]) {
     const isAnswered = async () => (await ask(now(expr))).length > 0;
-    await until(isAnswered, expr, 5000);
+    await until(isAnswered, expr);
   }
   // The unit tests of the alerts use series that the shop exports.
   for (const { series } of tests.flatMap(({ input_series }) => input_series)) {
-    const seen = `last_over_time(${series.replace(/instance="[^"]+",/, '')}[1m])`;
-    await until(async () => (await ask(seen)).length > 0, series, 5000);
+    const seen = `last_over_time(${series.replace(/instance="[^"]+",/, '')}[10m])`;
+    await until(async () => (await ask(seen)).length > 0, series);
   }
 
   await shop.stop();
