@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { startChild } from '../test-support/child.ts';
 import { freePort } from '../test-support/free-port.ts';
 import { type ClientResponse, httpClient } from '../test-support/http-client.ts';
@@ -20,6 +20,12 @@ import { startServer, startTwoServers } from '../test-support/start-server.ts';
 import { ADA, PAGE } from '../test-support/start-shop.ts';
 import { tempDatabase, tempDir } from '../test-support/temp-dir.ts';
 import { until } from '../test-support/until.ts';
+
+let redis: Awaited<ReturnType<typeof startRedis>>;
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.stop());
 
 const stores = {
   Redis: startRedis,
@@ -74,9 +80,7 @@ for (const [name, startStore] of Object.entries(stores))
   });
 
 it('two processes: a change on one is visible on the other when its redirect arrives', async (t) => {
-  const store = await startRedis();
-  t.after(store.stop);
-  const servers = await startTwoServers(store.url);
+  const servers = await startTwoServers(redis.url);
   for (const server of servers) t.after(server.stop);
   const [a, b] = servers.map(({ origin }) => httpClient(origin));
   assert.ok(a && b);
@@ -218,13 +222,11 @@ it('finishes requests under way at SIGTERM, then exits with 0', async () => {
 });
 
 it('shows the metrics of all workers on their own port, and on no other', async (t) => {
-  const store = await startRedis();
-  t.after(store.stop);
   const metricsPort = await freePort();
   const server = await startServer({
     NODE_ENV: 'production',
     SESSION_STORE: 'redis',
-    REDIS_URL: store.url,
+    REDIS_URL: redis.url,
     SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
     TRUST_PROXY: 'loopback',
     WEB_CONCURRENCY: '2',
@@ -255,11 +257,10 @@ it('opens without metrics when their port is taken, and says so', async (t) => {
 });
 
 it('shows no demo accounts in production, and refuses to log in to them', async (t) => {
-  const store = await startRedis();
-  t.after(store.stop);
   const server = await startServer({
     NODE_ENV: 'production',
-    REDIS_URL: store.url,
+    WEB_CONCURRENCY: '1',
+    REDIS_URL: redis.url,
     SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
     TRUST_PROXY: 'loopback',
   });
@@ -273,8 +274,6 @@ it('shows no demo accounts in production, and refuses to log in to them', async 
 });
 
 it('npm start exits with 0 at SIGTERM, and leaves nothing running', async (t) => {
-  const store = await startRedis();
-  t.after(store.stop);
   const database = await tempDatabase();
   t.after(database.stop);
   const port = await freePort();
@@ -282,7 +281,7 @@ it('npm start exits with 0 at SIGTERM, and leaves nothing running', async (t) =>
     cwd: join(import.meta.dirname, '..'),
     env: {
       NODE_ENV: 'production',
-      REDIS_URL: store.url,
+      REDIS_URL: redis.url,
       SESSION_SECRET: 'f3Xw9Lq2Vb7Nc5Zk8Hs4Jd6Gt1Ry0PmU',
       TRUST_PROXY: 'loopback',
       DATABASE_URL: database.url,
