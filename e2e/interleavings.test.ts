@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomInt } from 'node:crypto';
 import { after, before, it } from 'node:test';
+import bcrypt from 'bcrypt';
 import express from 'express';
 import { checkedIdentity, createAccounts, newAccount } from '../app/accounts/accounts.ts';
 import { hashPassword, verifyPassword } from '../app/accounts/passwords.ts';
@@ -20,6 +21,14 @@ import { onEachStore } from '../test-support/stores.ts';
 
 const OLD = 'a coat, a hat, an umbrella';
 const NEW = ['an umbrella, a hat, a coat', 'a hat, a coat, an umbrella'];
+
+// The same log-in happens thousands of times.
+const oldHash = await hashPassword(OLD, HASH_COST);
+const { compare } = bcrypt;
+Object.assign(bcrypt, {
+  compare: async (password: string, hash: string) =>
+    (password === OLD && hash === oldHash) || compare(password, hash),
+});
 
 /** A client whose calls to the store are counted. It waits before one of them. */
 type Actor = { calls: number; waitsBefore: number; arrived: () => void; goOn: Promise<void> };
@@ -50,7 +59,6 @@ const gated = <B extends Record<string, Ask>>(backend: B): B =>
 type World = {
   id: string;
   email: string;
-  passwordHash: string;
   ada: HttpClient[];
   guests: HttpClient[];
   /** What the form of the cart page sends. */
@@ -138,8 +146,7 @@ onEachStore(
     let worlds = 0;
     async function newWorld(): Promise<World> {
       const email = `${store.name.replaceAll(' ', '')}-${++worlds}@example.test`;
-      const passwordHash = await hashPassword(OLD, HASH_COST);
-      const who = { ...checkedIdentity(email, 'Ada'), passwordHash };
+      const who = { ...checkedIdentity(email, 'Ada'), passwordHash: oldHash };
       const account = (await accounts().create(newAccount(who))) ?? assert.fail();
       const [ada, guests] = [0, 1].map(() =>
         [0, 1].map(() => httpClient(processes[0]?.origin ?? '')),
@@ -149,7 +156,7 @@ onEachStore(
       await ada?.[0]?.post('/cart/lines', { json: { sku: 'bowler-hat', quantity: 2 } });
       const { id } = account;
       const order = (await createCarts(documents()).read(id)).orderId;
-      return { id, email, passwordHash, ada: ada ?? [], guests: guests ?? [], order };
+      return { id, email, ada: ada ?? [], guests: guests ?? [], order };
     }
 
     /** Everything that is visible from outside when both have finished. */
@@ -171,7 +178,7 @@ onEachStore(
         );
       };
       const account = (await accounts().find(email)) ?? assert.fail();
-      const changed = account.passwordHash !== world.passwordHash;
+      const changed = account.passwordHash !== oldHash;
       const matches = await Promise.all(
         NEW.map(async (p) => changed && verifyPassword(p, account.passwordHash)),
       );
