@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { it, type TestContext } from 'node:test';
 import { startChild } from '../../test-support/child.ts';
@@ -27,8 +27,8 @@ async function startBackups(t: TestContext) {
     path,
     target,
     env,
-    backup: (limits = '', file = target) =>
-      run('sh', ['-c', `${limits} exec "$@"`, 'sh', process.execPath, cli, file], { env }),
+    backup: (limits = '', command = cli) =>
+      run('sh', ['-c', `${limits} exec "$@"`, 'sh', process.execPath, command, target], { env }),
     /** The other files in the folder, without those of the shop. */
     left: () => readdirSync(dir.path).filter((name) => !name.startsWith('shop.db')),
   };
@@ -73,8 +73,15 @@ it('a backup that is told to stop leaves nothing behind', async (t) => {
 
 it('a backup says that the database is locked, or that a file is not the shop’s database', async (t) => {
   const { backup, database, left, path } = await startBackups(t);
+  // It waits for a lock for 0.1 s instead of 5.
+  const hasty = join(dirname(path), 'shop.db-backup.ts');
+  const code = readFileSync(cli, 'utf8').replace('timeout: 5000', 'timeout: 100');
+  writeFileSync(hasty, code.replace('../..', join(import.meta.dirname, '../..')));
   database.exec('pragma journal_mode = delete; begin exclusive');
-  await assert.rejects(backup(), /Cannot copy .*shop\.db to .*: Error: database is locked/);
+  await assert.rejects(
+    backup('', hasty),
+    /Cannot copy .*shop\.db to .*: Error: database is locked/,
+  );
   database.close();
   writeFileSync(path, '');
   await assert.rejects(backup(), /Cannot copy .*shop\.db to .*: Error: no such table: records/);
