@@ -102,9 +102,11 @@ async function startEditableShop(t: TestContext, edits: [string, (code: string) 
   await symlink(join(root, 'node_modules'), join(copy.path, 'node_modules'));
   const edit = async (file: string, change: (code: string) => string) => {
     const code = await readFile(join(root, file), 'utf8');
-    await writeFile(join(copy.path, file), change(code));
+    const changed = change(code);
+    await writeFile(join(copy.path, file), changed);
+    return changed !== code;
   };
-  for (const args of edits) await edit(...args);
+  for (const args of edits) assert.ok(await edit(...args), 'it still finds the line to edit');
   const server = await startProduction(t, 2, copy.path);
   return { server, edit, dir: copy.path };
 }
@@ -313,10 +315,7 @@ it('the primary exits after SIGTERM even if a worker hangs', async (t) => {
   const hasty = (code: string) => code.replace('DRAIN_MS = 9_000', 'DRAIN_MS = 1_000');
   const { server } = await startEditableShop(t, [['app/process/primary.ts', hasty]]);
   process.kill(workers(server)[0] ?? assert.fail(), 'SIGSTOP');
-  const started = performance.now();
   assert.equal(await server.stop(), 0);
-  const ms = performance.now() - started;
-  assert.ok(ms > 900 && ms < 8_500, `${ms} ms`); // it says that `hasty` still finds its line
   assert.deepEqual(running(server), []);
 });
 
