@@ -103,7 +103,7 @@ export function recordFormat(fields: z.ZodObject, onUnreadable: (reason: string)
 
   /**
    * @throws ZodError when the draft holds something that the fields do not allow, and TypeError when
-   *   JSON would change it: both are programming errors
+   *   it would not be the same after JSON and another parse: both are programming errors
    */
   function recordOf(draft: object, stamp: SessionStamp): SessionRecord {
     // A draft may contain the optional fields of the stamp, as `{ ...old }` does, but must not set them.

@@ -8,8 +8,8 @@ const IMPATIENCE_MS = 50;
 type Kind = 'read' | 'change';
 
 /**
- * Gives a store `ms` milliseconds for each answer, and a moment more if this process was stalled. Once it has missed that deadline, later callers wait
- * only 50 ms, until it answers again.
+ * Gives a store `ms` milliseconds for each answer, and 100 ms more if this process was stalled. Once it has
+ * missed that deadline, later callers wait only 50 ms, until it answers again.
  * @param onChange called when the store starts to fail, and when it works again. Reads and changes count
  *   separately, because a store with a full disk still answers reads
  * @returns a function that passes an answer on, and rejects with StoreUnavailable when the answer

@@ -62,7 +62,7 @@ export function guarded<R extends Versioned>(
     },
     destroy: (key: string) => ask(both.destroy(key), 'change'),
   };
-  /** Ends a session of the old store, imported or not. */
+  /** Ends a session, even one that is still in the old store. */
   const forget = async (id: string) => {
     const key = sessionHandle(id);
     if (imports && (await imports.mayHold(id))) {
